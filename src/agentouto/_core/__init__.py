@@ -1,0 +1,1 @@
+"""What can be decided by thinking alone: pure functions over the words of the protocol."""

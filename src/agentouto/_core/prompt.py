@@ -1,0 +1,129 @@
+"""Every word that agents are given besides their instructions. There is no other place for them.
+
+A system prompt stays the same for the whole of a call, and what differs between calls of one agent
+(who called, and where the caller can be written to) comes last, so that providers can reuse what
+they have read before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable
+
+from agentouto._domain.content import Incoming
+from agentouto._domain.message import USER, Message
+from agentouto._domain.participants import Agent
+
+CALL_AGENT = "call_agent"
+SPAWN = "spawn_background_agent"
+SEND_MESSAGE = "send_message"
+GET_MESSAGES = "get_messages"
+FINISH = "finish"
+
+BUILTIN_TOOL_NAMES = frozenset({CALL_AGENT, SPAWN, SEND_MESSAGE, GET_MESSAGES, FINISH})
+"""The tools every agent has without anyone writing them."""
+
+NUDGE = Incoming(
+    "[SYSTEM] Your last reply was empty, so your caller has received nothing. "
+    f'Call {FINISH}(message="...") with your result, or go on working.'
+)
+
+SECOND_FINISH = "Not returned: another finish of the same reply came first."
+EMPTY_ROSTER = "(nobody else takes part)"
+
+USER_ROLE = "The person you work for. Answers questions, and may take a while."
+
+
+def standing(
+    agent: Agent,
+    peers: str,
+    *,
+    tools: Container[str],
+    extra: str | None = None,
+    plain_text: bool = True,
+) -> str:
+    """Return the part of the system prompt that is the same in every call of ``agent``.
+
+    Args:
+        agent: Who is spoken to.
+        peers: The list of the others, as ``roster`` writes it.
+        tools: Names of the tools there are; what is missing is not talked about.
+        extra: The user's additional instructions, if this agent is to have them.
+        plain_text: Whether text without a tool call returns it.
+    """
+    parts = [f'You are "{agent.name}". {agent.instructions}'.rstrip()]
+    if extra:
+        parts.append(f"ADDITIONAL INSTRUCTIONS:\n{extra}")
+    parts.append(f"Available agents:\n{peers or EMPTY_ROSTER}")
+    parts.append(
+        "PARALLEL EXECUTION:\n"
+        "All tool calls of one reply run at the same time. Put work that does not depend on each "
+        "other into one reply."
+    )
+    if CALL_AGENT in tools:
+        parts.append(
+            "COLLABORATION GUIDELINES:\n"
+            "Everyone here is your equal, and everyone may use every tool. Ask whoever knows more "
+            f"than you with {CALL_AGENT}; the agent sees only what you write, so say all it needs. "
+            "The same agent can be asked several things at once. Do what you can do well yourself."
+        )
+    if SPAWN in tools:
+        watch = f" {GET_MESSAGES} tells how it is doing." if GET_MESSAGES in tools else ""
+        write = f" {SEND_MESSAGE} reaches it while it works." if SEND_MESSAGE in tools else ""
+        parts.append(
+            f"BACKGROUND EXECUTION:\n{SPAWN} starts an agent and gives you its task_id at once, "
+            f"while you go on.{write}{watch}"
+        )
+    plain = ", or simply answer in plain text" if plain_text else ""
+    reach = f" Other agents hear of you only through {CALL_AGENT}." if CALL_AGENT in tools else ""
+    parts.append(f"When your work is done, call {FINISH} with your result{plain}.{reach}")
+    return "\n\n".join(parts)
+
+
+def system_prompt(standing_part: str, *, caller: str, address: str | None) -> str:
+    """Return the whole system prompt of one call.
+
+    Args:
+        standing_part: What ``standing`` returned for the agent.
+        caller: Who forwarded to it.
+        address: Where the caller can be written to, if anywhere.
+    """
+    text = (
+        f"{standing_part}\n\nINVOKED BY: {caller}\n"
+        "Do what this caller asks for; your return goes to nobody else."
+    )
+    if address is None:
+        return text
+    return (
+        f"{text}\nThe caller's task_id is '{address}'. To tell of progress before you return, "
+        f"use {SEND_MESSAGE} with this task_id."
+    )
+
+
+def roster(peers: Iterable[Agent]) -> dict[str, str]:
+    """Return the line by which each of ``peers`` is introduced to the others, by name."""
+    return {
+        peer.name: f"- {peer.name}: {peer.instructions if peer.role is None else peer.role}"
+        for peer in peers
+    }
+
+
+def letter(message: Message, sender_address: str | None) -> Incoming:
+    """Return ``message`` as its reader, at work, gets to see it."""
+    attachments = tuple(message.attachments or ())
+    if message.sender == USER:
+        return Incoming(message.content, attachments)
+    where = f" (task_id: {sender_address})" if sender_address else ""
+    return Incoming(f"[Message from {message.sender}{where}]: {message.content}", attachments)
+
+
+def tagged(name: str, text: str, names: Iterable[str]) -> str:
+    """Attribute ``text`` to ``name`` for a reader who hears several participants at once.
+
+    What looks like a tag of one of ``names`` inside ``text`` is made harmless by a backslash, so
+    nobody can speak in somebody else's name.
+    """
+    if "[" in text:
+        known = "|".join(re.escape(other) for other in names)
+        text = re.sub(rf"\[(?=/?(?:{known})\])", r"\\[", text)
+    return f"[{name}]{text}[/{name}]"

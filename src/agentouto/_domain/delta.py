@@ -1,0 +1,72 @@
+"""The smallest things a model stream says. Every wire format decodes to these.
+
+A stream that was not cut short ends with a ``StopDelta``; whatever misses it is no reply.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from agentouto._domain.content import Stop, Usage
+
+
+class TextDelta(msgspec.Struct, frozen=True):
+    """A few more words."""
+
+    text: str
+
+
+class ReasoningDelta(msgspec.Struct, frozen=True):
+    """A little more thinking."""
+
+    text: str
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True):
+    """The beginning of a tool call, or more of it.
+
+    ``slot`` tells the calls of one reply apart while they are incomplete; ``id`` and ``name`` are
+    given once, with the first delta of the slot, ``arguments`` are pieces of JSON text.
+    """
+
+    slot: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+class UsageDelta(msgspec.Struct, frozen=True):
+    """What has been counted so far; a later count replaces an earlier one."""
+
+    usage: Usage
+
+
+class NativeDelta(msgspec.Struct, frozen=True):
+    """The reply's own items, complete, for whoever speaks to the same model again."""
+
+    origin: str
+    data: object
+
+
+class RetryDelta(msgspec.Struct, frozen=True):
+    """Nothing was heard yet; the request will be made again after a wait.
+
+    ``attempt`` counts from 2: the try that is about to be made. ``wait`` is in seconds.
+    """
+
+    attempt: int
+    wait: float
+    error: str
+
+
+class StopDelta(msgspec.Struct, frozen=True):
+    """The last word of a stream."""
+
+    reason: Stop
+
+
+Delta: TypeAlias = (
+    TextDelta | ReasoningDelta | ToolCallDelta | UsageDelta | NativeDelta | RetryDelta | StopDelta
+)

@@ -1,0 +1,140 @@
+"""Everything that happens in a run, as it happens.
+
+``Event`` is a union of frozen facts, each with the call it belongs to and the time. This module
+does not know who reads them or in which form; ``_core/forms.py`` does.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from agentouto._domain.content import Outcome, Reply, ToolCall
+from agentouto._domain.message import Message
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """Whose work an event belongs to. One object serves all events of a call."""
+
+    agent_name: str
+    call_id: str
+    parent_call_id: str | None
+
+
+class CallStarted(msgspec.Struct, frozen=True):
+    """A participant has received a forward and begins to work on it."""
+
+    stamp: Stamp
+    at: float
+    message: Message
+    background: bool = False
+
+
+class ModelAsked(msgspec.Struct, frozen=True):
+    """The agent's transcript is put to its model."""
+
+    stamp: Stamp
+    at: float
+    model: str
+
+
+class Token(msgspec.Struct, frozen=True):
+    """The model said a few more words. Told to those who listen, not kept."""
+
+    stamp: Stamp
+    at: float
+    text: str
+
+
+class Thinking(msgspec.Struct, frozen=True):
+    """The model thought a little more. Told to those who listen, not kept."""
+
+    stamp: Stamp
+    at: float
+    text: str
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """A request will be made again after ``wait`` seconds; ``attempt`` is the try to come."""
+
+    stamp: Stamp
+    at: float
+    attempt: int
+    wait: float
+    error: str
+
+
+class Replied(msgspec.Struct, frozen=True):
+    """The model has finished one reply."""
+
+    stamp: Stamp
+    at: float
+    reply: Reply
+
+
+class ToolStarted(msgspec.Struct, frozen=True):
+    """A tool call begins."""
+
+    stamp: Stamp
+    at: float
+    tool_call: ToolCall
+    builtin: bool
+
+
+class ToolFinished(msgspec.Struct, frozen=True):
+    """A tool call has ended, well or badly."""
+
+    stamp: Stamp
+    at: float
+    outcome: Outcome
+    builtin: bool
+
+
+class MessagePosted(msgspec.Struct, frozen=True):
+    """Somebody wrote to a participant at work. ``stamp`` is the sender's, where it has a call."""
+
+    stamp: Stamp
+    at: float
+    message: Message
+    address: str
+
+
+class CallReturned(msgspec.Struct, frozen=True):
+    """A participant has answered its forward."""
+
+    stamp: Stamp
+    at: float
+    message: Message
+    background: bool = False
+
+
+class CallFailed(msgspec.Struct, frozen=True):
+    """A participant could not answer its forward."""
+
+    stamp: Stamp
+    at: float
+    error: str
+
+
+class CallCancelled(msgspec.Struct, frozen=True):
+    """A call was cancelled before it could return."""
+
+    stamp: Stamp
+    at: float
+
+
+Event: TypeAlias = (
+    CallStarted
+    | ModelAsked
+    | Token
+    | Thinking
+    | Retried
+    | Replied
+    | ToolStarted
+    | ToolFinished
+    | MessagePosted
+    | CallReturned
+    | CallFailed
+    | CallCancelled
+)

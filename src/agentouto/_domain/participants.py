@@ -1,0 +1,145 @@
+"""Agents, and the providers behind them.
+
+An agent is a peer with a model: its settings live here and nowhere else. A provider is a connection
+and holds no model settings. This module does not know how a provider is reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import Literal, Protocol, TypeAlias, get_args
+
+from agentouto._domain.misuse import ConfigurationError, nearest
+
+Kind: TypeAlias = Literal["openai", "openai_responses", "anthropic", "google", "script", "record"]
+"""How a provider is spoken to."""
+
+KINDS: tuple[str, ...] = get_args(Kind)
+
+Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+EFFORTS: tuple[str, ...] = get_args(Effort)
+
+FORBIDDEN_IN_NAMES = frozenset("[]<>")
+
+
+class Authenticator(Protocol):
+    """Anything that can hand out a token: what ``Provider(auth=)`` takes."""
+
+    def get_token(self) -> Awaitable[str]:
+        """Return a token that is valid now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """How to reach a model API.
+
+    Attributes:
+        name: What agents call it. Left out, it is the kind.
+        kind: ``"openai"`` (Chat Completions, and every compatible server), ``"script"`` (a model
+            that is a script, see ``agentouto.testing``) or ``"record"`` (writes another provider's
+            replies to a file and replays them). Left out, it is the name.
+        api_key: The key. Left out, ``AGENTOUTO_<NAME>_API_KEY`` is read, and, only where
+            ``base_url`` is left out too, the vendor's own variable.
+        base_url: A compatible server. Left out, the vendor's own.
+        auth: Hands out a token for each request, instead of a key.
+        script: For ``kind="script"``: the script, or a function from a request to a reply.
+        file: For ``kind="record"``: where replies are kept.
+        source: For ``kind="record"``: the provider whose replies are recorded; without one, the
+            file is only replayed.
+
+    Raises:
+        ConfigurationError: Neither name nor kind is given, or there is no such kind.
+    """
+
+    name: str = ""
+    kind: str = ""
+    api_key: str = field(default="", repr=False)
+    base_url: str | None = None
+    auth: Authenticator | None = field(default=None, repr=False)
+    script: object = field(default=None, repr=False, kw_only=True)
+    file: str | PathLike[str] | None = field(default=None, kw_only=True)
+    source: Provider | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Let the name stand for the kind and the kind for the name."""
+        if not (self.name or self.kind):
+            raise ConfigurationError("Provider() needs a name or a kind")
+        object.__setattr__(self, "name", self.name or self.kind)
+        object.__setattr__(self, "kind", self.kind or self.name)
+        if self.kind not in KINDS:
+            raise ConfigurationError(
+                f"Provider {self.name!r}: there is no kind {self.kind!r}; "
+                f"there are: {', '.join(KINDS)}{nearest(self.kind, KINDS)}"
+            )
+
+    async def resolve_api_key(self) -> str:
+        """Return the token for the next request: from ``auth`` if given, else ``api_key``."""
+        return await self.auth.get_token() if self.auth else self.api_key
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A peer with a model.
+
+    Attributes:
+        name: What peers call it: printable text without ``[ ] < >`` and line ends.
+        instructions: What it is told about its job.
+        model: The model's name at its provider.
+        provider: The name of a provider of the run, or a ``Provider``.
+        max_output_tokens: The most tokens one reply may have; ``None`` leaves it to the provider.
+        reasoning: Whether the model should think before it answers.
+        reasoning_effort: How hard, where the model takes efforts.
+        reasoning_budget: How many tokens, where the model takes budgets.
+        temperature: Sent if it is not 1.0, which is every API's own default.
+        context_window: Tokens the model can read at once; ``None`` if unknown.
+        extra: More fields for the request body, as the provider names them.
+        role: What peers are told about the agent instead of its instructions.
+
+    Raises:
+        ConfigurationError: A value cannot work; the text says which and what can.
+    """
+
+    name: str
+    instructions: str
+    model: str
+    provider: str | Provider
+    max_output_tokens: int | None = None
+    reasoning: bool = False
+    reasoning_effort: Effort = "medium"
+    reasoning_budget: int | None = None
+    temperature: float = 1.0
+    context_window: int | None = None
+    extra: Mapping[str, object] = field(default_factory=dict[str, object])
+    role: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Refuse what could never run."""
+        check_name(self.name)
+        if self.reasoning_effort not in EFFORTS:
+            raise ConfigurationError(
+                f"Agent {self.name!r}: reasoning_effort={self.reasoning_effort!r} is none of "
+                f"{', '.join(EFFORTS)}{nearest(self.reasoning_effort, EFFORTS)}"
+            )
+        for setting in ("max_output_tokens", "reasoning_budget", "context_window"):
+            value = getattr(self, setting)
+            if value is not None and value < 1:
+                raise ConfigurationError(
+                    f"Agent {self.name!r}: {setting}={value!r} must be at least 1 token"
+                )
+
+    @property
+    def provider_name(self) -> str:
+        """The name of the provider, however it was given."""
+        return self.provider if isinstance(self.provider, str) else self.provider.name
+
+
+def check_name(name: str) -> None:
+    """Raise ``ConfigurationError`` unless ``name`` can be the name of a participant."""
+    if not name.strip() or not name.isprintable() or FORBIDDEN_IN_NAMES & set(name):
+        raise ConfigurationError(
+            f"An agent cannot be called {name!r}: a name is printable text without [ ] < > "
+            "and line ends, and not blank"
+        )

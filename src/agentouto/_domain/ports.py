@@ -1,0 +1,85 @@
+"""What the engine needs from the outside, said as protocols.
+
+Engine, providers, tools and test doubles all point here and never at each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from agentouto._domain.content import Entry, Transcript
+from agentouto._domain.delta import Delta
+from agentouto._domain.participants import Agent
+
+
+class ToolSpec(msgspec.Struct, frozen=True):
+    """A tool as a model is told of it. ``parameters`` is a JSON Schema of an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, object]
+
+
+class Draft:
+    """A backend's scratch paper for one call: what it wrote down for the request before.
+
+    Transcripts only grow, so the next request begins with the last one. A backend keeps here what
+    it has encoded so far and encodes only what is new. Nobody else reads it.
+
+    Attributes:
+        wire: Who wrote this: drafts of another wire or model are of no use.
+        last: The last entry written down, by which a transcript is recognised as a longer one.
+        count: How many entries are written down.
+        pieces: The encoded entries.
+    """
+
+    __slots__ = ("count", "last", "pieces", "wire")
+
+    def __init__(self) -> None:
+        self.wire: str = ""
+        self.last: Entry | None = None
+        self.count: int = 0
+        self.pieces: list[bytes] = []
+
+    def unwritten(self, transcript: Transcript, wire: str) -> tuple[Entry, ...]:
+        """Return the entries that still have to be encoded for ``wire``; forget what is stale."""
+        entries = transcript.entries
+        grown = self.wire == wire and 0 < self.count <= len(entries)
+        if not (grown and entries[self.count - 1] is self.last):
+            self.wire, self.count, self.pieces = wire, 0, []
+        new = entries[self.count :]
+        if new:
+            self.count, self.last = len(entries), new[-1]
+        return new
+
+
+class ModelRequest(msgspec.Struct, frozen=True):
+    """One question to one model, in our own words.
+
+    ``tools`` is the same object for every request of a run, so a backend may encode it once.
+    ``path`` is where in the run the question is asked: agent names and places, the same whenever
+    the run is done again.
+    """
+
+    agent: Agent
+    transcript: Transcript
+    tools: tuple[ToolSpec, ...]
+    draft: Draft
+    call_id: str
+    turn: int
+    path: str
+
+
+class Backend(Protocol):
+    """Puts a request to a model and tells what comes back."""
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta], None]:
+        """Yield the deltas that arrived together, until the reply is complete.
+
+        Raises nothing but ``ProviderError`` and ``AuthError``. Closing it early ends the
+        request.
+        """
+        ...

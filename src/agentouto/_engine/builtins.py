@@ -1,0 +1,257 @@
+"""The tools every agent has without anyone writing them.
+
+They are tools like any other: a user's tool of the same name replaces one, and disabling one is
+leaving it out of a dictionary. Unlike others they act on the run, through its ``Offices``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from agentouto._core.history import read_from_model
+from agentouto._core.prompt import CALL_AGENT, FINISH, GET_MESSAGES, SEND_MESSAGE, SPAWN, tagged
+from agentouto._domain.errors import ToolError
+from agentouto._domain.message import Message, ToolResult
+from agentouto._domain.participants import Agent
+from agentouto._domain.ports import Backend, ToolSpec
+from agentouto._domain.world import World
+from agentouto._engine.call import Call
+from agentouto._engine.log import Log
+from agentouto._engine.threads import Threads
+from agentouto._engine.tool import Tool
+
+Arguments = Mapping[str, object]
+AnyTool = Tool[..., object]
+
+
+class Offices(Protocol):
+    """What a run does for the calls in it."""
+
+    @property
+    def log(self) -> Log:
+        """Where everything that happens is written down."""
+        ...
+
+    @property
+    def world(self) -> World:
+        """The clock."""
+        ...
+
+    @property
+    def threads(self) -> Threads:
+        """Where plain functions run."""
+        ...
+
+    @property
+    def tools(self) -> Mapping[str, AnyTool | Builtin]:
+        """Every tool of the run, by name."""
+        ...
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """The tools as models are told of them: the same object for the whole run."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all participants."""
+        ...
+
+    @property
+    def plain_text_returns(self) -> bool:
+        """Whether text without a tool call is an agent's return."""
+        ...
+
+    @property
+    def background_allowed(self) -> bool:
+        """Whether agents may start calls without waiting for them."""
+        ...
+
+    def backend(self, agent: Agent) -> Backend:
+        """Return what reaches the agent's model."""
+        ...
+
+    def standing_prompt(self, agent: Agent, *, starting: bool) -> str:
+        """Return the part of the system prompt that all calls of ``agent`` share."""
+        ...
+
+    def why_no_tool(self, name: str) -> str:
+        """Return what to tell an agent that asked for a tool which is not there."""
+        ...
+
+    async def call(
+        self, name: str, content: str, *, by: Call, place: str, history: tuple[Message, ...]
+    ) -> Message:
+        """Forward to a participant and wait for its return."""
+        ...
+
+    def spawn(
+        self, name: str, content: str, *, by: Call, place: str, history: tuple[Message, ...]
+    ) -> Call:
+        """Forward without waiting."""
+        ...
+
+    async def post(self, address: str, content: str, *, by: Call, place: str) -> str:
+        """Write to whoever is at work at ``address``; return a confirmation."""
+        ...
+
+    def report(self, task_id: str, *, clear: bool) -> str:
+        """Return how a call of this run is doing."""
+        ...
+
+
+class Builtin(msgspec.Struct, frozen=True):
+    """A tool that acts on the run."""
+
+    spec: ToolSpec
+    do: Callable[[Offices, Call, str, Arguments], Awaitable[ToolResult]]
+
+
+def builtins(*, background: bool) -> Mapping[str, Builtin | None]:
+    """Return the built-in tools by name, in the order models see them.
+
+    Without ``background``, none of them starts background calls: ``None`` stands for what is gone.
+    """
+    return _WITH_BACKGROUND if background else _WITHOUT_BACKGROUND
+
+
+async def _call_agent(offices: Offices, by: Call, place: str, given: Arguments) -> ToolResult:
+    if given.get("background"):
+        return await _spawn(offices, by, place, given)
+    name, message = _text(given, CALL_AGENT, "agent_name"), _text(given, CALL_AGENT, "message")
+    history = read_from_model(given.get("history"))
+    answer = await offices.call(name, message, by=by, place=place, history=history)
+    return ToolResult(tagged(name, answer.content, offices.names), answer.attachments)
+
+
+async def _spawn(offices: Offices, by: Call, place: str, given: Arguments) -> ToolResult:
+    if not offices.background_allowed:
+        raise ToolError(SPAWN, "Background agents are switched off in this run. Call and wait.")
+    name, message = _text(given, SPAWN, "agent_name"), _text(given, SPAWN, "message")
+    history = read_from_model(given.get("history"))
+    call = offices.spawn(name, message, by=by, place=place, history=history)
+    return ToolResult(f"Background agent started. Task ID: {call.id}")
+
+
+async def _send_message(offices: Offices, by: Call, place: str, given: Arguments) -> ToolResult:
+    task_id, message = _text(given, SEND_MESSAGE, "task_id"), _text(given, SEND_MESSAGE, "message")
+    return ToolResult(await offices.post(task_id, message, by=by, place=place))
+
+
+async def _get_messages(offices: Offices, _by: Call, _: str, given: Arguments) -> ToolResult:
+    task_id = _text(given, GET_MESSAGES, "task_id")
+    return ToolResult(offices.report(task_id, clear=bool(given.get("clear"))))
+
+
+async def _finish(_offices: Offices, _by: Call, _: str, given: Arguments) -> ToolResult:
+    message = given.get("message", "")
+    return ToolResult(message if isinstance(message, str) else _json(message))
+
+
+def _text(given: Arguments, tool: str, name: str) -> str:
+    value = given.get(name)
+    if value is None:
+        raise ToolError(tool, f"{tool} needs {name!r}: a text")
+    return value if isinstance(value, str) else _json(value)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _schema(required: str, **properties: dict[str, object]) -> dict[str, object]:
+    return {"type": "object", "properties": properties, "required": required.split()}
+
+
+def _say(description: str) -> dict[str, object]:
+    return {"type": "string", "description": description}
+
+
+_HISTORY: dict[str, object] = {
+    "type": "array",
+    "description": "Earlier messages the agent should know of, oldest first.",
+    "items": {
+        "type": "object",
+        "properties": {
+            "type": {"type": "string", "enum": ["forward", "return"]},
+            "sender": {"type": "string"},
+            "receiver": {"type": "string"},
+            "content": {"type": "string"},
+        },
+        "required": ["type", "sender", "receiver", "content"],
+    },
+}
+_WHOM = _say("The agent's name, as listed.")
+_WHAT = _say("All it needs to know to do the work.")
+_WHERE = _say("The task_id of the receiver.")
+_BACKGROUND: dict[str, object] = {
+    "type": "boolean",
+    "description": "Start it and go on at once, instead of waiting for its return.",
+    "default": False,
+}
+
+
+def _builtins(*, background: bool) -> dict[str, Builtin | None]:
+    call_agent = {"agent_name": _WHOM, "message": _WHAT, "history": _HISTORY}
+    task = {"agent_name": _WHOM, "message": _WHAT, "history": _HISTORY}
+    if background:
+        call_agent["background"] = _BACKGROUND
+    clear: dict[str, object] = {
+        "type": "boolean",
+        "description": "Forget the listed messages afterwards.",
+        "default": False,
+    }
+    every = [
+        Builtin(
+            ToolSpec(
+                CALL_AGENT,
+                "Forward a message to another agent and wait for what it returns. "
+                "The result is tagged with the agent's name.",
+                _schema("agent_name message", **call_agent),
+            ),
+            _call_agent,
+        ),
+        Builtin(
+            ToolSpec(
+                SPAWN,
+                "Start an agent in the background. Returns its task_id at once.",
+                _schema("agent_name message", **task),
+            ),
+            _spawn,
+        ),
+        Builtin(
+            ToolSpec(
+                SEND_MESSAGE,
+                "Write to somebody who is at work. It is read before the receiver's next step; "
+                "there is no reply but what they write back.",
+                _schema("task_id message", task_id=_WHERE, message=_say("What to say.")),
+            ),
+            _send_message,
+        ),
+        Builtin(
+            ToolSpec(
+                GET_MESSAGES,
+                "Tell how a started agent is doing: status, result and messages.",
+                _schema("task_id", task_id=_say("The task_id to look at."), clear=clear),
+            ),
+            _get_messages,
+        ),
+        Builtin(
+            ToolSpec(
+                FINISH,
+                "Return your result to the caller. This ends your work on the call.",
+                _schema("message", message=_say("Your result.")),
+            ),
+            _finish,
+        ),
+    ]
+    return {
+        tool.spec.name: tool if background or tool.spec.name != SPAWN else None for tool in every
+    }
+
+
+_WITH_BACKGROUND = _builtins(background=True)
+_WITHOUT_BACKGROUND = _builtins(background=False)

@@ -1,0 +1,133 @@
+"""A run in the hands of whoever reads it: it ends when they let go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self
+
+from agentouto._core.forms import LINE_VERSION, StreamEvent, line
+from agentouto._core.result import RunResult
+from agentouto._domain.errors import Cancelled
+from agentouto._engine.host import Owner
+from agentouto._engine.run import Run
+from agentouto._engine.stream import RunEvents
+
+
+class RunStream:
+    """A run that is read while it happens.
+
+    Iterate over it for its events, ``await stream.result()`` for what it came to. It begins with
+    whichever is asked first, and it ends early when it is closed, dropped, or left as a context.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._owner = Owner(run)
+        self._events: RunEvents | None = None
+
+    @property
+    def id(self) -> str:
+        """The id of the run."""
+        return self._run.id
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        """Return itself: a stream is read once."""
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        """Return the next event; at the end, raise what the run raised."""
+        events = self._events
+        if events is None:
+            self._begin()
+            events = self._events = RunEvents(self._run.log)
+        try:
+            return await events.__anext__()
+        except StopAsyncIteration:
+            await self._close_politely()
+            raise
+
+    async def lines(self) -> AsyncIterator[dict[str, object]]:
+        """Yield what happens in the form of files and pages, ``run.start`` and ``run.end`` too.
+
+        Every line has ``v``, ``seq``, ``t`` (seconds since the start), ``run`` and ``type``. What
+        the run raises is raised after its last line.
+        """
+        run = self._run
+        self._begin()
+        reader = run.log.read()
+        head: dict[str, object] = {"v": LINE_VERSION, "run": run.id}
+        to = [call.name for call in run.starters]
+        yield head | {"seq": 0, "t": 0.0, "type": "run.start", "text": run.plan.message, "to": to}
+        seq = 1
+        try:
+            while (event := await reader.next()) is not None:
+                if (told := line(event, started=run.started_at)) is not None:
+                    yield head | {"seq": seq} | told
+                    seq += 1
+        finally:
+            reader.leave()
+        last = {"seq": seq, "t": round(run.world.now() - run.started_at, 3), "type": "run.end"}
+        yield head | last | self._ending()
+        await self._close_politely()
+
+    async def result(self) -> RunResult:
+        """Wait for the run to end and return what it came to, or raise what it raised."""
+        self._begin()
+        return await self._owner.ended()
+
+    def send(self, message: str, to: str | None = None) -> str:
+        """Write to the first starting agent, or to whoever is at work at ``to``.
+
+        Raises:
+            RoutingError: Nobody is there, or has already returned.
+        """
+        return self._run.send(self._run.starters[0].id if to is None else to, message)
+
+    def cancel(self, reason: str = "") -> None:
+        """Stop the run. Iteration ends; ``result`` raises ``Cancelled``."""
+        self._owner.cancel(reason)
+
+    async def aclose(self) -> None:
+        """Stop the run, if it has not ended, and wait until it has."""
+        self._owner.cancel("the stream was closed")
+        if self._owner.task is not None:
+            await asyncio.wait([self._owner.task])
+
+    async def __aenter__(self) -> Self:
+        """Begin the run."""
+        self._begin()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the run, if it has not ended by itself."""
+        await self.aclose()
+
+    def __del__(self) -> None:
+        """End a run that nobody holds any more."""
+        self._owner.cancel("the stream was dropped")
+
+    def _begin(self) -> None:
+        if self._owner.task is None:
+            self._owner.start()
+
+    async def _close_politely(self) -> None:
+        try:
+            await self._owner.ended()
+        except Cancelled:
+            return
+
+    def _ending(self) -> dict[str, object]:
+        error = self._owner.done.exception()
+        if error is None:
+            result = self._owner.done.result()
+            used = {"input": result.usage.input_tokens, "output": result.usage.output_tokens}
+            return {"status": "completed", "output": result.output, "usage": used}
+        status = "cancelled" if isinstance(error, Cancelled) else "failed"
+        return {"status": status, "error": str(error)}

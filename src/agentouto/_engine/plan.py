@@ -1,0 +1,56 @@
+"""What a run was asked to do, checked and complete. Nothing here has started yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agentouto._core.prompt import BUILTIN_TOOL_NAMES, USER_ROLE, roster
+from agentouto._domain.message import USER, Attachment, Message
+from agentouto._domain.participants import Agent
+from agentouto._domain.ports import Backend
+from agentouto._engine.builtins import AnyTool, Builtin, builtins
+from agentouto._engine.person import AskUser, OnMessage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One run, before it begins."""
+
+    message: str
+    starting: tuple[Agent, ...]
+    agents: Mapping[str, Agent]
+    backends: Mapping[str, Backend]
+    tools: Mapping[str, AnyTool] = field(default_factory=dict[str, AnyTool])
+    disabled: frozenset[str] = frozenset()
+    attachments: tuple[Attachment, ...] = ()
+    history: tuple[Message, ...] = ()
+    extra_instructions: str | None = None
+    extra_for_all: bool = False
+    on_message: OnMessage | None = None
+    ask_user: AskUser | None = None
+    background_allowed: bool = True
+    cancel_background: bool = False
+    debug: bool = False
+
+    def toolbox(self) -> dict[str, AnyTool | Builtin]:
+        """Return every tool of the run by name: the user's, then the built-in ones.
+
+        A user's tool with the name of a built-in one stands in its place, disabled or not.
+        """
+        tools: dict[str, AnyTool | Builtin] = {
+            name: tool for name, tool in self.tools.items() if name not in BUILTIN_TOOL_NAMES
+        }
+        for name, builtin in builtins(background=self.background_allowed).items():
+            if name in self.tools:
+                tools[name] = self.tools[name]
+            elif builtin is not None and name not in self.disabled:
+                tools[name] = builtin
+        return tools
+
+    def introductions(self) -> dict[str, str]:
+        """Return the line that introduces each participant to the others, by name."""
+        lines = roster(self.agents.values())
+        if self.ask_user is not None:
+            lines[USER] = f"- {USER}: {USER_ROLE}"
+        return lines

@@ -1,0 +1,381 @@
+"""Everything that lives exactly as long as one run: its tasks, its log, its calls.
+
+A ``Run`` is the ``Offices`` of every call in it: it opens calls, carries mail and knows who is
+there. It does not know how an agent works on a call; ``loop.py`` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from contextlib import suppress
+
+from agentouto._core.identity import call_id, starter_id, task_id
+from agentouto._core.prompt import BUILTIN_TOOL_NAMES, CALL_AGENT, FINISH, standing
+from agentouto._core.result import RunResult, joined, messages_of, usage_of
+from agentouto._domain.errors import (
+    AgentError,
+    AuthError,
+    Cancelled,
+    Output,
+    Partial,
+    ProviderError,
+    RoutingError,
+    ToolError,
+)
+from agentouto._domain.event import (
+    CallCancelled,
+    CallFailed,
+    CallReturned,
+    CallStarted,
+    MessagePosted,
+    Stamp,
+)
+from agentouto._domain.message import USER, Message, ToolResult
+from agentouto._domain.participants import Agent
+from agentouto._domain.ports import Backend
+from agentouto._domain.world import World
+from agentouto._engine.builtins import Builtin
+from agentouto._engine.call import Call, Status
+from agentouto._engine.desk import LiveDesk, explained
+from agentouto._engine.log import Log
+from agentouto._engine.loop import MOST_NUDGES, Silence, answer
+from agentouto._engine.person import Person
+from agentouto._engine.plan import Plan
+from agentouto._engine.threads import Threads
+
+USER_ADDRESS = "user_"
+"""Where the user is reached by a starting agent: this, and the id of that agent's call."""
+
+
+def nobody_at(address: str) -> RoutingError:
+    """Return the error for a letter or a question to somebody who was never there."""
+    return RoutingError("unknown", f"No background agent found with task_id: {address}")
+
+
+class Run:
+    """One run. Its calls can be found and written to at once; it begins with ``execute``."""
+
+    def __init__(self, plan: Plan, run_id: str, world: World, *, background: bool = False) -> None:
+        self.id = run_id
+        self.plan = plan
+        self.world = world
+        self.started_at = world.now()
+        self.log = Log()
+        self.threads = Threads()
+        self.person = Person(plan.on_message, plan.ask_user, self.threads)
+        self.tools = plan.toolbox()
+        self.specs = tuple(tool.spec for tool in self.tools.values())
+        self.plain_text_returns = isinstance(self.tools.get(FINISH), Builtin)
+        self.background_allowed = plan.background_allowed
+        self._introductions = plan.introductions()
+        self.names = tuple(self._introductions)
+        self._prompts: dict[tuple[str, bool], str] = {}
+        self._failures: list[Exception] = []
+        self._spawned: list[asyncio.Task[None]] = []
+        self._group: asyncio.TaskGroup | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._letters = itertools.count()
+        self.calls: dict[str, Call] = {}
+        self.starters = [
+            self._start(agent, starter_id(run_id, place, background=background), place)
+            for place, agent in enumerate(plan.starting)
+        ]
+
+    async def execute(self) -> RunResult:
+        """Forward the message to every starting agent at once and return what they return.
+
+        Raises:
+            AgentoutoError: A starting agent could not return. The others have, or have failed
+                later; ``partial`` is all that was done.
+        """
+        self._loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                tasks = [
+                    group.create_task(self._begin(call), name=call.name) for call in self.starters
+                ]
+                await asyncio.wait(tasks)
+                if self.plan.cancel_background:
+                    for task in self._spawned:
+                        task.cancel()
+        finally:
+            self._close()
+        if self._failures:
+            failure = self._failures[0]
+            if isinstance(failure, AgentError | ProviderError | AuthError):
+                failure.partial = self.partial(failure.partial.text)
+            raise failure
+        return self.result()
+
+    def result(self) -> RunResult:
+        """Return what the run has come to."""
+        facts = self.log.events
+        outputs = self._outputs()
+        return RunResult(
+            joined(outputs, self.names),
+            messages_of(facts),
+            outputs,
+            usage_of(facts),
+            facts=facts,
+            debug=self.plan.debug,
+        )
+
+    def partial(self, text: str = "") -> Partial:
+        """Return what has been done so far."""
+        facts = self.log.events
+        return Partial(self._outputs(), messages_of(facts), usage_of(facts), text)
+
+    def cancelled(self, reason: str) -> Cancelled:
+        """Return the error for whoever waits for the result of this run after it was cancelled."""
+        error = Cancelled(f"the run was cancelled{f': {reason}' if reason else ''}")
+        error.partial = self.partial()
+        return error
+
+    def _outputs(self) -> list[Output]:
+        return [
+            Output(call.name, call.id, call.result.content, list(call.result.attachments or ()))
+            for call in self.starters
+            if call.result is not None
+        ]
+
+    def _close(self) -> None:
+        self._group = None
+        self.threads.close()
+        for call in self.calls.values():
+            call.mailbox.close()
+            if call.status is Status.PENDING:
+                call.status = Status.CANCELLED
+
+    # ── what a run knows ──────────────────────────────────────────────────────────────────────
+
+    def backend(self, agent: Agent) -> Backend:
+        """Return what reaches the agent's model."""
+        return self.plan.backends[agent.provider_name]
+
+    def standing_prompt(self, agent: Agent, *, starting: bool) -> str:
+        """Return the part of the system prompt that all such calls of ``agent`` share."""
+        key = agent.name, starting
+        prompt = self._prompts.get(key)
+        if prompt is None:
+            others = (line for name, line in self._introductions.items() if name != agent.name)
+            prompt = self._prompts[key] = standing(
+                agent,
+                "\n".join(others),
+                tools=self.tools,
+                extra=self.plan.extra_instructions if starting or self.plan.extra_for_all else None,
+                plain_text=self.plain_text_returns,
+            )
+        return prompt
+
+    def why_no_tool(self, name: str) -> str:
+        """Return what to tell an agent that asked for a tool which is not there."""
+        if name in self.plan.disabled:
+            return f"Tool '{name}' is disabled in this run."
+        if name in self._introductions:
+            return f"'{name}' is an agent, not a tool: {CALL_AGENT}(agent_name='{name}', ...)."
+        own = ", ".join(tool for tool in self.tools if tool not in BUILTIN_TOOL_NAMES)
+        return f"Unknown tool: '{name}'. Available tools: {own or '(none)'}"
+
+    def find(self, address: str) -> Call:
+        """Return the call at ``address``.
+
+        Raises:
+            RoutingError: There never was one.
+        """
+        call = self.calls.get(address)
+        if call is None:
+            raise nobody_at(address)
+        return call
+
+    def report(self, task_id: str, *, clear: bool) -> str:
+        """Return how a call is doing; ``clear`` forgets the messages it lists."""
+        call = self.find(task_id)
+        text = call.report()
+        if clear:
+            call.messages.clear()
+        return text
+
+    # ── forwards and returns ──────────────────────────────────────────────────────────────────
+
+    async def call(
+        self, name: str, content: str, *, by: Call, place: str, history: tuple[Message, ...]
+    ) -> Message:
+        """Forward to a participant and wait for its return."""
+        call = self._open(name, content, call_id(by.id, place), by, place, history)
+        try:
+            return await self._work(call)
+        except (ProviderError, AuthError) as error:
+            status = getattr(error, "status", None)
+            kind = type(error).__name__ + (f", status {status}" if status else "")
+            why = f"could not return: its model failed ({kind})"
+            raise AgentError(name, why, call_id=call.id) from error
+
+    def spawn(
+        self, name: str, content: str, *, by: Call, place: str, history: tuple[Message, ...]
+    ) -> Call:
+        """Forward without waiting; the run ends only when the new call has."""
+        id_ = task_id(by.id, place)
+        call = self._open(name, content, id_, by, place, history, background=True)
+        self._spawned.append(self._tasks.create_task(self._attend(call), name=id_))
+        return call
+
+    @property
+    def _tasks(self) -> asyncio.TaskGroup:
+        if self._group is None:
+            raise RoutingError("unknown", "the run has ended")
+        return self._group
+
+    def _start(self, agent: Agent, id_: str, place: int) -> Call:
+        plan = self.plan
+        forward = Message("forward", USER, agent.name, plan.message, id_, list(plan.attachments))
+        call = self.calls[id_] = Call(
+            agent,
+            forward,
+            path=f"{place}:{agent.name}",
+            caller_address=f"{USER_ADDRESS}{id_}" if plan.on_message else None,
+            history=plan.history,
+        )
+        return call
+
+    def _open(
+        self,
+        name: str,
+        content: str,
+        id_: str,
+        by: Call,
+        place: str,
+        history: tuple[Message, ...],
+        *,
+        background: bool = False,
+    ) -> Call:
+        agent = self.plan.agents.get(name)
+        if agent is None and not (name == USER and self.person.answers):
+            raise ToolError(CALL_AGENT, self._why_nobody(name))
+        call = self.calls[id_] = Call(
+            agent,
+            Message("forward", by.name, name, content, id_),
+            path=f"{by.path}/{place}:{name}",
+            parent=by,
+            caller_address=by.id,
+            history=history,
+            background=background,
+        )
+        return call
+
+    def _why_nobody(self, name: str) -> str:
+        if name == USER:
+            return "Nobody can answer as 'user' in this run. Decide, and say what you assumed."
+        if name in self.tools:
+            return f"'{name}' is a tool, not an agent. Use it directly."
+        return f"Unknown agent: '{name}'. Available agents: {', '.join(self.names)}"
+
+    async def _begin(self, call: Call) -> None:
+        try:
+            await self._work(call)
+        except Exception as error:  # noqa: BLE001 - raised to the user once the others are done
+            self._failures.append(error)
+
+    async def _attend(self, call: Call) -> None:
+        with suppress(Exception):  # it is in the log, and nobody waits for it
+            await self._work(call)
+
+    async def _work(self, call: Call) -> Message:
+        now = self.world.now
+        call.status = Status.RUNNING
+        self.log.append(CallStarted(call.stamp, now(), call.forward, call.background))
+        try:
+            if call.agent is None:
+                said = await self.person.answer(call.forward)
+            else:
+                said = await answer(LiveDesk(call, call.agent, self))
+        except asyncio.CancelledError:
+            call.status = Status.CANCELLED
+            self.log.append(CallCancelled(call.stamp, now()))
+            raise
+        except Exception as error:
+            fault = _fault(call, error)
+            call.status, call.error = Status.FAILED, str(fault)
+            self.log.append(CallFailed(call.stamp, now(), call.error))
+            if fault is error:
+                raise
+            raise fault from error
+        finally:
+            call.mailbox.close()
+        return self._returned(call, said)
+
+    def _returned(self, call: Call, said: ToolResult) -> Message:
+        message = Message(
+            "return", call.name, call.forward.sender, said.content, call.id, said.attachments
+        )
+        call.messages.append(message)
+        call.status, call.result = Status.COMPLETED, message
+        self.log.append(CallReturned(call.stamp, self.world.now(), message, call.background))
+        return message
+
+    # ── mail ──────────────────────────────────────────────────────────────────────────────────
+
+    async def post(self, address: str, content: str, *, by: Call, place: str) -> str:
+        """Write to whoever is at work at ``address``; to the user, wait until it was read."""
+        starter = self._starter_of_user_at(address)
+        if starter is None:
+            return self._put(address, content, by.name, by, call_id(by.id, place))
+        message = Message("forward", by.name, USER, content, call_id(by.id, place))
+        by.messages.append(message)
+        self.log.append(MessagePosted(by.stamp, self.world.now(), message, address))
+        await self.person.receive(message, lambda text: self._reply(by, text))
+        return f"Message sent to {USER} (task_id: {address})"
+
+    def send(self, address: str, content: str) -> str:
+        """Write, as the user, to whoever is at work at ``address``. Works from any thread.
+
+        Raises:
+            RoutingError: Nobody was ever there, or has already returned.
+        """
+        starter = self._starter_of_user_at(address)
+        if starter is None:
+            return self._put(address, content, USER, None, self._letter_id())
+        group, loop = self._tasks, self._loop
+        message = Message("forward", USER, USER, content, self._letter_id())
+        self.log.append(MessagePosted(starter.stamp, self.world.now(), message, address))
+        if loop is not None:
+            loop.call_soon_threadsafe(
+                lambda: group.create_task(
+                    self.person.receive(message, lambda text: self._reply(starter, text))
+                )
+            )
+        return f"Message sent to {USER} (task_id: {address})"
+
+    def _put(self, address: str, content: str, sender: str, by: Call | None, id_: str) -> str:
+        call = self.find(address)
+        message = Message("forward", sender, call.name, content, id_)
+        call.mailbox.put(message, by.id if by else None)
+        call.messages.append(message)
+        if by is not None and by is not call:
+            by.messages.append(message)
+        stamp = by.stamp if by else Stamp(USER, self.id, None)
+        self.log.append(MessagePosted(stamp, self.world.now(), message, address))
+        return f"Message sent to {call.name} (task_id: {address})"
+
+    def _reply(self, call: Call, text: str) -> None:
+        self._put(call.id, text, USER, None, self._letter_id())
+
+    def _letter_id(self) -> str:
+        return call_id(self.id, f"letter.{next(self._letters)}")
+
+    def _starter_of_user_at(self, address: str) -> Call | None:
+        if not (self.person.reads and address.startswith(USER_ADDRESS)):
+            return None
+        return self.calls.get(address.removeprefix(USER_ADDRESS))
+
+
+def _fault(call: Call, error: Exception) -> Exception:
+    match error:
+        case ProviderError() | AuthError() | AgentError():
+            return error
+        case Silence():
+            why = f"returned nothing: {MOST_NUDGES + 1} empty replies in a row"
+        case _:
+            why = explained(error)
+    return AgentError(call.name, why, call_id=call.id)

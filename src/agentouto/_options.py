@@ -1,0 +1,186 @@
+"""What every function that starts a run takes: said once, and read into a ``Plan``."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal, TypeAlias, TypedDict, cast
+
+from agentouto._core import history as histories
+from agentouto._core.roster import (
+    Roster,
+    check_disabled,
+    check_tool_names,
+    find_providers,
+    gather_agents,
+)
+from agentouto._domain.message import Attachment, Message
+from agentouto._domain.misuse import ConfigurationError, nearest
+from agentouto._domain.participants import Agent
+from agentouto._engine.builtins import AnyTool
+from agentouto._engine.person import AskUser, OnMessage
+from agentouto._engine.plan import Plan
+from agentouto._engine.tool import Tool
+from agentouto.providers import open_backend
+
+AnyFunction: TypeAlias = Callable[..., object]
+
+
+class Options(TypedDict, total=False):
+    """Keywords that ``run`` and its siblings share. Left out, each has the default named here.
+
+    Attributes:
+        attachments: Files that travel with the message. None.
+        history: Messages of earlier runs the starting agents should know, or dictionaries with
+            their fields. None.
+        debug: Whether ``event_log`` also tells what models were asked. ``False``.
+        extra_instructions: More instructions for this run. None.
+        extra_instructions_scope: Who gets them: ``"entry"``, the starting agents, or ``"all"``.
+        run_agents: Everyone who takes part. The starting agents.
+        disabled_tools: Names of built-in tools to leave out. None.
+        on_message: Called with a message and a function that answers it, whenever an agent writes
+            to the user; plain or async. None: agents cannot write to the user.
+        ask_user: Called with a forward when an agent calls the user; returns the answer; plain or
+            async. None: the user cannot be called.
+        allow_background_agents: Whether agents may start calls without waiting. ``True``.
+        background: What a run does about such calls when all starting agents have returned:
+            ``"wait"`` for them, or ``"cancel"`` them. ``"wait"``.
+        entry: One starting agent; an older word, with ``agents``.
+        agents: Everyone who takes part; an older word, with ``entry``.
+    """
+
+    attachments: Sequence[Attachment] | None
+    history: Iterable[Message | Mapping[str, object]] | None
+    debug: bool
+    extra_instructions: str | None
+    extra_instructions_scope: Literal["entry", "all"]
+    run_agents: Sequence[Agent] | None
+    disabled_tools: Iterable[str] | None
+    on_message: OnMessage | None
+    ask_user: AskUser | None
+    allow_background_agents: bool
+    background: Literal["wait", "cancel"]
+    entry: Agent
+    agents: Sequence[Agent]
+
+
+POSITIONAL = ("message", "starting_agents", "tools", "providers")
+KNOWN = tuple(Options.__annotations__)
+SCOPES = ("entry", "all")
+ENDINGS = ("wait", "cancel")
+
+
+def plan_of(function: str, given: tuple[object, ...], options: Options) -> Plan:
+    """Return the run that the arguments of ``function`` ask for.
+
+    Args:
+        function: Its name, for error texts.
+        given: Its positional parameters: message, starting_agents, tools and providers, and
+            whatever came after them.
+        options: Its keywords.
+
+    Raises:
+        TypeError: An argument there is not, or two ways of saying the same were mixed.
+        ConfigurationError: An argument cannot work.
+    """
+    for name in options:
+        if name not in KNOWN:
+            close = nearest(name, POSITIONAL + KNOWN)
+            raise TypeError(f"{function}() has no argument {name!r}{close}")
+    message, starting, participants, tools, providers = _modern(function, given, options)
+    if not isinstance(message, str):
+        raise ConfigurationError(f"message must be text, not {message!r}")
+    roster = gather_agents(starting, participants)
+    _warn_of_left_out(roster)
+    own = _tools(tools)
+    check_tool_names([tool.name for tool in own], roster.agents)
+    by_name = {tool.name: tool for tool in own}
+    found = find_providers(roster.agents.values(), cast("Iterable[object]", providers or ()))
+    return Plan(
+        message=message,
+        starting=roster.starting,
+        agents=roster.agents,
+        tools=by_name,
+        disabled=check_disabled(options.get("disabled_tools") or (), by_name),
+        attachments=_attachments(options.get("attachments")),
+        history=histories.read(options.get("history") or ()),
+        extra_instructions=options.get("extra_instructions"),
+        extra_for_all=_one_of(options, "extra_instructions_scope", SCOPES) == "all",
+        on_message=_checked_callable(options, "on_message"),
+        ask_user=_checked_callable(options, "ask_user"),
+        background_allowed=options.get("allow_background_agents", True),
+        cancel_background=_one_of(options, "background", ENDINGS) == "cancel",
+        debug=options.get("debug", False),
+        backends={name: open_backend(provider) for name, provider in found.items()},
+    )
+
+
+def _modern(
+    function: str, given: tuple[object, ...], options: Options
+) -> tuple[object, object, object, object, object]:
+    message, starting, tools, providers, *more = given
+    participants: object = options.get("run_agents")
+    entry: object = options.get("entry")
+    everyone: object = options.get("agents")
+    if isinstance(message, Agent):  # entry, message, agents, tools, providers
+        if entry is not None or everyone is not None:
+            raise TypeError(f"{function}() got its entry agent and agents twice")
+        entry, message, everyone, tools = message, starting, tools, providers
+        starting, providers = None, more.pop(0) if more else None
+    if more:
+        raise TypeError(f"{function}() takes at most 4 positional arguments, {len(given)} given")
+    if entry is None and everyone is None:
+        return message, starting, participants, tools, providers
+    if starting is not None or participants is not None:
+        raise TypeError(
+            f"{function}() takes either entry= and agents=, or starting_agents= and run_agents=; "
+            "the two pairs cannot be mixed"
+        )
+    if entry is None:
+        raise TypeError(f"{function}() got agents= without entry=")
+    return message, [entry], everyone, tools, providers
+
+
+def _warn_of_left_out(roster: Roster) -> None:
+    for name in roster.left_out:
+        warnings.warn(
+            f"{name!r} is in starting_agents but not in run_agents, so it takes no part: "
+            "add it to run_agents, or do not start it",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+def _tools(tools: object) -> list[AnyTool]:
+    if tools is None:
+        return []
+    if isinstance(tools, Tool | str) or not isinstance(tools, Iterable):
+        raise ConfigurationError(f"tools= takes a list of tools or functions, not {tools!r}")
+    found: list[AnyTool] = []
+    for tool in cast("Iterable[object]", tools):
+        if not isinstance(tool, Tool) and not callable(tool):
+            raise ConfigurationError(f"tools= takes tools and functions, not {tool!r}")
+        found.append(cast("AnyTool", tool) if isinstance(tool, Tool) else Tool(tool))
+    return found
+
+
+def _attachments(given: Sequence[Attachment] | None) -> tuple[Attachment, ...]:
+    for file in given or ():
+        if not isinstance(cast("object", file), Attachment):
+            raise ConfigurationError(f"attachments= takes Attachments, not {file!r}")
+    return tuple(given or ())
+
+
+def _one_of(options: Options, name: str, words: tuple[str, ...]) -> str:
+    word = cast("object", options.get(name, words[0]))
+    if word not in words:
+        listed = " or ".join(repr(word) for word in words)
+        raise ConfigurationError(f"{name} must be {listed}, not {word!r}")
+    return cast("str", word)
+
+
+def _checked_callable(options: Options, name: str) -> Callable[..., object] | None:
+    function = cast("object", options.get(name))
+    if function is None or callable(function):
+        return function
+    raise ConfigurationError(f"{name}= takes a function, not {function!r}")

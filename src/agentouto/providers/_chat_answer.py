@@ -1,0 +1,311 @@
+"""What a Chat Completions server answers, read piece by piece.
+
+``ChatDecoder`` takes the data of events as they come and says what they mean. An ordinary word
+takes a short way: its chunk is read straight into a struct that allows for nothing else. Whatever
+does not fit there takes the long way, where every field may be missing, null or of another type.
+
+A reply is complete when ``[DONE]`` or a finish reason has been seen, and not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias, cast
+
+import msgspec
+
+from agentouto._domain.content import Stop, Usage
+from agentouto._domain.delta import (
+    Delta,
+    NativeDelta,
+    ReasoningDelta,
+    StopDelta,
+    TextDelta,
+    UsageDelta,
+)
+from agentouto._domain.errors import AuthError, ProtocolViolation, ProviderError
+from agentouto.providers._json import (
+    Json,
+    as_count,
+    as_list,
+    as_object,
+    as_text,
+    parse,
+)
+from agentouto.providers._refusal import Fault, read_fault, short
+from agentouto.providers._think import ThinkSplitter
+from agentouto.providers._tool_calls import ToolCallReader, pieces_of
+
+Refuse: TypeAlias = Callable[[Fault], ProviderError | AuthError]
+
+STOPS = {
+    "length": Stop.OUT_OF_TOKENS,
+    "max_tokens": Stop.OUT_OF_TOKENS,
+    "model_length": Stop.OUT_OF_TOKENS,
+    "content_filter": Stop.REFUSED,
+    "refusal": Stop.REFUSED,
+    "safety": Stop.REFUSED,
+}
+_BROKEN = frozenset({"error", "insufficient_system_resource"})
+_THOUGHTS = ("reasoning", "reasoning_content")
+_READ = frozenset({"role", "content", "refusal", "tool_calls", "function_call", *_THOUGHTS})
+_NOT_KEPT = frozenset({"annotations", "audio", "obfuscation"})
+"""What OpenAI's own server adds and does not want back."""
+
+_STREAMED = frozenset({"text", "summary", "data"})
+"""What comes in pieces within an item of ``reasoning_details``."""
+
+_PATIENCE = 8
+"""How often a chunk may miss the short way before this server's chunks all take the long one."""
+
+
+class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    content: str
+    role: str | None = None
+    refusal: None = None
+    reasoning: None = None
+    reasoning_content: None = None
+    tool_calls: None = None
+    function_call: None = None
+
+
+class _PlainChoice(msgspec.Struct, gc=False):
+    delta: _PlainDelta
+    index: Literal[0] = 0
+    finish_reason: None = None
+    error: None = None
+    usage: None = None
+
+
+class _PlainChunk(msgspec.Struct, gc=False):
+    """A chunk that says a word and nothing else."""
+
+    choices: tuple[_PlainChoice]
+    usage: None = None
+    x_groq: None = None
+    error: None = None
+
+
+_read_plain = msgspec.json.Decoder(_PlainChunk).decode
+
+
+class ChatDecoder:
+    """Reads one answer. Sans I/O: bytes are brought to it."""
+
+    __slots__ = (
+        "_calls",
+        "_done",
+        "_keepsake",
+        "_misfits",
+        "_origin",
+        "_plain",
+        "_provider_name",
+        "_refuse",
+        "_refused",
+        "_stop",
+        "_think",
+        "_thought_in",
+        "_usage",
+    )
+
+    def __init__(self, provider_name: str, origin: str, refuse: Refuse) -> None:
+        self._provider_name = provider_name
+        self._origin = origin
+        self._refuse = refuse
+        self._think = ThinkSplitter()
+        self._calls = ToolCallReader()
+        self._keepsake: Json = {}
+        self._thought_in = ""
+        self._usage: Json = {}
+        self._stop: Stop | None = None
+        self._refused = False
+        self._done = False
+        self._plain = False
+        self._misfits = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether ``[DONE]`` has been read: nothing more will come."""
+        return self._done
+
+    @property
+    def complete(self) -> bool:
+        """Whether the reply is whole, even if the connection breaks now."""
+        return self._stop is not None
+
+    def feed(self, events: Sequence[bytes]) -> list[Delta]:
+        """Take the data of events that arrived together; return what they say."""
+        heard: list[Delta] = []
+        for event in events:
+            if self._plain:
+                try:
+                    word = _read_plain(event).choices[0].delta.content
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    self._plain = False
+                    self._misfits += 1
+                else:
+                    if word:
+                        heard.append(TextDelta(word))
+                    continue
+            if self._done:
+                break
+            self._take(event, heard)
+        return heard
+
+    def whole(self, body: bytes) -> list[Delta]:
+        """Read an answer that came in one piece although a stream was asked for."""
+        heard: list[Delta] = []
+        try:
+            answer = parse(body)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict) or not self._chunk(cast("Json", answer), heard):
+            raise self._unreadable(body)
+        if self._stop is None:
+            self._stop = Stop.COMPLETE
+        return heard + self.end()
+
+    def end(self) -> list[Delta]:
+        """Return what is left to say; ``ProtocolViolation`` if the answer was cut short."""
+        if self._stop is None:
+            raise ProtocolViolation(self._provider_name, "the reply was cut short by the server")
+        heard: list[Delta] = []
+        self._think.end(heard)
+        self._calls.end(heard)
+        if (usage := _counted(self._usage)) is not None:
+            heard.append(UsageDelta(usage))
+        if native := self._native():
+            heard.append(NativeDelta(self._origin, native))
+        heard.append(StopDelta(Stop.REFUSED if self._refused else self._stop))
+        return heard
+
+    def _take(self, event: bytes, heard: list[Delta]) -> None:
+        if event == b"[DONE]":
+            self._done = True
+            self._stop = self._stop or Stop.COMPLETE
+            return
+        try:
+            chunk = parse(event)
+        except ValueError:
+            if b"\n" not in event:
+                raise self._unreadable(event) from None
+            for line in event.split(b"\n"):  # blank lines between events were left out
+                self._take(line, heard)
+            return
+        if isinstance(chunk, dict):
+            self._chunk(cast("Json", chunk), heard)
+
+    def _chunk(self, chunk: Json, heard: list[Delta]) -> bool:
+        """Read one chunk the long way; return whether it was one."""
+        choice = as_object(next(iter(as_list(chunk.get("choices"))), None))
+        if chunk.get("error") or choice.get("error") or _complains(chunk):
+            raise self._refuse(read_fault(choice if choice.get("error") else chunk))
+        usage = chunk.get("usage") or as_object(chunk.get("x_groq")).get("usage")
+        self._usage = as_object(usage or choice.get("usage")) or self._usage
+        if not choice or as_count(choice.get("index")):
+            return False
+        message = choice.get("message")
+        delta = as_object(choice.get("delta") or message)
+        self._delta(delta, heard, whole=bool(message))
+        self._finished(as_text(choice.get("finish_reason")))
+        self._plain = self._think.over and self._misfits < _PATIENCE and bool(delta.get("content"))
+        return True
+
+    def _delta(self, delta: Json, heard: list[Delta], *, whole: bool) -> None:
+        self._thoughts(delta, heard)
+        if text := _joined(delta.get("content")):
+            self._think.feed(text, heard)
+        if refusal := as_text(delta.get("refusal")):
+            heard.append(TextDelta(refusal))
+            self._refused = True
+        if pieces := pieces_of(delta):
+            self._calls.feed(pieces, heard, whole=whole)
+        for key, value in delta.items():
+            if key not in _READ and key not in _NOT_KEPT and value is not None:
+                self._keepsake[key] = _grown(self._keepsake.get(key), value)
+
+    def _thoughts(self, delta: Json, heard: list[Delta]) -> None:
+        """Tell thinking that has a field of its own; some servers send it twice, in both."""
+        for field in (self._thought_in,) if self._thought_in else _THOUGHTS:
+            if thought := as_text(delta.get(field)):
+                self._thought_in = field
+                heard.append(ReasoningDelta(thought))
+                self._keepsake[field] = as_text(self._keepsake.get(field)) + thought
+                return
+
+    def _finished(self, reason: str) -> None:
+        if reason in _BROKEN:
+            raise self._refuse(Fault(f"the server broke off the reply ({reason})"))
+        if reason:
+            self._stop = self._stop or STOPS.get(reason, Stop.COMPLETE)
+
+    def _native(self) -> Json:
+        """Return what has to go back with this reply and has no place in its parts."""
+        kept = {
+            "think": self._think.verbatim,
+            "message": self._keepsake,
+            "calls": self._calls.extras(),
+        }
+        return {key: value for key, value in kept.items() if value}
+
+    def _unreadable(self, body: bytes) -> ProtocolViolation:
+        said = read_fault(body).message if body.strip() else "nothing at all"
+        error = ProtocolViolation(
+            self._provider_name, f"the answer is not a chat completion: {short(said)}"
+        )
+        error.retryable = not body.lstrip().startswith(b"<")
+        return error
+
+
+def _complains(chunk: Json) -> bool:
+    """Return whether ``chunk`` is an error without a wrapping: no choices, but a message."""
+    return "choices" not in chunk and ("message" in chunk or "detail" in chunk)
+
+
+def _joined(content: object) -> str:
+    """Return the text of a content, which some servers send as a list of parts."""
+    if isinstance(content, str):
+        return content
+    parts = (as_object(part) for part in as_list(content))
+    return "".join(as_text(part.get("text")) for part in parts)
+
+
+def _grown(known: object, more: object) -> object:
+    """Return a field that we do not know, after one more piece of it."""
+    if isinstance(known, str) and isinstance(more, str):
+        return known if known == more else known + more
+    if isinstance(known, list) and isinstance(more, list):
+        items = [*cast("list[object]", known)]
+        for item in cast("list[object]", more):
+            _add_item(items, item)
+        return items
+    return more
+
+
+def _add_item(items: list[object], item: object) -> None:
+    """Add ``item``, or let it continue the last one if it has the same index and type."""
+    last, more = as_object(items[-1] if items else None), as_object(item)
+    if "index" not in more or any(last.get(key) != more.get(key) for key in ("index", "type")):
+        items.append(item)
+        return
+    for key, value in more.items():
+        if key in _STREAMED:
+            value = as_text(last.get(key)) + as_text(value)
+        last[key] = last.get(key) if value is None else value
+
+
+def _counted(usage: Json) -> Usage | None:
+    """Return the tokens a server has counted, or ``None`` if it has not."""
+    read = as_count(usage.get("prompt_tokens", usage.get("input_tokens")))
+    written = as_count(usage.get("completion_tokens", usage.get("output_tokens")))
+    if read is None and written is None:
+        return None
+    prompt = as_object(usage.get("prompt_tokens_details"))
+    completion = as_object(usage.get("completion_tokens_details"))
+    return Usage(
+        read,
+        written,
+        as_count(prompt.get("cached_tokens", usage.get("prompt_cache_hit_tokens"))),
+        as_count(completion.get("reasoning_tokens")),
+        complete=read is not None and written is not None,
+    )

@@ -1,0 +1,173 @@
+"""A transcript's entries as messages of Chat Completions, each written once, as bytes.
+
+A reply goes back with what came with it, if it goes back to where it came from. How a request as a
+whole looks, and what comes back, is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+import msgspec
+
+from agentouto._domain.content import Entry, Incoming, Native, Outcome, Outcomes, Reply, ToolCall
+from agentouto._domain.errors import ProviderError
+from agentouto._domain.message import Attachment
+from agentouto.providers._json import (
+    Json,
+    as_list,
+    as_object,
+    as_text,
+    dump,
+    parse_object,
+    unquoted,
+)
+from agentouto.providers._media import File, Unsendable, described, opened
+
+_PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+_SOUNDS = {"audio/wav": "wav", "audio/mpeg": "mp3"}
+_POSSIBLE = "png, jpeg, gif, webp, wav, mp3, pdf and text files can"
+
+_valid = msgspec.json.Decoder(dict[str, object]).decode
+
+
+class Manner(msgspec.Struct, frozen=True):
+    """How one server wants to be written to.
+
+    Attributes:
+        provider_name: Who complains if an entry cannot be written.
+        origin: Replies from here are returned with all they came with; empty returns none so.
+        backfill: A field that every reply with tool calls must have, if need be empty.
+    """
+
+    provider_name: str
+    origin: str = ""
+    backfill: str = ""
+
+
+def write_entry(entry: Entry, manner: Manner) -> bytes:
+    """Return the messages for ``entry``, joined by commas; nothing for a reply without words."""
+    match entry:
+        case Incoming(text, ()):
+            return dump({"role": "user", "content": text})
+        case Incoming(text, attachments):
+            return dump({"role": "user", "content": _parts(text, attachments, manner)})
+        case Reply():
+            return _reply(entry, manner)
+        case Outcomes(items):
+            return b",".join(dump(message) for message in _results(items))
+        case _:
+            assert_never(entry)
+
+
+def _parts(text: str, attachments: Sequence[Attachment], manner: Manner) -> list[Json]:
+    parts: list[Json] = [{"type": "text", "text": text}] if text else []
+    for attachment in attachments:
+        try:
+            parts.append(_part(opened(attachment)))
+        except Unsendable as error:
+            raise ProviderError(
+                manner.provider_name, f"{described(attachment)} cannot be sent: {error}"
+            ) from error
+    return parts
+
+
+def _part(file: File) -> Json:
+    """Return ``file`` as a part of a user message; ``Unsendable`` if there is no such part."""
+    if file.mime_type in _PICTURES or (file.url and file.mime_type.startswith("image/")):
+        return {"type": "image_url", "image_url": {"url": file.url or file.data_uri}}
+    if file.url:
+        raise Unsendable("this API takes addresses of images only; give the file itself as data=")
+    if sound := _SOUNDS.get(file.mime_type):
+        return {"type": "input_audio", "input_audio": {"data": file.data, "format": sound}}
+    if file.mime_type == "application/pdf":
+        named = {"filename": file.name or "file.pdf", "file_data": file.data_uri}
+        return {"type": "file", "file": named}
+    if file.is_text:
+        return {"type": "text", "text": _quoted(file)}
+    raise Unsendable(f"this API has no place for {file.mime_type or 'such files'}; {_POSSIBLE}")
+
+
+def _quoted(file: File) -> str:
+    return f"{file.name or 'Attached file'}:\n{file.text}"
+
+
+# Replies ------------------------------------------------------------------------------------------
+
+
+def _reply(reply: Reply, manner: Manner) -> bytes:
+    message: Json = {"role": "assistant", "content": reply.text or None}
+    calls = [_call(call) for call in reply.tool_calls]
+    if calls:
+        message["tool_calls"] = calls
+    if reply.native is not None and reply.native.origin == manner.origin:
+        _restore(message, calls, reply.native)
+    if calls and manner.backfill:
+        message.setdefault(manner.backfill, "")
+    return dump(message) if calls or message["content"] else b""
+
+
+def _call(call: ToolCall) -> Json:
+    function = {"name": call.name, "arguments": _arguments(call.arguments)}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _arguments(written: str) -> str:
+    """Return arguments that a server can read, whatever the model wrote."""
+    try:
+        _valid(written)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        if not written.strip():
+            return "{}"
+        meant = parse_object(written) or parse_object(unquoted(written))
+        return dump({"_invalid_json": written} if meant is None else meant).decode()
+    return written
+
+
+def _restore(message: Json, calls: list[Json], native: Native) -> None:
+    """Put back what ``_chat_answer.native`` has kept."""
+    kept = as_object(native.data)
+    message["content"] = as_text(kept.get("think")) + as_text(message["content"]) or None
+    message |= as_object(kept.get("message"))
+    for call, fields in zip(calls, as_list(kept.get("calls")), strict=False):
+        call |= as_object(fields)
+
+
+# Results of tools ---------------------------------------------------------------------------------
+
+
+def _results(items: Sequence[Outcome]) -> list[Json]:
+    """Return one message for each result, and one more for the files, which results cannot hold."""
+    messages: list[Json] = []
+    files: list[Json] = []
+    for item in items:
+        text = "\n\n".join(part for part in (item.content, *_enclosed(item, files)) if part)
+        messages.append(
+            {"role": "tool", "tool_call_id": item.tool_call.id, "content": text or "(no output)"}
+        )
+    if files:
+        messages.append({"role": "user", "content": files})
+    return messages
+
+
+def _enclosed(outcome: Outcome, files: list[Json]) -> list[str]:
+    """Add the files of ``outcome`` to ``files``; return what the result says of them."""
+    notes: list[str] = []
+    call = outcome.tool_call
+    for attachment in outcome.attachments:
+        try:
+            file = opened(attachment)
+            part = _part(file)
+        except Unsendable as error:
+            notes.append(f"({described(attachment)} cannot be shown to you: {error})")
+            continue
+        if part["type"] == "text":
+            notes.append(_quoted(file))
+            continue
+        number = len(files) // 2 + 1
+        notes.append(f"({described(attachment)} follows as attachment {number})")
+        label = f"Attachment {number}, returned by the tool {call.name} ({call.id}):"
+        files.append({"type": "text", "text": label})
+        files.append(part)
+    return notes

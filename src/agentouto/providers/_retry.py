@@ -1,0 +1,105 @@
+"""When a request is made again, and who has to wait for whom.
+
+One policy for all providers. Nothing is tried again once the caller has heard a word of the reply:
+it would hear the beginning twice. How a request is made is not known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from agentouto._domain.delta import Delta, RetryDelta
+from agentouto._domain.errors import ProviderError, RateLimited
+from agentouto._domain.world import chance
+
+Attempt: TypeAlias = Callable[[], AsyncGenerator[Sequence[Delta], None]]
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often, how long, how far apart.
+
+    Attributes:
+        tries: How many times a request is made at most.
+        total: Seconds from the first try after which no other is begun. A server that asks for a
+            longer wait is not waited for.
+        first: Seconds before the second try; they double from then on.
+        longest: Seconds before any try at most, unless the server asks for more.
+        spread: How much longer than asked those wait who share a key, as a part of the wait, so
+            that they do not all come back at once.
+        chance: A number from 0 to 1, different each time.
+    """
+
+    tries: int = 4
+    total: float = 60.0
+    first: float = 0.5
+    longest: float = 8.0
+    spread: float = 0.5
+    chance: Callable[[], float] = chance
+
+    def pause(self, tried: int) -> float:
+        """Return how long to wait after ``tried`` tries if the server does not say."""
+        longest = min(self.longest, self.first * 2.0 ** (tried - 1))
+        return longest * (0.75 + 0.25 * self.chance())
+
+    def scattered(self, wait: float) -> float:
+        """Return a wait of at least ``wait``, and no two alike."""
+        return wait + min(wait * self.spread, self.longest) * self.chance()
+
+
+class Gate:
+    """Where all who share a key wait when one of them was told to."""
+
+    __slots__ = ("opens", "why")
+
+    def __init__(self) -> None:
+        self.opens = 0.0
+        self.why = ""
+
+    def close(self, until: float, why: str) -> None:
+        """Let nobody through before ``until``."""
+        if until > self.opens:
+            self.opens, self.why = until, why
+
+
+async def with_retries(
+    provider_name: str, policy: RetryPolicy, gate: Gate, attempt: Attempt
+) -> AsyncGenerator[Sequence[Delta], None]:
+    """Yield what ``attempt`` yields, trying again while it fails and nothing has been heard."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + policy.total
+    tried, heard = 0, False
+    while True:
+        while (closed := gate.opens - clock()) > 0:
+            left = deadline - clock()
+            if closed > left:
+                raise RateLimited(provider_name, gate.why, retry_after=closed)
+            wait = min(policy.scattered(closed), left)
+            yield [RetryDelta(tried + 1, wait, gate.why)]
+            await asyncio.sleep(wait)
+        tried += 1
+        try:
+            async with aclosing(attempt()) as answer:
+                async for deltas in answer:
+                    heard = True
+                    yield deltas
+        except ProviderError as error:
+            if heard or not error.retryable or tried >= policy.tries:
+                raise
+            wait = policy.pause(tried)
+            if isinstance(error, RateLimited) and error.retry_after is not None:
+                wait = error.retry_after
+            if clock() + wait > deadline:
+                raise
+            why = str(error)
+            if isinstance(error, RateLimited):
+                gate.close(clock() + wait, why)
+                continue
+        else:
+            return
+        yield [RetryDelta(tried + 1, wait, why)]
+        await asyncio.sleep(wait)

@@ -1,0 +1,130 @@
+"""What a wire format is: a request written down, an answer read, a refusal understood.
+
+Everything here is decided by thinking. A wire opens no connection and knows neither retries nor
+event loops; ``_http`` speaks any wire over the network.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from agentouto._domain.delta import Delta
+from agentouto._domain.errors import AuthError, ConfigurationError, ProviderError
+from agentouto._domain.ports import ModelRequest
+from agentouto.providers._refusal import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """An HTTP request, short of credentials.
+
+    Attributes:
+        url: Where it is posted.
+        body: What is posted, as JSON.
+        headers: What the agent's settings add to the headers.
+        ours: Fields of the body that we chose to send: what may be left out if it is refused.
+    """
+
+    url: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    ours: frozenset[str] = frozenset()
+
+
+class Decoder(Protocol):
+    """Reads one answer. It is fed until it is ``over`` or the bytes end, then ended."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer is whole, even if the connection breaks now."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """Whether the answer has said that nothing more will come."""
+        ...
+
+    def feed(self, events: Sequence[bytes]) -> list[Delta]:
+        """Take the data of events that arrived together; return what they say."""
+        ...
+
+    def end(self) -> list[Delta]:
+        """Return what is left to say; ``ProtocolViolation`` if the answer was cut short."""
+        ...
+
+    def whole(self, body: bytes) -> list[Delta]:
+        """Read an answer that came in one piece although a stream was asked for."""
+        ...
+
+
+class Wire(Protocol):
+    """One provider's format. A new kind of provider is one of these and one row in a table."""
+
+    @property
+    def url(self) -> str:
+        """Where requests go, as far as it is known before there is one."""
+        ...
+
+    def credentials(self, api_key: str) -> Mapping[str, str]:
+        """Return the headers that carry ``api_key``."""
+        ...
+
+    def encode(self, request: ModelRequest) -> WireRequest:
+        """Write ``request`` down; ``ProviderError`` if this format has no words for it."""
+        ...
+
+    def decoder(self, request: ModelRequest) -> Decoder:
+        """Return a reader for the answer to ``request``."""
+        ...
+
+    def refusal(self, fault: Fault) -> ProviderError | AuthError:
+        """Return the error that an unsuccessful answer stands for."""
+        ...
+
+    def learn(self, request: ModelRequest, sent: WireRequest, fault: Fault) -> None:
+        """Take from ``fault`` what the next ``encode`` should do otherwise, if anything."""
+        ...
+
+
+def endpoint(base_url: str | None, default: str, version: str, path: str) -> str:
+    """Return where to post: ``path`` below ``base_url``, however much of it was given.
+
+    A bare host gets ``version`` in front of the path; a query string is kept at the end.
+    """
+    url = urlsplit((base_url or default).strip())
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        raise ConfigurationError(
+            f"base_url={shown(base_url or default)!r} is no address of a server; one looks like "
+            "'http://localhost:11434/v1'"
+        )
+    if url.username or url.password:
+        raise ConfigurationError(
+            f"base_url={shown(base_url or default)!r} holds a password; give it as api_key= or "
+            "in Agent(extra={'extra_headers': {...}})"
+        )
+    below = url.path.rstrip("/")
+    if not below.endswith(path):
+        below = (below or version) + path
+    return url._replace(path=below, fragment="").geturl()
+
+
+def shown(url: str) -> str:
+    """Return ``url`` without what may be secret in it: user, password and query."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host, query="", fragment="").geturl()
+
+
+def is_local(url: str) -> bool:
+    """Return whether ``url`` leads to this very machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,95 @@
+"""A team: what ``run`` and its siblings take, said once. A bag of equals, without a root."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Unpack
+
+from agentouto._core.result import RunResult
+from agentouto._domain.participants import Agent, Provider
+from agentouto._engine.host import Handle
+from agentouto._engine.live import RunStream
+from agentouto._options import Options
+from agentouto.api import (
+    AnyTools,
+    async_run,
+    async_run_stream,
+    run,
+    run_background,
+)
+
+
+class Team:
+    """Agents, their tools and providers, and how they are run.
+
+    Args:
+        agents: Everyone who takes part.
+        tools: Tools for everyone.
+        providers: How models are reached, where agents do not bring it.
+        starting_agents: Who gets the user's message; left out, everyone does.
+        **options: See ``Options``. Each method takes them too, for one run.
+    """
+
+    def __init__(
+        self,
+        agents: Sequence[Agent],
+        tools: AnyTools | None = None,
+        providers: Sequence[Provider] | None = None,
+        *,
+        starting_agents: Sequence[Agent] | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        self.agents = list(agents)
+        self.tools = list(tools or ())
+        self.providers = list(providers or ())
+        self.starting_agents = list(agents if starting_agents is None else starting_agents)
+        self.options = options
+
+    def run(
+        self,
+        message: str,
+        starting_agents: Sequence[Agent] | None = None,
+        **options: Unpack[Options],
+    ) -> RunResult:
+        """Run the team from plain code; see ``agentouto.run``."""
+        starting = starting_agents or self.starting_agents
+        return run(message, starting, self.tools, self.providers, **self._with(options))
+
+    async def async_run(
+        self,
+        message: str,
+        starting_agents: Sequence[Agent] | None = None,
+        **options: Unpack[Options],
+    ) -> RunResult:
+        """Run the team; see ``agentouto.async_run``."""
+        starting = starting_agents or self.starting_agents
+        return await async_run(message, starting, self.tools, self.providers, **self._with(options))
+
+    def start(
+        self,
+        message: str,
+        starting_agents: Sequence[Agent] | None = None,
+        **options: Unpack[Options],
+    ) -> RunStream:
+        """Start the team and read along.
+
+        ``async with team.start(...) as run: async for event in run: ...``; ``run.send`` writes to
+        it, ``run.cancel`` stops it, leaving the block ends it.
+        """
+        starting = starting_agents or self.starting_agents
+        return async_run_stream(
+            message, starting, self.tools, self.providers, **self._with(options)
+        )
+
+    def run_background(
+        self,
+        message: str,
+        starting_agents: Sequence[Agent] | None = None,
+        **options: Unpack[Options],
+    ) -> Handle:
+        """Start the team and go on at once; see ``agentouto.run_background``."""
+        starting = starting_agents or self.starting_agents
+        return run_background(message, starting, self.tools, self.providers, **self._with(options))
+
+    def _with(self, options: Options) -> Options:
+        return {"run_agents": self.agents, **self.options, **options}

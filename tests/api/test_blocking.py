@@ -1,0 +1,241 @@
+"""Plain code, running loops, threads, signals: ``run`` works wherever it is called."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from agentouto import Tool, async_run, run, run_background
+from agentouto.testing import Turn, finish, tool
+from teams import peers
+
+WHO = contextvars.ContextVar("who", default="nobody")
+
+
+@Tool
+def who() -> str:
+    """Tell who calls."""
+    return WHO.get()
+
+
+ASKS = {"a": [tool("who"), lambda request: finish(request.results("who")[0])]}
+
+
+async def test_run_works_inside_a_running_loop_with_the_callers_context() -> None:
+    WHO.set("handler")
+    assert run("Go.", peers(ASKS, "a"), [who]).output == "handler"
+
+
+def test_run_works_from_many_threads_at_once() -> None:
+    outputs: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: outputs.append(run("Go.", peers(ASKS, "a"), [who]).output))
+        for _ in range(10)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outputs == ["nobody"] * 10
+
+
+def test_two_loops_in_a_row_work_with_one_team() -> None:
+    team = peers(ASKS, "a")
+    assert asyncio.run(async_run("Go.", team, [who])).output == "nobody"
+    assert asyncio.run(async_run("Go.", team, [who])).output == "nobody"
+
+
+async def test_a_cancelled_run_leaves_no_task_and_its_tools_are_cleaned_up() -> None:
+    cleaned: list[str] = []
+
+    @Tool
+    async def wait() -> str:
+        """Wait for ever."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaned.append("wait")
+        return ""
+
+    @Tool
+    def sleepy() -> str:
+        """Sleep in a thread."""
+        time.sleep(0.09)
+        return ""
+
+    before = asyncio.all_tasks()
+    script = {"a": [[tool("wait"), tool("sleepy"), tool("wait")]]}
+    work = asyncio.create_task(async_run("Go.", peers(script, "a") * 3, [wait, sleepy]))
+    await asyncio.sleep(0.02)
+    begun = time.perf_counter()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert time.perf_counter() - begun < 0.05  # the sleeping thread is not waited for
+    assert cleaned == ["wait"] * 6
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_thousand_agents_called_by_one_reply_finish_in_time_and_leave_nothing() -> None:
+    script = {
+        "boss": lambda r: (
+            finish(str(len(r.answers("w")))) if r.turn else [_call(n) for n in range(1000)]
+        ),
+        "w": Turn(finish("ok"), delay=0.1),
+    }
+    team = peers(script, "boss", "w")
+    before = asyncio.all_tasks()
+    begun = time.perf_counter()
+    result = await async_run("Go.", team[:1], run_agents=team)
+    took = time.perf_counter() - begun
+    assert result.output == "1000"
+    assert len(result.messages) == 2002
+    assert took < 2
+    assert asyncio.all_tasks() == before
+
+
+def _call(number: int) -> object:
+    return tool("call_agent", agent_name="w", message=str(number))
+
+
+async def test_sixty_four_plain_tools_of_one_reply_wait_for_none() -> None:
+    @Tool
+    def nap() -> str:
+        """Sleep a little."""
+        time.sleep(0.05)
+        return "ok"
+
+    script = {"a": [[tool("nap")] * 64, finish("x")]}
+    begun = time.perf_counter()
+    await async_run("Go.", peers(script, "a"), [nap])
+    assert time.perf_counter() - begun < 0.5
+    await asyncio.sleep(0.02)
+    assert not [t for t in threading.enumerate() if t.name.startswith("agentouto-tool")]
+
+
+PREFACE = """
+import asyncio, sys, time
+sys.path[:0] = {path!r}
+from agentouto import *
+from agentouto.testing import *
+
+@Tool
+def sleep_long() -> str:
+    "Sleep."
+    print("asleep", flush=True)
+    time.sleep(60)
+    return ""
+
+@Tool
+async def wait_long() -> str:
+    "Wait."
+    print("asleep", flush=True)
+    try:
+        await asyncio.sleep(60)
+    finally:
+        print("cleaned", flush=True)
+    return ""
+
+def team(*replies):
+    return [Agent("a", "i", "m", Provider("s", kind="script", script={{"a": list(replies)}}))]
+"""
+
+
+def start(code: str) -> subprocess.Popen[str]:
+    source = PREFACE.format(path=sys.path) + textwrap.dedent(code)
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", source],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def interrupted(code: str) -> tuple[str, str, float]:
+    """Start ``code``, press Ctrl-C when it says that it is asleep; return what it printed."""
+    process = start(code)
+    assert process.stdout
+    assert process.stdout.readline() == "asleep\n"
+    begun = time.perf_counter()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    return out, err, time.perf_counter() - begun
+
+
+@pytest.mark.parametrize("name", ["sleep_long", "wait_long"])
+@pytest.mark.parametrize("place", ["plain", "inside a loop"])
+def test_ctrl_c_ends_a_run_cleanly(name: str, place: str) -> None:
+    call = f'run("Go.", team(tool("{name}")), [sleep_long, wait_long])'
+    if place == "plain":
+        work = f"    {call}"
+    else:
+        work = f"    async def handler():\n        {call}\n    asyncio.run(handler())"
+    out, err, took = interrupted(
+        f"try:\n{work}\nexcept KeyboardInterrupt:\n    print('interrupted')\n"
+    )
+    assert "interrupted" in out
+    assert ("cleaned" in out) == (name == "wait_long")
+    assert err == ""
+    assert took < 3
+
+
+def test_ctrl_c_in_a_handler_of_a_server_ends_the_run_too() -> None:
+    out, err, took = interrupted(
+        """
+        async def main():
+            async def handler():
+                run("Go.", team(tool("wait_long")), [wait_long])
+            async with asyncio.TaskGroup() as group:
+                group.create_task(handler())
+                await asyncio.sleep(60)
+        try:
+            asyncio.run(main())
+        except KeyboardInterrupt:
+            print("interrupted")
+        """
+    )
+    assert "cleaned" in out
+    assert "interrupted" in out
+    assert err == ""
+    assert took < 3
+
+
+def test_a_background_run_does_not_hold_up_the_end_of_the_interpreter() -> None:
+    process = start(
+        """
+        task = run_background("Go.", team([tool("sleep_long"), tool("wait_long")]), [sleep_long, wait_long])
+        while task.status() != "running": time.sleep(0.01)
+        time.sleep(0.05)
+        """
+    )
+    begun = time.perf_counter()
+    out, err = process.communicate(timeout=10)
+    assert time.perf_counter() - begun < 4
+    assert "cleaned" in out
+    assert err == ""
+
+
+async def test_a_background_run_in_a_loop_survives_without_a_reference() -> None:
+    import gc
+
+    done: list[str] = []
+
+    @Tool
+    def note() -> str:
+        """Note."""
+        done.append("x")
+        return ""
+
+    run_background("Go.", peers({"a": [Turn(tool("note"), delay=0.01), finish("x")]}, "a"), [note])
+    gc.collect()
+    async with asyncio.timeout(2):
+        while not done:
+            await asyncio.sleep(0.005)

@@ -1,0 +1,57 @@
+"""What every test may rely on: nothing leaves this machine, and nothing of the user's is seen."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+REAL_CONNECT = socket.socket.connect
+REAL_CONNECT_EX = socket.socket.connect_ex
+
+
+class LeftTheMachine(BaseException):
+    """A test tried to reach something that is not on this machine.
+
+    Not an ``Exception``, so that nothing which retries or explains failures can swallow it.
+    """
+
+
+def is_here(sock: socket.socket, address: object) -> bool:
+    """Tell whether ``address`` is on this machine."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return True
+    host = str(address[0]) if isinstance(address, tuple) else str(address)
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaves_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(sock: socket.socket, address: object) -> object:
+        if not is_here(sock, address):
+            raise LeftTheMachine(f"a test tried to connect to {address!r}")
+        return REAL_CONNECT(sock, address)  # type: ignore[arg-type]
+
+    def connect_ex(sock: socket.socket, address: object) -> object:
+        if not is_here(sock, address):
+            raise LeftTheMachine(f"a test tried to connect to {address!r}")
+        return REAL_CONNECT_EX(sock, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", connect_ex)
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_the_user_is_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.endswith("_API_KEY") or name.startswith("AGENTOUTO_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AGENTOUTO_HOME", str(tmp_path / "agentouto-home"))

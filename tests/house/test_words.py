@@ -1,0 +1,55 @@
+"""Words that do not belong into what other people read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+NOT_OURS = {"__pycache__", "build", "dist", "node_modules"}
+TEXT = {"", ".cfg", ".css", ".html", ".ini", ".js", ".json", ".jsonl", ".md", ".py", ".pyi"}
+TEXT |= {".sh", ".sse", ".svg", ".toml", ".txt", ".typed", ".yaml", ".yml"}
+
+STRANGE = {
+    "the number of an issue": r"\b[i]ssue #",
+    "how it was written": r"\b[t]his session\b|\b[s]ubagents?\b|\b[s]ub-agent's session",
+    "a path of somebody's machine": r"(?<![\w.])/[w]ork/|(?<!\w)/[h]ome/\w|/[U]sers/\w|\.\./[s]hared\b",
+    "the address of a registry": r"[p]ypi\.org|[p]ythonhosted\.org|[n]pmjs\.(com|org)|[c]rates\.io",
+    "a name that is not ours to install by": r"pip install (-U |--upgrade )?[a]gentouto",
+    "something left to do": r"\b[T]ODO\b|\b[F]IXME\b|\b[X]XX\b",
+}
+
+
+def ours() -> Iterator[Path]:
+    """Yield every text file that belongs to the project."""
+    for path in sorted(REPOSITORY.rglob("*")):
+        inside = path.relative_to(REPOSITORY)
+        hidden = [part for part in inside.parts if part.startswith(".") and part != ".ci"]
+        if hidden and inside.parts != (".gitignore",):
+            continue
+        if NOT_OURS & set(inside.parts) or any(part.endswith(".egg-info") for part in inside.parts):
+            continue
+        if path.is_file() and path.suffix in TEXT:
+            yield path
+
+
+FILES = {path.relative_to(REPOSITORY).as_posix(): path for path in ours()}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_says_nothing_that_does_not_belong(name: str) -> None:
+    text = FILES[name].read_text(encoding="utf-8")
+    found = [
+        f"line {text[: match.start()].count(chr(10)) + 1} has {what}: {match[0]!r}"
+        for what, words in STRANGE.items()
+        for match in re.finditer(words, text)
+    ]
+    assert not found
+
+
+def test_there_are_files_to_look_at() -> None:
+    assert {"README.md", "pyproject.toml", "dev.py", "src/agentouto/__init__.py"} <= set(FILES)
