@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import pytest
 
 from agentouto import (
+    AgentError,
     Provider,
     ProviderError,
     StreamEvent,
@@ -18,7 +19,7 @@ from agentouto import (
     async_run_stream,
 )
 from agentouto.exceptions import Cancelled
-from agentouto.testing import Request, Turn, call, fail, finish, raw, say, think, tool
+from agentouto.testing import Request, Script, Turn, call, fail, finish, raw, say, think, tool
 from teams import peers
 
 
@@ -292,3 +293,28 @@ async def test_a_reader_that_never_reads_holds_nobody_up() -> None:
 
 def test_a_provider_object_on_the_agent_is_enough() -> None:
     assert Provider("s", kind="script", script={}).name == "s"
+
+
+async def test_a_stream_closed_before_it_began_never_begins() -> None:
+    script = Script({"a": [finish("x")]})
+    stream = async_run_stream("Go.", peers(script, "a"))
+    await stream.aclose()
+    assert [event async for event in stream] == []
+    with pytest.raises(Cancelled):
+        await stream.result()
+    assert script.requests == []
+
+
+async def test_a_model_that_cancels_its_agent_is_not_taken_for_success() -> None:
+    def leaks(request: Request) -> object:
+        raise asyncio.CancelledError
+
+    def quits(request: Request) -> object:
+        task = asyncio.current_task()
+        assert task
+        task.cancel()
+        return finish("x")
+
+    for model in (leaks, quits):
+        with pytest.raises((Cancelled, AgentError)):
+            await async_run("Go.", peers({"a": model}, "a"))

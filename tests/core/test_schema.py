@@ -9,6 +9,7 @@ import enum
 import functools
 import inspect
 import pathlib
+import sys
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, NotRequired, Optional, Required, TypedDict, Union
@@ -198,6 +199,31 @@ def test_nested_types_are_defined_once_and_without_titles() -> None:
             "required": ["leaves"],
         },
     }
+
+
+class Knot(TypedDict):
+    inner: list[Knot]
+
+
+def test_typed_dicts_are_found_inside_of_other_types() -> None:
+    def function(
+        a: Leaf | None, b: Annotated[dict[str, Leaf], "by name"], c: list[int]
+    ) -> None: ...
+
+    leaf = {"$ref": "#/$defs/Leaf"}
+    assert properties(function) == {
+        "a": {"anyOf": [leaf, NULL]},
+        "b": {"type": "object", "additionalProperties": leaf, "description": "by name"},
+        "c": {"type": "array", "items": INTEGER},
+    }
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="there it has a schema")
+def test_a_typed_dict_that_contains_itself_is_refused_where_it_has_no_schema() -> None:
+    def function(knot: Knot) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="parameter `knot: Knot`: a model cannot"):
+        describe(function)
 
 
 @pytest.mark.parametrize(

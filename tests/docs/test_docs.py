@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 import pytest
+
+from docs.stage import executed
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
@@ -41,28 +43,27 @@ def names_of(paths: list[Path]) -> list[str]:
 
 
 @pytest.fixture
-def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    monkeypatch.chdir(tmp_path)
     fresh = ModuleType("example")
     monkeypatch.setitem(sys.modules, "example", fresh)
     return fresh
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names_of(PAGES))
-def test_the_examples_of_a_page_run(
-    page: Path, execute: Callable[..., object], module: ModuleType
-) -> None:
+def test_the_examples_of_a_page_run(page: Path, module: ModuleType) -> None:
     for block in blocks(page):
         code = "\n" * (block.line - 1) + block.code  # so that errors name the line of the page
         if block.runs:
-            execute(code, str(page), module.__dict__)
+            executed(code, str(page), module.__dict__)
         else:
             compile(code, str(page), "exec", flags=0x2000)  # with await at the top
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=names_of(SCRIPTS))
-def test_an_example_runs(script: Path, execute: Callable[..., object], module: ModuleType) -> None:
-    module.__dict__.update(__name__="__main__", __file__=str(script))
-    execute(script.read_text(encoding="utf-8"), str(script), module.__dict__)
+def test_the_example_scripts_run(module: ModuleType) -> None:
+    for script in SCRIPTS:
+        module.__dict__.update(__name__="__main__", __file__=str(script))
+        executed(script.read_text(encoding="utf-8"), str(script), module.__dict__)
 
 
 def test_the_front_door_shows_code() -> None:

@@ -26,10 +26,6 @@ async def threads() -> AsyncIterator[Threads]:
     threads.close()
 
 
-def ours() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if "agentouto-tool" in thread.name]
-
-
 async def until(question: Callable[[], bool]) -> None:
     async with asyncio.timeout(2):
         while not question():  # noqa: ASYNC110 - it is about threads
@@ -127,43 +123,45 @@ async def test_an_abandoned_call_is_not_waited_for(threads: Threads) -> None:
 
 async def test_closing_ends_idle_threads_at_once_and_busy_ones_when_they_are_done() -> None:
     threads, gate = Threads(), threading.Event()
-    begun = threading.Event()
-    before = len(ours())
+    busy: list[threading.Thread] = []
 
     def work() -> str:
-        begun.set()
+        busy.append(threading.current_thread())
         gate.wait(5)
         return "done"
 
     async with asyncio.TaskGroup() as group:
         task = group.create_task(threads.call(work))
-        await until(begun.is_set)
-        await threads.call(lambda: None)
+        await until(lambda: bool(busy))
+        idle = await threads.call(threading.current_thread)
         threads.close()
-        await until(lambda: len(ours()) == before + 1)
+        await until(lambda: not idle.is_alive())
+        assert busy[0].is_alive()
         gate.set()
     assert task.result() == "done"
-    await until(lambda: len(ours()) == before)
+    await until(lambda: not busy[0].is_alive())
     with pytest.raises(RuntimeError, match="closed"):
         await threads.call(lambda: None)
 
 
 def test_a_function_that_outlives_the_loop_is_silent() -> None:
     threads, gate = Threads(), threading.Event()
-    before = len(ours())
+    busy: list[threading.Thread] = []
+
+    def work() -> None:
+        busy.append(threading.current_thread())
+        gate.wait(5)
 
     async def begin() -> None:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01):
-                await threads.call(lambda: gate.wait(5))
+        task = asyncio.ensure_future(threads.call(work))
+        await until(lambda: bool(busy))
+        task.cancel()
         threads.close()
 
     asyncio.run(begin())
     gate.set()
-    for thread in threading.enumerate():
-        if "agentouto-tool" in thread.name:
-            thread.join(2)
-    assert len(ours()) <= before
+    busy[0].join(2)
+    assert not busy[0].is_alive()
 
 
 async def test_an_idle_thread_keeps_nothing_of_the_last_call(threads: Threads) -> None:

@@ -153,6 +153,17 @@ def test_types_that_are_local_where_a_tool_is_defined_are_found() -> None:
     assert "red" in str(more.parameters)
 
 
+def test_a_local_type_that_comes_later_is_asked_for_later() -> None:
+    @Tool
+    def paint(colour: Colour, n: int) -> str: ...
+
+    class Colour(enum.Enum):
+        RED = "red"
+
+    with pytest.raises(ConfigurationError, match="parameter `colour: Colour`: its type cannot"):
+        assert paint.spec
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [

@@ -46,7 +46,7 @@ def note_of(annotation: object) -> str | None:
 
 def allows_none(annotation: object) -> bool:
     """Whether ``None`` is of the annotated type."""
-    if annotation in (typing.Any, object, None, NoneType):
+    if annotation in (object, None, NoneType) or repr(annotation) == "typing.Any":
         return True
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
@@ -70,12 +70,12 @@ def rebuild(annotation: object, make: TypedDictMaker, seen: tuple[object, ...] =
         return annotation
     if origin is typing.Annotated:
         return ANNOTATED[(rebuild(inner[0], make, seen), *inner[1:])]
-    renewed = tuple(rebuild(one, make, seen) for one in inner)
-    if renewed == inner:
+    renewed = [rebuild(one, make, seen) for one in inner]
+    if renewed == list(inner):
         return annotation
     if origin in UNIONS:
         return reduce(either, renewed)
-    return cast("_Form", origin)[renewed if len(renewed) > 1 else renewed[0]]
+    return cast("_Form", origin)[tuple(renewed) if len(renewed) > 1 else renewed[0]]
 
 
 def _rebuild_dict(typed_dict: type, make: TypedDictMaker, seen: tuple[object, ...]) -> type:

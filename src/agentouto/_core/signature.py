@@ -18,7 +18,13 @@ from pathlib import PurePath
 
 from agentouto._domain.misuse import ConfigurationError
 
+if sys.version_info >= (3, 14):
+    import annotationlib
+
 NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+
+UNTOLD: Mapping[type, object] = {kind: kind for kind in (bool, int, float, list, dict)}
+"""Types that a default may stand for where there is no annotation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +116,8 @@ def evaluate(
 ) -> object:
     """Return the type that an annotation stands for; without one, that of the default, or text."""
     if parameter.annotation is Parameter.empty:
-        kind = type(parameter.default)
-        return kind if kind in {bool, int, float, list, dict} else str
+        default: object = parameter.default
+        return UNTOLD.get(type(default), str)
     innermost = inspect.unwrap(function)
 
     def holder() -> None: ...
@@ -163,8 +169,6 @@ def _parameters(
 
 def _signature(function: Callable[..., object]) -> inspect.Signature:
     if sys.version_info >= (3, 14):
-        import annotationlib  # noqa: PLC0415 - exists only there
-
         return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
     return inspect.signature(function)
 

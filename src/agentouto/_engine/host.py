@@ -43,13 +43,15 @@ class Owner:
         self.task.add_done_callback(self._end)
 
     def cancel(self, reason: str = "") -> None:
-        """Stop the run, if it has not ended."""
-        task = self.task
-        if task is None or task.done():
+        """Stop the run, if it has not ended. One that has not begun never will."""
+        if self.done.done():
             return
         self.reason = self.reason or reason
+        if self.task is None:
+            self._settle(self.run.cancelled(self.reason))
+            return
         with suppress(RuntimeError):  # its loop has ended, and the run with it
-            task.get_loop().call_soon_threadsafe(task.cancel)
+            self.task.get_loop().call_soon_threadsafe(self.task.cancel)
 
     async def ended(self) -> RunResult:
         """Wait until the run has ended, and return what it came to."""
@@ -58,11 +60,15 @@ class Owner:
     def _end(self, task: asyncio.Task[RunResult]) -> None:
         HOST.dismiss(self.run)
         if task.cancelled():
-            self.done.set_exception(self.run.cancelled(self.reason))
-        elif (error := task.exception()) is not None:
-            self.done.set_exception(error)
+            self._settle(self.run.cancelled(self.reason))
         else:
-            self.done.set_result(task.result())
+            self._settle(task.exception() or task.result())
+
+    def _settle(self, outcome: RunResult | BaseException) -> None:
+        if isinstance(outcome, BaseException):
+            self.done.set_exception(outcome)
+        else:
+            self.done.set_result(outcome)
         self.run.log.close()  # after the result is there: a reader that sees the end asks for it
 
 

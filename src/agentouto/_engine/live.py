@@ -114,7 +114,7 @@ class RunStream:
         self._owner.cancel("the stream was dropped")
 
     def _begin(self) -> None:
-        if self._owner.task is None:
+        if self._owner.task is None and not self._owner.done.done():
             self._owner.start()
 
     async def _close_politely(self) -> None:

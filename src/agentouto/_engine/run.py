@@ -107,6 +107,8 @@ class Run:
             if isinstance(failure, AgentError | ProviderError | AuthError):
                 failure.partial = self.partial(failure.partial.text)
             raise failure
+        if any(call.status is Status.CANCELLED for call in self.starters):
+            raise self.cancelled("a starting agent cancelled itself")
         return self.result()
 
     def result(self) -> RunResult:

@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Generic, ParamSpec, Self, TypeVar, cast, overload
 
 from agentouto._core.schema import Blueprint, draw, render
-from agentouto._core.signature import Callee, read, trouble
+from agentouto._core.signature import Callee, read
 from agentouto._domain.errors import ToolError
 from agentouto._domain.message import ToolResult
 from agentouto._domain.ports import ToolSpec
@@ -102,9 +102,7 @@ class Tool(Generic[P, R_co]):
         timeout: float | None = None,
         in_loop: bool = False,
     ) -> None:
-        if function is None:
-            raise trouble(name or "?", None, "it has no function")
-        given: Callable[P, R_co] = function
+        given = cast("Callable[P, R_co]", function)  # without one, __new__ made no tool
         if isinstance(function, Tool):
             given = cast("Tool[P, R_co]", function).function
         self._callee = read(given, name, _names_around(given))

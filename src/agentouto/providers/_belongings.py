@@ -40,8 +40,8 @@ class Response(Protocol):
         ...
 
     @property
-    def raw_headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        """The headers, as they came."""
+    def headers(self) -> Mapping[str, str]:
+        """The headers; names are looked up in any case."""
         ...
 
     @property

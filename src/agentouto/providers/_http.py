@@ -10,6 +10,7 @@ import asyncio
 import errno
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from typing import cast
 from urllib.parse import urlsplit
 
 from agentouto._domain.delta import Delta
@@ -127,7 +128,7 @@ class HttpBackend:
         """Open connections to the wire's host: the door through which aiohttp comes in."""
         import aiohttp  # noqa: PLC0415 - costs 120 ms, so it waits for the first request
 
-        return aiohttp.ClientSession(
+        session: object = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=CONNECT_SECONDS, sock_read=self._idle_seconds
@@ -136,6 +137,7 @@ class HttpBackend:
             cookie_jar=aiohttp.DummyCookieJar(),
             proxy=_proxy(self._wire.url),
         )
+        return cast("Session", session)  # its properties are descriptors of aiohttp's own
 
     def _unreachable(self, error: BaseException) -> ProviderUnavailable:
         """Return what a failed connection means, in words that help."""
@@ -191,17 +193,16 @@ async def _drain(response: Response) -> None:
 
 async def _read_fault(response: Response, key: str) -> Fault:
     """Return what an unsuccessful response complains about."""
-    headers = {
-        name.decode("latin-1").lower(): value.decode("latin-1")
-        for name, value in response.raw_headers
-    }
     if 300 <= response.status < 400:
-        there = shown(headers.get("location", "somewhere else"))
-        return Fault(f"the server points to {there}; if that is right, make it the base_url")
+        there = shown(response.headers.get("location", "somewhere else"))
+        return Fault(
+            f"the server points to {there}; if that is right, make it the base_url",
+            status=response.status,
+        )
     body = b""
     while len(body) < _LONGEST_FAULT and (block := await response.content.readany()):
         body += block
-    return read_fault(_hidden(body, key), response.status, headers)
+    return read_fault(_hidden(body, key), response.status, response.headers)
 
 
 def _hidden(body: bytes, key: str) -> bytes:

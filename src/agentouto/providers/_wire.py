@@ -7,6 +7,7 @@ event loops; ``_http`` speaks any wire over the network.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -15,7 +16,11 @@ from urllib.parse import urlsplit
 from agentouto._domain.delta import Delta
 from agentouto._domain.errors import AuthError, ConfigurationError, ProviderError
 from agentouto._domain.ports import ModelRequest
+from agentouto.providers._json import Json, as_object
 from agentouto.providers._refusal import Fault
+
+HEADERS = "extra_headers"
+"""The key in ``Agent.extra`` that goes to the headers, not to the body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,16 @@ def endpoint(base_url: str | None, default: str, version: str, path: str) -> str
     if not below.endswith(path):
         below = (below or version) + path
     return url._replace(path=below, fragment="").geturl()
+
+
+def split_extra(provider_name: str, extra: Mapping[str, object]) -> tuple[Json, dict[str, str]]:
+    """Return what an agent adds to the body, and what it adds to the headers."""
+    fields = dict(extra)
+    headers = {name: str(value) for name, value in as_object(fields.pop(HEADERS, None)).items()}
+    for name, value in headers.items():
+        if not re.fullmatch(r"[\w!#$%&'*+.^`|~-]+", name, re.ASCII) or not value.isprintable():
+            raise ProviderError(provider_name, f"{name!r} in extra_headers is no header")
+    return fields, headers
 
 
 def shown(url: str) -> str:

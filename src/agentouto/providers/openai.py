@@ -24,10 +24,10 @@ from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import ModelRequest, ToolSpec
 from agentouto.providers._chat_answer import ChatDecoder
 from agentouto.providers._chat_entries import Manner, write_entry
-from agentouto.providers._json import Json, as_object, dump, merged
+from agentouto.providers._json import Json, dump, merged
 from agentouto.providers._models import effort_for_budget, reasons
 from agentouto.providers._refusal import Fault, sort_out
-from agentouto.providers._wire import WireRequest, endpoint, shown
+from agentouto.providers._wire import WireRequest, endpoint, shown, split_extra
 
 log = logging.getLogger("agentouto")
 
@@ -107,10 +107,7 @@ class OpenAIChatWire:
         agent = request.agent
         habits = self._habits_for(agent)
         chosen = self._chosen(agent, habits)
-        extra = dict(agent.extra)
-        headers = {
-            name: str(value) for name, value in as_object(extra.pop("extra_headers", {})).items()
-        }
+        extra, headers = split_extra(self._name, agent.extra)
         head = merged({"model": agent.model, "stream": True, **chosen}, extra)
         try:
             body = self._body(head, request, habits)

@@ -1,0 +1,180 @@
+"""The files under review: found once, read once, so that every figure is about the same text.
+
+Nothing outside the folder is opened, nothing is changed. What is done with the files is not known
+here.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+MOST_FILES = 10_000
+MOST_BYTES = 64_000_000
+LARGEST = 1_000_000
+
+SKIPPED_FOLDERS = frozenset(
+    ".git .hg .svn .tox .nox .venv venv node_modules __pycache__ .mypy_cache .ruff_cache "
+    ".pytest_cache".split()
+)
+SECRETS = (".env", ".env.*", "*.pem", "*.key", "*.p12", "id_rsa*", "id_ed25519*", ".netrc", ".pypirc")
+BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+class Folder:
+    """The text files under a folder, by name, and what was left out and why.
+
+    Args:
+        path: A folder, or a single file.
+        besides: A file that is not part of it: the report itself.
+
+    Attributes:
+        name: What the folder is called.
+        bytes: How big each file is, once ``texts`` has been asked for.
+    """
+
+    def __init__(self, path: Path, besides: Path) -> None:
+        path = path.resolve()
+        self.name = path.name or str(path)
+        self._root = path if path.is_dir() else path.parent
+        self._only = None if path.is_dir() else path
+        self._besides = besides.resolve()
+        self.bytes: dict[str, int] = {}
+        self._texts: dict[str, str] | None = None
+        self._left_out: dict[str, list[str]] = defaultdict(list)
+        self._lock = threading.Lock()
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The text of every file, by name, in the order of names."""
+        with self._lock:
+            if self._texts is None:
+                self._texts = dict(sorted(self._read_all()))
+            return self._texts
+
+    @property
+    def left_out(self) -> dict[str, list[str]]:
+        """The names of what was not read, by reason."""
+        return dict(self._left_out) if self.texts is not None else {}
+
+    def within(self, places: Iterable[str], leave_out: Iterable[str] = ()) -> list[str]:
+        """Return the files that are, or lie under, one of ``places``; ``"."`` is everything.
+
+        Raises:
+            ValueError: One of ``places`` is not there.
+        """
+        unwanted = list(leave_out)
+        found: dict[str, None] = {}
+        for place in places:
+            inside = [name for name in self.texts if is_within(name, place)]
+            if not inside and place not in {".", ""}:
+                raise ValueError(f"There is nothing at {place!r}. list_files tells what there is.")
+            found.update(dict.fromkeys(inside))
+        return [
+            name for name in sorted(found) if not any(is_within(name, not_) for not_ in unwanted)
+        ]
+
+    def _read_all(self) -> Iterator[tuple[str, str]]:
+        files = size = 0
+        for path in self._walk():
+            name = self._name(path)
+            try:
+                data = _read(path)
+            except OSError:
+                self._leave(name, "not readable")
+                continue
+            if data is None:
+                self._leave(name, f"larger than {LARGEST // 1_000_000} MB")
+            elif (text := decoded(data)) is None:
+                self._leave(name, "not text")
+            elif files >= MOST_FILES or size + len(data) > MOST_BYTES:
+                self._leave(name, f"beyond {MOST_FILES:,} files or {MOST_BYTES // 1_000_000} MB")
+                return
+            else:
+                files, size = files + 1, size + len(data)
+                self.bytes[name] = len(data)
+                yield name, text
+
+    def _walk(self) -> Iterator[Path]:
+        if self._only is not None:
+            yield self._only
+            return
+        folders = [self._root]
+        while folders:
+            folder = folders.pop()
+            try:
+                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            except OSError:
+                self._leave(self._name(folder), "not readable")
+                continue
+            for entry in entries:
+                path = Path(entry.path)
+                if path == self._besides:
+                    continue
+                if why := _why_not(entry):
+                    self._leave(self._name(path), why)
+                elif entry.is_dir(follow_symlinks=False):
+                    folders.append(path)
+                else:
+                    yield path
+
+    def _name(self, path: Path) -> str:
+        name = path.relative_to(self._root).as_posix()
+        return os.fsencode(name).decode(errors="replace")
+
+    def _leave(self, name: str, why: str) -> None:
+        self._left_out[why].append(name)
+
+
+def is_within(name: str, place: str) -> bool:
+    """Return whether the file is at ``place``: a file, a folder, a pattern, or everything."""
+    place = place.strip().removeprefix("./").rstrip("/")
+    if place in {"", "."}:
+        return True
+    return name == place or name.startswith(f"{place}/") or fnmatch(name, place)
+
+
+def decoded(data: bytes) -> str | None:
+    """Return ``data`` as text with plain line ends, or ``None`` if it is none."""
+    encoding = next((name for bom, name in BOMS if data.startswith(bom)), None)
+    if encoding is None and b"\0" in data:
+        return None
+    try:
+        text = data.decode(encoding or "utf-8")
+    except UnicodeDecodeError:
+        odd = sum(byte < 9 or 13 < byte < 32 for byte in data)
+        if encoding is not None or odd * 50 > len(data):
+            return None
+        text = data.decode("latin-1")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _why_not(entry: os.DirEntry[str]) -> str:
+    if entry.is_symlink():
+        return "a link"
+    if entry.is_dir(follow_symlinks=False):
+        own_python = os.path.lexists(os.path.join(entry.path, "pyvenv.cfg"))  # noqa: PTH118
+        return "a folder of tools" if entry.name in SKIPPED_FOLDERS or own_python else ""
+    if not entry.is_file(follow_symlinks=False):
+        return "not a file"
+    if any(fnmatch(entry.name, pattern) for pattern in SECRETS):
+        return "may hold secrets"
+    return ""
+
+
+def _read(path: Path) -> bytes | None:
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - a link put there since is no way out
+        data = file.read(LARGEST + 1)
+    return data if len(data) <= LARGEST else None

@@ -1,0 +1,223 @@
+"""The public API as a user writes it, for a type checker. Nothing here is ever run.
+
+A line that must be an error says so with ``pyright: ignore``: a checker that finds nothing wrong
+with it complains about the comment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal, assert_type
+
+from agentouto import (
+    BUILTIN_TOOL_NAMES,
+    Agent,
+    AgentError,
+    AgentEvent,
+    Attachment,
+    ConfigurationError,
+    Handle,
+    Message,
+    Options,
+    Output,
+    Provider,
+    ProviderError,
+    RunResult,
+    RunStream,
+    Span,
+    StreamEvent,
+    Team,
+    Tool,
+    ToolResult,
+    Trace,
+    Usage,
+    async_run,
+    async_run_stream,
+    get_agent_status,
+    get_messages,
+    get_stream_events,
+    run,
+    run_background,
+    run_background_sync,
+    send_message,
+)
+from agentouto.exceptions import Partial, RateLimited
+from agentouto.testing import Request, Script, call, fail, finish, say, think, tool
+
+# ── what a team is made of ────────────────────────────────────────────────────────────────────
+
+script = Script(
+    {
+        "writer": [
+            think("Hm."),
+            [tool("search", query="AI"), call("critic", "?")],
+            finish("Done."),
+        ],
+        "critic": lambda request: say(request.last),
+        "editor": [fail(429, retry_after=0.1), fail("cut"), say("Again.")],
+    },
+    stream=True,
+)
+
+
+async def decide(request: Request) -> object:
+    return say(request.results("search")[-1])
+
+
+scripted = Provider("scripted", kind="script", script=script)
+local = Provider("local", "openai", base_url="http://localhost:11434/v1")
+writer = Agent("writer", "Write.", "some-model", scripted, role="Writes.")
+critic = Agent(
+    name="critic",
+    instructions="Judge.",
+    model="some-model",
+    provider="local",
+    max_output_tokens=1000,
+    reasoning=True,
+    reasoning_effort="high",
+    temperature=0.2,
+    extra={"seed": 1},
+)
+
+Provider("openai", api_key=1)  # pyright: ignore[reportArgumentType]
+Agent("writer", "Write.", "some-model")  # pyright: ignore[reportCallIssue]
+Agent("writer", "Write.", "m", "p", reasoning_effort="much")  # pyright: ignore[reportArgumentType]
+critic.name = "other"  # pyright: ignore[reportAttributeAccessIssue]
+
+# ── tools ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@Tool
+def search(
+    query: Annotated[str, "What to look for"],
+    most: int = 10,
+    language: Literal["ko", "en"] = "en",
+) -> list[str]:
+    """Search the web."""
+    return [query] * most + [language]
+
+
+@Tool(name="look", timeout=20)
+async def look_at(url: str) -> ToolResult:
+    """Look at a picture."""
+    return ToolResult(url, attachments=[Attachment("image/png", url=url)])
+
+
+def plain(path: str) -> str:
+    """Read a file."""
+    return path
+
+
+assert_type(search("AI", most=3), list[str])
+search(1)  # pyright: ignore[reportArgumentType]
+search("AI", 3, "fr")  # pyright: ignore[reportArgumentType]
+search()  # pyright: ignore[reportCallIssue]
+assert_type(search.name, str)
+assert_type(search.parameters, Mapping[str, object])
+assert_type(BUILTIN_TOOL_NAMES, frozenset[str])
+
+# ── running ───────────────────────────────────────────────────────────────────────────────────
+
+
+def on_message(message: Message, send: Callable[[str], None]) -> None:
+    send(f"Read: {message.content}")
+
+
+async def ask_user(message: Message) -> str:
+    return message.content
+
+
+def in_plain_code(history: list[Message]) -> None:
+    result = run(
+        "Go.",
+        [writer],
+        [search, look_at, plain],
+        [scripted, local],
+        run_agents=[writer, critic],
+        attachments=[Attachment("image/png", data="aGk=", name="a.png")],
+        history=history,
+        debug=True,
+        extra_instructions="Be kind.",
+        extra_instructions_scope="all",
+        disabled_tools={"get_messages"},
+        on_message=on_message,
+        ask_user=ask_user,
+        allow_background_agents=False,
+        background="cancel",
+    )
+    assert_type(result, RunResult)
+    assert_type(result.output, str)
+    assert_type(result.outputs, list[Output])
+    assert_type(result.messages, list[Message])
+    assert_type(result.usage, Usage)
+    assert_type(result.usage.total_tokens, int | None)
+    assert_type(result.trace, Trace)
+    assert_type(result.trace.roots, list[Span])
+    assert_type(result.event_log.filter(event_type="agent_call"), list[AgentEvent])
+    assert_type(result.events, list[StreamEvent])
+    assert_type(result.attachments, list[Attachment])
+    run(entry=writer, message="Go.", agents=[writer, critic], tools=[], providers=[scripted])
+    run(message="Go.", starting_agents=[writer], history=[{"type": "forward", "sender": "user"}])
+
+    run("Go.", writer)  # pyright: ignore[reportArgumentType]
+    run("Go.", [writer], debugging=True)  # pyright: ignore[reportCallIssue]
+    run("Go.", [writer], background="maybe")  # pyright: ignore[reportArgumentType]
+    run("Go.", [writer], extra_instructions_scope="some")  # pyright: ignore[reportArgumentType]
+    run("Go.", [writer], on_message=lambda message: None)  # pyright: ignore[reportArgumentType]
+    run()  # pyright: ignore[reportCallIssue]
+    result.output = "other"  # pyright: ignore[reportAttributeAccessIssue]
+
+
+async def in_async_code() -> None:
+    assert_type(await async_run("Go.", [writer]), RunResult)
+    stream = async_run_stream("Go.", [writer], on_message=on_message)
+    assert_type(stream, RunStream)
+    async for event in stream:
+        assert_type(event, StreamEvent)
+        assert_type(event.type, str)
+        assert_type(event.parent_call_id, str | None)
+    assert_type(await stream.result(), RunResult)
+    async with async_run_stream("Go.", [writer]) as reading:
+        assert_type(reading.send("Hurry."), str)
+        reading.cancel()
+    async for event in get_stream_events("bg_0123456789ab"):
+        assert_type(event, StreamEvent)
+
+
+async def in_the_background() -> None:
+    task_id = run_background("Go.", [writer])
+    assert_type(task_id, Handle)
+    text: str = task_id
+    assert_type(await task_id, Handle)
+    assert_type(await task_id.wait(), RunResult)
+    assert_type(task_id.result(1.0), RunResult)
+    assert_type(run_background_sync("Go.", [writer]).status(), str)
+    assert_type(send_message(text, "Hurry."), str)
+    assert_type(get_agent_status(task_id), str)
+    assert_type(get_messages(task_id, clear=True), str)
+
+
+async def as_a_team() -> None:
+    options: Options = {"debug": True, "background": "wait"}
+    team = Team([writer, critic], [search], [scripted], starting_agents=[writer], debug=True)
+    assert_type(team.run("Go.", **options), RunResult)
+    assert_type(await team.async_run("Go.", debug=False), RunResult)
+    assert_type(team.run_background("Go."), Handle)
+    async with team.start("Go.") as running:
+        async for event in running:
+            assert_type(event, StreamEvent)
+
+
+def when_it_goes_wrong() -> None:
+    try:
+        run("Go.", [writer])
+    except RateLimited as error:
+        assert_type(error.retry_after, float | None)
+    except ProviderError as error:
+        assert_type(error.status, int | None)
+        assert_type(error.partial, Partial)
+    except AgentError as error:
+        assert_type(error.agent_name, str)
+    except ConfigurationError as error:
+        wrong: ValueError = error
+        raise wrong from error
