@@ -76,39 +76,50 @@ class Environment:
         return self.path / BIN / (f"{name}.exe" if WINDOWS else name)
 
     def stamp(self, name: str) -> str:
-        """Return what was noted under ``name``, if it was noted for this place and Python."""
-        note = self.path / f"{name}.stamp"
-        return note.read_text() if note.is_file() and self.works() else ""
+        """Return what was noted under ``name``, if the environment still works."""
+        return self._note(name) if self.works() else ""
 
     def mark(self, name: str, stamp: str) -> None:
         """Note ``stamp`` under ``name``."""
-        (self.path / f"{name}.stamp").write_text(stamp)
+        (self.path / f"{name}.stamp").write_text(stamp, encoding="utf-8")
 
     def works(self) -> bool:
-        """Tell whether its Python runs, is the version in use here, and has not been moved."""
+        """Tell whether its Python runs and is new enough.
+
+        One that was made here must also be where it was made, by the version in use now.
+        """
         ask = "import sys; print(*sys.version_info[:2], sys.prefix)"
         try:
             done = subprocess.run([str(self.python), "-c", ask], capture_output=True, check=False)
         except OSError:
             return False
-        here = "{} {} {}".format(*sys.version_info[:2], self.path)
-        return done.returncode == 0 and done.stdout.decode().strip() == here
+        major, minor, prefix = [*done.stdout.decode().strip().split(" ", 2), "0", "0", ""][:3]
+        if self._note("made"):
+            here = "{} {} {}".format(*sys.version_info[:2], self.path)
+            return here == self._note("made") == f"{major} {minor} {prefix}"
+        return (int(major), int(minor)) >= OLDEST and Path(prefix) == self.path
 
     def make(self) -> None:
         """Make the environment, unless there is one that works.
 
         Raises:
-            Stopped: It cannot be made.
+            Stopped: It cannot be made, or there is something else in its place.
         """
         if self.works():
             return
+        if self.path.exists() and not self._note("made"):
+            raise Stopped(f"{self.path} does not work and was not made here. Remove it first.")
         say(f"Making   {self.path.name} with Python {sys.version.split()[0]} ...")
         # The pip of the Python in use can install into it, and not every Python can bring its own.
         bare = ["--without-pip"] if has_pip(sys.executable) else []
         command = [sys.executable, "-m", "venv", "--clear", *bare, str(self.path)]
-        made = subprocess.run(command, check=False)
-        if made.returncode or not self.works():
+        if subprocess.run(command, check=False).returncode or not self.works():
             raise Stopped(f"{sys.executable} cannot make a virtual environment in {self.path}.")
+        self.mark("made", "{} {} {}".format(*sys.version_info[:2], self.path))
+
+    def _note(self, name: str) -> str:
+        note = self.path / f"{name}.stamp"
+        return note.read_text(encoding="utf-8") if note.is_file() else ""
 
     def pip(self, *arguments: str, why: str) -> None:
         """Run pip for this environment.
@@ -121,7 +132,7 @@ class Environment:
         pip = [sys.executable, "-m", "pip", "--python", python]
         if not has_pip(sys.executable):
             pip = [python, "-m", "pip"]
-        quiet = ["--quiet", "--disable-pip-version-check", "--no-input"]
+        quiet = ["-qq", "--disable-pip-version-check", "--no-input"]
         done = subprocess.run([*pip, arguments[0], *quiet, *arguments[1:]], cwd=ROOT, check=False)
         if done.returncode:
             raise Stopped(f"pip {arguments[0]} of {why} failed; the reason stands above.")
@@ -173,10 +184,11 @@ def test(arguments: list[str]) -> int:
     os.chdir(ROOT)
     os.environ.pop("PYTHONPATH", None)  # it could put the tree in front of the wheel
     os.environ["PYRIGHT_PYTHON_IGNORE_WARNINGS"] = "1"
+    os.environ["PATH"] = os.pathsep.join([str(home.path / BIN), os.environ.get("PATH", "")])
     python = str(home.python)
     ruff, pyright = str(home.script("ruff")), [python, "-m", "pyright", "--pythonpath", python]
     checks = {
-        "format": [ruff, "format", "--check", "--quiet", "--diff", "."],
+        "format": [ruff, "format", "--check", "."],
         "lint": [ruff, "check", "--quiet", "."],
         "layers": [str(home.script("lint-imports")), "--no-cache"],
         "types": [*pyright],
@@ -228,9 +240,8 @@ def check(name: str, command: list[str], where: Path) -> int:
         print(f"{name:<26} ok  {time.monotonic() - began:5.1f} s", flush=True)
         return 0
     if "pyright" in command and cannot_start(command):
-        return skipped(
-            name, "pyright cannot start; it needs Node.js, once with a network:\n" + said
-        )
+        why = said.rpartition("\n")[2]
+        return skipped(name, f"pyright cannot start; it needs Node.js, once with a network: {why}")
     print(f"{name:<26} FAILED\n\n{said}\n", flush=True)
     inside = "" if where == ROOT else f"cd {where.relative_to(ROOT)} && "
     print(f"See it alone: {inside}{' '.join(command)}", flush=True)
@@ -263,7 +274,8 @@ def run_tests(home: Environment, arguments: list[str]) -> int:
     low = "" if code or arguments else measured(coverage, data)
     print(closing, end="", flush=True)
     if code:
-        print(f"See them alone: {Path(BIN, 'python')} -m pytest --last-failed, in {home.path.name}")
+        shown = os.path.relpath(home.python, ROOT)
+        print(f"See them alone: {shown} -m pytest --last-failed", flush=True)
         return code
     if low:
         print(low, flush=True)

@@ -21,7 +21,7 @@ from agentouto._domain.participants import Agent, Provider
 from agentouto._engine.host import Handle
 from agentouto._engine.live import RunStream
 from agentouto._engine.tool import Tool
-from agentouto._options import Options
+from agentouto._options import Options, RunOptions
 from agentouto.api import (
     async_run,
     async_run_stream,
@@ -57,6 +57,7 @@ __all__ = [
     "Provider",
     "ProviderError",
     "RoutingError",
+    "RunOptions",
     "RunResult",
     "RunStream",
     "Span",

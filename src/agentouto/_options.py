@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, TypeAlias, TypedDict, cast
@@ -45,8 +46,6 @@ class Options(TypedDict, total=False):
         allow_background_agents: Whether agents may start calls without waiting. ``True``.
         background: What a run does about such calls when all starting agents have returned:
             ``"wait"`` for them, or ``"cancel"`` them. ``"wait"``.
-        entry: One starting agent; an older word, with ``agents``.
-        agents: Everyone who takes part; an older word, with ``entry``.
     """
 
     attachments: Sequence[Attachment] | None
@@ -60,17 +59,27 @@ class Options(TypedDict, total=False):
     ask_user: AskUser | None
     allow_background_agents: bool
     background: Literal["wait", "cancel"]
+
+
+class RunOptions(Options, total=False):
+    """``Options``, and two older words that stand for positional parameters.
+
+    Attributes:
+        entry: One starting agent, instead of ``starting_agents``; goes with ``agents``.
+        agents: Everyone who takes part, instead of ``run_agents``; goes with ``entry``.
+    """
+
     entry: Agent
     agents: Sequence[Agent]
 
 
 POSITIONAL = ("message", "starting_agents", "tools", "providers")
-KNOWN = tuple(Options.__annotations__)
+KNOWN = tuple(RunOptions.__annotations__)
 SCOPES = ("entry", "all")
 ENDINGS = ("wait", "cancel")
 
 
-def plan_of(function: str, given: tuple[object, ...], options: Options) -> Plan:
+def plan_of(function: str, given: tuple[object, ...], options: RunOptions) -> Plan:
     """Return the run that the arguments of ``function`` ask for.
 
     Args:
@@ -116,7 +125,7 @@ def plan_of(function: str, given: tuple[object, ...], options: Options) -> Plan:
 
 
 def _modern(
-    function: str, given: tuple[object, ...], options: Options
+    function: str, given: tuple[object, ...], options: RunOptions
 ) -> tuple[object, object, object, object, object]:
     message, starting, tools, providers, *more = given
     participants: object = options.get("run_agents")
@@ -147,8 +156,16 @@ def _warn_of_left_out(roster: Roster) -> None:
             f"{name!r} is in starting_agents but not in run_agents, so it takes no part: "
             "add it to run_agents, or do not start it",
             UserWarning,
-            stacklevel=5,
+            stacklevel=_depth_of_ours(),
         )
+
+
+def _depth_of_ours() -> int:
+    """Return how many frames up the first caller outside this package is."""
+    depth, frame = 0, inspect.currentframe()
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("agentouto"):
+        depth, frame = depth + 1, frame.f_back
+    return depth
 
 
 def _tools(tools: object) -> list[AnyTool]:

@@ -15,7 +15,7 @@ from agentouto._engine.host import HOST, Handle
 from agentouto._engine.live import RunStream
 from agentouto._engine.run import Run
 from agentouto._engine.stream import RunEvents
-from agentouto._options import Options, plan_of
+from agentouto._options import RunOptions, plan_of
 from agentouto._tasks import run_blocking
 
 AnyTools: TypeAlias = Sequence[AnyTool | Callable[..., object]]
@@ -27,7 +27,7 @@ async def async_run(
     tools: AnyTools | None = None,
     providers: Sequence[Provider] | None = None,
     *older: object,
-    **options: Unpack[Options],
+    **options: Unpack[RunOptions],
 ) -> RunResult:
     """Forward ``message`` to the starting agents and return what they return.
 
@@ -38,7 +38,7 @@ async def async_run(
         providers: How models are reached. An agent's provider may also be given with the agent, and
             ``"openai"`` and the like need not be given at all.
         older: Only for the older order: entry agent, message, agents, tools, providers.
-        **options: See ``Options``.
+        **options: See ``Options``; ``entry`` and ``agents`` are older words.
 
     Raises:
         ConfigurationError: The arguments cannot work; nothing has been started.
@@ -56,7 +56,7 @@ def run(
     tools: AnyTools | None = None,
     providers: Sequence[Provider] | None = None,
     *older: object,
-    **options: Unpack[Options],
+    **options: Unpack[RunOptions],
 ) -> RunResult:
     """Do what ``async_run`` does, from plain code.
 
@@ -73,7 +73,7 @@ def async_run_stream(
     tools: AnyTools | None = None,
     providers: Sequence[Provider] | None = None,
     *older: object,
-    **options: Unpack[Options],
+    **options: Unpack[RunOptions],
 ) -> RunStream:
     """Do what ``async_run`` does, and tell everything as it happens.
 
@@ -90,7 +90,7 @@ def run_background(
     tools: AnyTools | None = None,
     providers: Sequence[Provider] | None = None,
     *older: object,
-    **options: Unpack[Options],
+    **options: Unpack[RunOptions],
 ) -> Handle:
     """Start a run and go on at once.
 
@@ -111,7 +111,7 @@ def run_background_sync(
     tools: AnyTools | None = None,
     providers: Sequence[Provider] | None = None,
     *older: object,
-    **options: Unpack[Options],
+    **options: Unpack[RunOptions],
 ) -> Handle:
     """Do what ``run_background`` does, always in the background thread."""
     given = message, starting_agents, tools, providers, *older
@@ -173,7 +173,7 @@ def get_stream_events(task_id: str) -> AsyncIterator[StreamEvent]:
 
 
 def _new_run(
-    function: str, given: tuple[object, ...], options: Options, *, background: bool = False
+    function: str, given: tuple[object, ...], options: RunOptions, *, background: bool = False
 ) -> Run:
     plan = plan_of(function, given, options)
     drawn = REAL.draw()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Unpack
 
 from agentouto._core.result import RunResult
 from agentouto._domain.participants import Agent, Provider
+from agentouto._engine.builtins import AnyTool
 from agentouto._engine.host import Handle
 from agentouto._engine.live import RunStream
 from agentouto._options import Options
@@ -39,10 +40,12 @@ class Team:
         starting_agents: Sequence[Agent] | None = None,
         **options: Unpack[Options],
     ) -> None:
-        self.agents = list(agents)
-        self.tools = list(tools or ())
-        self.providers = list(providers or ())
-        self.starting_agents = list(agents if starting_agents is None else starting_agents)
+        self.agents: list[Agent] = list(agents)
+        self.tools: list[AnyTool | Callable[..., object]] = list(tools or ())
+        self.providers: list[Provider] = list(providers or ())
+        self.starting_agents: list[Agent] = list(
+            agents if starting_agents is None else starting_agents
+        )
         self.options = options
 
     def run(

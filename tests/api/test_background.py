@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 import re
 import threading
 import time
@@ -23,6 +25,7 @@ from agentouto import (
     run_background_sync,
     send_message,
 )
+from agentouto._engine import host
 from agentouto.exceptions import Cancelled
 from agentouto.testing import Request, Script, Turn, call, fail, finish, say, tool
 from teams import peers
@@ -169,7 +172,7 @@ async def test_the_sync_form_lives_in_the_portal_even_inside_a_loop() -> None:
 
 async def test_result_refuses_to_stop_the_loop_it_needs() -> None:
     task = run_background("Go.", peers({"a": [Turn(finish("x"), delay=0.01)]}, "a"))
-    with pytest.raises(RuntimeError, match="await handle.wait"):
+    with pytest.raises(RuntimeError, match=r"await handle\.wait"):
         task.result()
     await task.wait()
     assert task.result().output == "x"
@@ -314,8 +317,6 @@ async def test_a_background_call_that_fails_is_on_record_and_hurts_nobody() -> N
 
 
 def test_many_finished_runs_are_kept_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    from agentouto._engine import host
-
     monkeypatch.setattr(host, "MOST_KEPT", 5)
     team = peers({"a": [finish("x")]}, "a")
     tasks = [run_background("Go.", team) for _ in range(12)]
@@ -341,3 +342,10 @@ def test_time_is_told_by_the_trace() -> None:
     assert root is not None
     assert root.start_time >= begun
     assert 0.02 <= root.duration < 1
+
+
+async def test_a_handle_can_stand_in_data_that_is_copied_and_saved() -> None:
+    task = run_background("Go.", peers({"a": [finish("x")]}, "a"))
+    assert copy.deepcopy({"id": task}) == {"id": task}
+    assert pickle.loads(pickle.dumps(task)) == task
+    await task.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import signal
 import subprocess
 import sys
@@ -224,8 +225,6 @@ def test_a_background_run_does_not_hold_up_the_end_of_the_interpreter() -> None:
 
 
 async def test_a_background_run_in_a_loop_survives_without_a_reference() -> None:
-    import gc
-
     done: list[str] = []
 
     @Tool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -190,8 +191,6 @@ def test_a_failing_tool_costs_one_outcome_only() -> None:
 
 
 async def test_a_tool_that_cancels_itself_costs_one_outcome_only() -> None:
-    import asyncio
-
     @Tool
     async def quits() -> str:
         """Quit."""
@@ -642,7 +641,7 @@ def agent(name: str = "x", provider: object = "openai") -> Agent:
         (lambda: Agent("a", "i", "m", "p", reasoning_effort="hi"), "Did you mean 'high'"),
         (lambda: Agent("a", "i", "m", "p", max_output_tokens=0), "at least 1"),
         (lambda: Provider("x", kind="opnai"), "Did you mean 'openai'"),
-        (lambda: Provider(), "needs a name or a kind"),
+        (Provider, "needs a name or a kind"),
         (lambda: Attachment("image/png"), "exactly one"),
         (lambda: Attachment("image/png", data="x", url="y"), "exactly one"),
     ],

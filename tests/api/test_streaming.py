@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import TypeVar
 
 import pytest
 
@@ -21,6 +22,8 @@ from agentouto import (
 from agentouto.exceptions import Cancelled
 from agentouto.testing import Request, Script, Turn, call, fail, finish, raw, say, think, tool
 from teams import peers
+
+T = TypeVar("T")
 
 
 @Tool
@@ -47,6 +50,13 @@ STORY = {
     ],
     "c": [raw("add", '{"a": 1,'), Turn(finish("C is done"), delay=0.01)],
 }
+
+
+async def told(things: AsyncIterable[T], into: list[T]) -> AsyncIterator[T]:
+    """Yield ``things``, and keep them even if they end badly."""
+    async for thing in things:
+        into.append(thing)
+        yield thing
 
 
 def joined(events: Iterable[StreamEvent]) -> dict[str, list[tuple[str, object]]]:
@@ -199,10 +209,10 @@ async def test_mistakes_are_raised_by_the_call_and_not_by_the_iteration() -> Non
 
 
 async def test_a_provider_failure_is_raised_from_the_iteration_after_its_event() -> None:
+    stream = async_run_stream("Go.", peers({"a": [[say("half"), fail("cut")]]}, "a"))
     events: list[StreamEvent] = []
     with pytest.raises(ProviderError):
-        async for event in async_run_stream("Go.", peers({"a": [[say("half"), fail("cut")]]}, "a")):
-            events.append(event)
+        assert [event async for event in told(stream, events)]
     assert events[-1].type == "error"
     assert "cut short" in str(events[-1].data["error"])
 
@@ -275,11 +285,10 @@ async def test_the_file_form_has_a_head_and_an_end() -> None:
     types = {line["type"] for line in lines}
     assert types >= {"forward", "token", "thinking", "tool.start", "tool.end", "return"}
     failing = async_run_stream("Go.", peers({"a": [fail(400)]}, "a"))
-    told: list[dict[str, object]] = []
+    before: list[dict[str, object]] = []
     with pytest.raises(ProviderError):
-        async for line in failing.lines():
-            told.append(line)
-    assert (told[-1]["type"], told[-1]["status"]) == ("run.end", "failed")
+        assert [line async for line in told(failing.lines(), before)]
+    assert (before[-1]["type"], before[-1]["status"]) == ("run.end", "failed")
 
 
 async def test_a_reader_that_never_reads_holds_nobody_up() -> None:

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentouto import AgentEvent, EventLog, Trace, Usage
+from agentouto import (
+    Agent,
+    AgentError,
+    AgentEvent,
+    AgentoutoError,
+    AuthError,
+    ConfigurationError,
+    EventLog,
+    Provider,
+    RoutingError,
+    ToolError,
+    Trace,
+    Usage,
+)
 from agentouto._core.assemble import ReplyBuilder
 from agentouto._core.identity import call_id, placed, starter_id, task_id
 from agentouto._core.prompt import letter, tagged
 from agentouto._core.trace import Span
 from agentouto._domain.content import (
+    Incoming,
     Outcome,
     Reply,
     Stop,
     Text,
     ToolCall,
     Transcript,
-    Incoming,
     total,
 )
 from agentouto._domain.delta import (
@@ -30,7 +46,7 @@ from agentouto._domain.delta import (
     ToolCallDelta,
     UsageDelta,
 )
-from agentouto._domain.errors import ProtocolViolation
+from agentouto._domain.errors import ProtocolViolation, RateLimited
 from agentouto._domain.message import Message
 from agentouto._domain.ports import Draft
 from agentouto._engine.loop import settled
@@ -171,3 +187,27 @@ def test_a_log_written_by_hand_makes_a_trace() -> None:
     assert f"{'[a]':<20} {'agent_call':<16} cid=1" in log.format()
     assert Span("a", "1", start_time=1.0, end_time=3.0).duration == 2.0
     assert AgentEvent("finish", "a", "1").timestamp > 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AgentError("a", "m", call_id="3"),
+        RoutingError("a", "m"),
+        RateLimited("p", "m", status=429, retry_after=2.0),
+        AuthError("p", "m"),
+        ToolError("t", "m"),
+        ConfigurationError("m"),
+    ],
+)
+def test_errors_survive_a_copy_and_a_trip_to_another_process(error: AgentoutoError) -> None:
+    for again in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert vars(again) == vars(error)
+
+
+def test_nothing_secret_is_in_a_repr() -> None:
+    provider = Provider("p", "openai", "sk-1", base_url="https://host/v1?key=sk-2")
+    agent = Agent("a", "i", "m", provider, extra={"extra_headers": {"X-Key": "sk-3"}})
+    assert "sk-" not in repr(provider) + repr(agent)

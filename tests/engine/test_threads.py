@@ -28,7 +28,7 @@ async def threads() -> AsyncIterator[Threads]:
 
 async def until(question: Callable[[], bool]) -> None:
     async with asyncio.timeout(2):
-        while not question():  # noqa: ASYNC110 - it is about threads
+        while not question():
             await asyncio.sleep(0.001)
 
 
@@ -231,7 +231,7 @@ async def main():
         print("abandoned")
 asyncio.run(main())
 """
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=10, check=False
     )
     assert (done.stdout, done.stderr, done.returncode) == ("abandoned\n", "", 0)

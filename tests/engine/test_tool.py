@@ -397,7 +397,7 @@ heavy = {"pydantic", "pydantic_core", "docstring_parser"} & set(sys.modules)
 look.spec
 print(sorted(heavy), "pydantic" in sys.modules)
 """
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False
     )
     assert (done.stdout, done.stderr) == ("[] True\n", "")

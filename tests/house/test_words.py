@@ -18,7 +18,7 @@ STRANGE = {
     "a path of somebody's machine": r"(?<![\w.])/[w]ork/|(?<!\w)/[h]ome/\w|/[U]sers/\w|\.\./[s]hared\b",
     "the address of a registry": r"[p]ypi\.org|[p]ythonhosted\.org|[n]pmjs\.(com|org)|[c]rates\.io",
     "a name that is not ours to install by": r"pip install (-U |--upgrade )?[a]gentouto",
-    "something left to do": r"\b[T]ODO\b|\b[F]IXME\b|\b[X]XX\b",
+    "something left to do": r"(#|//|<!--) ?([T]ODO|[F]IXME|[X]XX)\b",
 }
 
 

@@ -181,9 +181,10 @@ def line(event: Event, *, started: float) -> dict[str, object] | None:
     """
     words: Mapping[str, object]
     match event:
-        case CallStarted(_, _, message):
+        case CallStarted(_, _, message, background):
             type_ = "ask" if message.receiver == USER else "forward"
             words = _said(message.sender, message.receiver, message.content)
+            words = words | {"background": background}
         case Token(_, _, text):
             type_, words = "token", {"text": text}
         case Thinking(_, _, text):

@@ -7,8 +7,9 @@ that says what is wrong and what there is instead.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
+
+import msgspec
 
 from agentouto._core.prompt import BUILTIN_TOOL_NAMES, FINISH
 from agentouto._domain.message import USER
@@ -16,8 +17,7 @@ from agentouto._domain.misuse import ConfigurationError, nearest
 from agentouto._domain.participants import KINDS, Agent, Provider
 
 
-@dataclass(frozen=True, slots=True)
-class Roster:
+class Roster(msgspec.Struct, frozen=True):
     """The participants of a run.
 
     Attributes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from inspect import Parameter
 from types import NoneType
 from typing import NamedTuple, Protocol, Self, TypeAlias, cast
@@ -41,8 +40,7 @@ class Slot(NamedTuple):
     optional: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Blueprint:
+class Blueprint(msgspec.Struct, frozen=True):
     """A tool as models are told of it, and the check of what they send."""
 
     spec: ToolSpec

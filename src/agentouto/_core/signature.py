@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from inspect import Parameter
-from pathlib import PurePath
+
+import msgspec
 
 from agentouto._domain.misuse import ConfigurationError
 
@@ -27,8 +28,7 @@ UNTOLD: Mapping[type, object] = {kind: kind for kind in (bool, int, float, list,
 """Types that a default may stand for where there is no annotation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Callee:
+class Callee(msgspec.Struct, frozen=True):
     """A function, as far as its own words tell.
 
     Attributes:
@@ -43,7 +43,7 @@ class Callee:
     function: Callable[..., object]
     parameters: tuple[Parameter, ...]
     doc: str
-    hints: dict[str, object] = field(default_factory=dict[str, object])
+    hints: dict[str, object]
 
     def read_hint(self, parameter: Parameter) -> object:
         """Return the type of ``parameter``."""
@@ -86,7 +86,7 @@ def read(function: Callable[..., object], name: str | None, names: Mapping[str, 
     if inspect.isgeneratorfunction(core) or inspect.isasyncgenfunction(core):
         raise trouble(called, core, "it yields; return the whole result at once instead")
     parameters = tuple(_parameters(called, function, core))
-    callee = Callee(called, core, parameters, _doc(function, core))
+    callee = Callee(called, core, parameters, _doc(function, core), {})
     for parameter in parameters:
         if names and isinstance(parameter.annotation, str):
             try:
@@ -197,4 +197,4 @@ def _place(function: object) -> str:
     code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
     if not inspect.iscode(code):
         return ""
-    return f" ({PurePath(code.co_filename).name}:{code.co_firstlineno})"
+    return f" ({code.co_filename.rpartition(os.sep)[2]}:{code.co_firstlineno})"

@@ -51,9 +51,10 @@ class NativeDelta(msgspec.Struct, frozen=True):
 
 
 class RetryDelta(msgspec.Struct, frozen=True):
-    """Nothing was heard yet; the request will be made again after a wait.
+    """Nothing was heard yet; the request will be made after a wait of ``wait`` seconds.
 
-    ``attempt`` counts from 2: the try that is about to be made. ``wait`` is in seconds.
+    ``attempt`` is the try that is about to be made: 2 or more after a failure, 1 if somebody else
+    with the same key was told to wait.
     """
 
     attempt: int

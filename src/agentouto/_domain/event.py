@@ -56,7 +56,7 @@ class Thinking(msgspec.Struct, frozen=True):
 
 
 class Retried(msgspec.Struct, frozen=True):
-    """A request will be made again after ``wait`` seconds; ``attempt`` is the try to come."""
+    """A request will be made after ``wait`` seconds; ``attempt`` is the try to come."""
 
     stamp: Stamp
     at: float

@@ -13,9 +13,21 @@ from collections.abc import Iterable
 class AgentoutoError(Exception):
     """The root of everything this package raises."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let errors be copied and sent to other processes, whatever their constructors take."""
+        return _made_again, (type(self), self.args, self.__dict__)
+
 
 class ConfigurationError(AgentoutoError, ValueError):
     """The arguments cannot work. Raised before anything starts."""
+
+
+def _made_again(
+    kind: type[AgentoutoError], args: tuple[object, ...], state: dict[str, object]
+) -> AgentoutoError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

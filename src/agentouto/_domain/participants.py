@@ -57,7 +57,7 @@ class Provider:
     name: str = ""
     kind: str = ""
     api_key: str = field(default="", repr=False)
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)  # its query may hold a key
     auth: Authenticator | None = field(default=None, repr=False)
     script: object = field(default=None, repr=False, kw_only=True)
     file: str | PathLike[str] | None = field(default=None, kw_only=True)
@@ -112,7 +112,7 @@ class Agent:
     reasoning_budget: int | None = None
     temperature: float = 1.0
     context_window: int | None = None
-    extra: Mapping[str, object] = field(default_factory=dict[str, object])
+    extra: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
     role: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:

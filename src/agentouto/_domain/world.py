@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 
 def fresh_id() -> str:
@@ -22,8 +23,7 @@ def chance() -> float:
     return int.from_bytes(os.urandom(7)) / (1 << 56)
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(msgspec.Struct, frozen=True):
     """The clock and the dice of a run.
 
     Attributes:

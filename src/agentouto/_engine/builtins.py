@@ -7,7 +7,7 @@ leaving it out of a dictionary. Unlike others they act on the run, through its `
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -103,11 +103,15 @@ class Offices(Protocol):
         ...
 
 
+Do: TypeAlias = Callable[[Offices, Call, str, Arguments], Awaitable[ToolResult]]
+"""What a built-in tool does: for which run, in which call, at which place there, with what."""
+
+
 class Builtin(msgspec.Struct, frozen=True):
     """A tool that acts on the run."""
 
     spec: ToolSpec
-    do: Callable[[Offices, Call, str, Arguments], Awaitable[ToolResult]]
+    do: Do
 
 
 def builtins(*, background: bool) -> Mapping[str, Builtin | None]:
@@ -162,12 +166,12 @@ def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _schema(required: str, **properties: dict[str, object]) -> dict[str, object]:
-    return {"type": "object", "properties": properties, "required": required.split()}
-
-
 def _say(description: str) -> dict[str, object]:
     return {"type": "string", "description": description}
+
+
+def _flag(description: str) -> dict[str, object]:
+    return {"type": "boolean", "description": description, "default": False}
 
 
 _HISTORY: dict[str, object] = {
@@ -184,74 +188,70 @@ _HISTORY: dict[str, object] = {
         "required": ["type", "sender", "receiver", "content"],
     },
 }
-_WHOM = _say("The agent's name, as listed.")
-_WHAT = _say("All it needs to know to do the work.")
-_WHERE = _say("The task_id of the receiver.")
-_BACKGROUND: dict[str, object] = {
-    "type": "boolean",
-    "description": "Start it and go on at once, instead of waiting for its return.",
-    "default": False,
+_TASK: dict[str, object] = {
+    "agent_name": _say("The agent's name, as listed."),
+    "message": _say("All it needs to know to do the work."),
+    "history": _HISTORY,
 }
+_LETTER: dict[str, object] = {
+    "task_id": _say("The task_id of the receiver."),
+    "message": _say("What to say."),
+}
+_QUESTION: dict[str, object] = {
+    "task_id": _say("The task_id to look at."),
+    "clear": _flag("Forget the listed messages afterwards."),
+}
+_AND_GO_ON = _flag("Start it and go on at once, instead of waiting for its return.")
 
 
-def _builtins(*, background: bool) -> dict[str, Builtin | None]:
-    call_agent = {"agent_name": _WHOM, "message": _WHAT, "history": _HISTORY}
-    task = {"agent_name": _WHOM, "message": _WHAT, "history": _HISTORY}
-    if background:
-        call_agent["background"] = _BACKGROUND
-    clear: dict[str, object] = {
-        "type": "boolean",
-        "description": "Forget the listed messages afterwards.",
-        "default": False,
-    }
-    every = [
-        Builtin(
-            ToolSpec(
-                CALL_AGENT,
-                "Forward a message to another agent and wait for what it returns. "
-                "The result is tagged with the agent's name.",
-                _schema("agent_name message", **call_agent),
-            ),
-            _call_agent,
-        ),
-        Builtin(
-            ToolSpec(
-                SPAWN,
-                "Start an agent in the background. Returns its task_id at once.",
-                _schema("agent_name message", **task),
-            ),
-            _spawn,
-        ),
-        Builtin(
-            ToolSpec(
-                SEND_MESSAGE,
-                "Write to somebody who is at work. It is read before the receiver's next step; "
-                "there is no reply but what they write back.",
-                _schema("task_id message", task_id=_WHERE, message=_say("What to say.")),
-            ),
-            _send_message,
-        ),
-        Builtin(
-            ToolSpec(
-                GET_MESSAGES,
-                "Tell how a started agent is doing: status, result and messages.",
-                _schema("task_id", task_id=_say("The task_id to look at."), clear=clear),
-            ),
-            _get_messages,
-        ),
-        Builtin(
-            ToolSpec(
-                FINISH,
-                "Return your result to the caller. This ends your work on the call.",
-                _schema("message", message=_say("Your result.")),
-            ),
-            _finish,
-        ),
-    ]
-    return {
-        tool.spec.name: tool if background or tool.spec.name != SPAWN else None for tool in every
-    }
+def _builtin(
+    do: Do, name: str, description: str, properties: Mapping[str, object], required: str
+) -> Builtin:
+    schema = {"type": "object", "properties": properties, "required": required.split()}
+    return Builtin(ToolSpec(name, description, schema), do)
 
 
-_WITH_BACKGROUND = _builtins(background=True)
-_WITHOUT_BACKGROUND = _builtins(background=False)
+def _call_agent_with(properties: Mapping[str, object]) -> Builtin:
+    return _builtin(
+        _call_agent,
+        CALL_AGENT,
+        "Forward a message to another agent and wait for what it returns. "
+        "The result is tagged with the agent's name.",
+        properties,
+        "agent_name message",
+    )
+
+
+_WITH_BACKGROUND: dict[str, Builtin | None] = {
+    CALL_AGENT: _call_agent_with({**_TASK, "background": _AND_GO_ON}),
+    SPAWN: _builtin(
+        _spawn,
+        SPAWN,
+        "Start an agent in the background. Returns its task_id at once.",
+        _TASK,
+        "agent_name message",
+    ),
+    SEND_MESSAGE: _builtin(
+        _send_message,
+        SEND_MESSAGE,
+        "Write to somebody who is at work. It is read before the receiver's next step; "
+        "there is no reply but what they write back.",
+        _LETTER,
+        "task_id message",
+    ),
+    GET_MESSAGES: _builtin(
+        _get_messages,
+        GET_MESSAGES,
+        "Tell how a started agent is doing: status, result and messages.",
+        _QUESTION,
+        "task_id",
+    ),
+    FINISH: _builtin(
+        _finish,
+        FINISH,
+        "Return your result to the caller. This ends your work on the call.",
+        {"message": _say("Your result.")},
+        "message",
+    ),
+}
+_WITHOUT_BACKGROUND = {**_WITH_BACKGROUND, CALL_AGENT: _call_agent_with(_TASK), SPAWN: None}

@@ -112,17 +112,17 @@ class Call:
         history: tuple[Message, ...] = (),
         background: bool = False,
     ) -> None:
-        self.agent = agent
-        self.forward = forward
-        self.parent = parent
-        self.caller_address = caller_address
-        self.history = history
-        self.background = background
-        self.path = path
-        self.stamp = Stamp(forward.receiver, forward.call_id, parent.id if parent else None)
-        self.mailbox = Mailbox()
-        self.messages = [forward]
-        self.status = Status.PENDING
+        self.agent: Agent | None = agent
+        self.forward: Message = forward
+        self.parent: Call | None = parent
+        self.caller_address: str | None = caller_address
+        self.history: tuple[Message, ...] = history
+        self.background: bool = background
+        self.path: str = path
+        self.stamp: Stamp = Stamp(forward.receiver, forward.call_id, parent.id if parent else None)
+        self.mailbox: Mailbox = Mailbox()
+        self.messages: list[Message] = [forward]
+        self.status: Status = Status.PENDING
         self.result: Message | None = None
         self.error: str | None = None
 

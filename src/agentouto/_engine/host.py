@@ -46,7 +46,7 @@ class Owner:
         """Stop the run, if it has not ended. One that has not begun never will."""
         if self.done.done():
             return
-        self.reason = self.reason or reason
+        self.reason: str = self.reason or reason
         if self.task is None:
             self._settle(self.run.cancelled(self.reason))
             return
@@ -72,7 +72,7 @@ class Owner:
         self.run.log.close()  # after the result is there: a reader that sees the end asks for it
 
 
-class Handle(str):
+class Handle(str):  # noqa: SLOT000 - it has one attribute, which slots of a str cannot hold
     """The id of a background run, and a handle on it.
 
     As a string it is the task id. ``await`` gives the same again, so both ways of calling
@@ -91,6 +91,10 @@ class Handle(str):
         """Return the handle itself."""
         return self
         yield
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """Let data that holds a handle be copied and saved: what is left is the task id."""
+        return str, (str(self),)
 
     def status(self) -> str:
         """Return how the first starting agent is doing: one word, as in its report."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
 from typing import Self
 
@@ -48,7 +48,7 @@ class RunStream:
             await self._close_politely()
             raise
 
-    async def lines(self) -> AsyncIterator[dict[str, object]]:
+    async def lines(self) -> AsyncGenerator[dict[str, object], None]:
         """Yield what happens in the form of files and pages, ``run.start`` and ``run.end`` too.
 
         Every line has ``v``, ``seq``, ``t`` (seconds since the start), ``run`` and ``type``. What

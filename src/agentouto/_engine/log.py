@@ -52,7 +52,7 @@ class Reader:
 
     def end(self) -> None:
         """Say that nothing more will come. Called by the log, from any thread."""
-        self.ended = True
+        self.ended: bool = True
         if self._waiting is not None:
             self._wake(self._waiting)
 
@@ -80,7 +80,7 @@ class Telling:
 
     def __init__(self, log: Log, listeners: tuple[Reader, ...]) -> None:
         self._log = log
-        self.listeners = listeners
+        self.listeners: tuple[Reader, ...] = listeners
 
     def say(self, event: Token | Thinking) -> None:
         """Tell a piece of the reply."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from agentouto._core.prompt import BUILTIN_TOOL_NAMES, USER_ROLE, roster
 from agentouto._domain.message import USER, Attachment, Message
@@ -13,15 +14,14 @@ from agentouto._engine.builtins import AnyTool, Builtin, builtins
 from agentouto._engine.person import AskUser, OnMessage
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """One run, before it begins."""
 
     message: str
     starting: tuple[Agent, ...]
     agents: Mapping[str, Agent]
     backends: Mapping[str, Backend]
-    tools: Mapping[str, AnyTool] = field(default_factory=dict[str, AnyTool])
+    tools: Mapping[str, AnyTool]
     disabled: frozenset[str] = frozenset()
     attachments: tuple[Attachment, ...] = ()
     history: tuple[Message, ...] = ()

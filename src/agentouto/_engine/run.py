@@ -33,9 +33,9 @@ from agentouto._domain.event import (
 )
 from agentouto._domain.message import USER, Message, ToolResult
 from agentouto._domain.participants import Agent
-from agentouto._domain.ports import Backend
+from agentouto._domain.ports import Backend, ToolSpec
 from agentouto._domain.world import World
-from agentouto._engine.builtins import Builtin
+from agentouto._engine.builtins import AnyTool, Builtin
 from agentouto._engine.call import Call, Status
 from agentouto._engine.desk import LiveDesk, explained
 from agentouto._engine.log import Log
@@ -60,16 +60,16 @@ class Run:
         self.id = run_id
         self.plan = plan
         self.world = world
-        self.started_at = world.now()
-        self.log = Log()
-        self.threads = Threads()
-        self.person = Person(plan.on_message, plan.ask_user, self.threads)
-        self.tools = plan.toolbox()
-        self.specs = tuple(tool.spec for tool in self.tools.values())
-        self.plain_text_returns = isinstance(self.tools.get(FINISH), Builtin)
-        self.background_allowed = plan.background_allowed
+        self.started_at: float = world.now()
+        self.log: Log = Log()
+        self.threads: Threads = Threads()
+        self.person: Person = Person(plan.on_message, plan.ask_user, self.threads)
+        self.tools: dict[str, AnyTool | Builtin] = plan.toolbox()
+        self.specs: tuple[ToolSpec, ...] = tuple(tool.spec for tool in self.tools.values())
+        self.plain_text_returns: bool = isinstance(self.tools.get(FINISH), Builtin)
+        self.background_allowed: bool = plan.background_allowed
         self._introductions = plan.introductions()
-        self.names = tuple(self._introductions)
+        self.names: tuple[str, ...] = tuple(self._introductions)
         self._prompts: dict[tuple[str, bool], str] = {}
         self._failures: list[Exception] = []
         self._spawned: list[asyncio.Task[None]] = []
@@ -77,7 +77,7 @@ class Run:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._letters = itertools.count()
         self.calls: dict[str, Call] = {}
-        self.starters = [
+        self.starters: list[Call] = [
             self._start(agent, starter_id(run_id, place, background=background), place)
             for place, agent in enumerate(plan.starting)
         ]

@@ -11,10 +11,11 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from typing import Generic, ParamSpec, Self, TypeVar, cast, overload
+
+import msgspec
 
 from agentouto._core.schema import Blueprint, draw, render
 from agentouto._core.signature import Callee, read
@@ -213,8 +214,7 @@ class Tool(Generic[P, R_co]):
             raise ToolError(self.name, f"{self.name} {Escaped(error)}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """What is said of a tool before its function: ``@Tool(name=...)``."""
 
     name: str | None

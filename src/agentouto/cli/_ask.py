@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -15,6 +17,9 @@ from agentouto import Message
 from agentouto.cli._text import clean
 
 LONGEST = 65536
+BREATH = 0.02
+"""Seconds in which the tree can show the question, before the prompt takes the terminal."""
+
 NO_ANSWER = "(The user gives no answer.)"
 
 
@@ -66,6 +71,7 @@ class Asker:
             await asyncio.Event().wait()  # until the run, which is being stopped, cancels this
             raise AssertionError("nobody sets this event")
         async with self._one_at_a_time:
+            await asyncio.sleep(BREATH)
             terminal.hold()
             try:
                 return await _asked(question)
@@ -78,7 +84,9 @@ def _go_on() -> None:
 
 
 async def _asked(question: Message) -> str:
-    _write(f"{clean(question.sender)} asks: {clean(question.content)}\n")
+    width = shutil.get_terminal_size().columns - 1
+    for line in f"{clean(question.sender)} asks: {clean(question.content)}".splitlines():
+        _write(f"{textwrap.fill(line, width)}\n")
     while True:
         _write("> ")
         said = await _read_line()

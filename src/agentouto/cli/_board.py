@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import cast
 
 from agentouto import BUILTIN_TOOL_NAMES as BUILTIN
@@ -171,7 +172,9 @@ class Board:
                     card.note = f"{line['tool']}: {_one(line, 'result')}"
             case "retry":
                 wait = cast("float", line["wait"])
-                card.wait = f"wait {wait:.0f} s, then try {line['attempt']}: {_one(line, 'error')}"
+                card.wait = (
+                    f"wait {ceil(wait)} s, then try {line['attempt']}: {_one(line, 'error')}"
+                )
             case "return":
                 _end(card, RETURNED, _one(line, "text"), line)
             case "error":

@@ -42,6 +42,8 @@ def carry_out(
     starting: Sequence[Agent] | None,
     manner: Manner,
     watch: Watch | None = None,
+    *,
+    asks: bool = True,
 ) -> RunResult:
     """Run ``team`` and return what it came to.
 
@@ -51,6 +53,7 @@ def carry_out(
         starting: Who of them is asked; ``None`` leaves it to the team.
         manner: How the run is shown.
         watch: Gets every line of the run.
+        asks: Whether agents can ask the person, unless the team has an answer of its own.
 
     Raises:
         Stopped: By Ctrl+C, or because nobody could answer a question.
@@ -59,7 +62,7 @@ def carry_out(
     out = sys.stdout
     with redirect_stdout(sys.stderr):  # what tools print is not the answer
         carrier = _Carrier(manner, manner.view(), out, watch)
-        return asyncio.run(carrier.carry(team, message, starting))
+        return asyncio.run(carrier.carry(team, message, starting, asks=asks))
 
 
 def hand_over(result: RunResult, manner: Manner) -> Code:
@@ -95,9 +98,11 @@ class _Carrier:
         self._begun = 0
         self._interrupted = False
 
-    async def carry(self, team: Team, message: str, starting: Sequence[Agent] | None) -> RunResult:
+    async def carry(
+        self, team: Team, message: str, starting: Sequence[Agent] | None, *, asks: bool
+    ) -> RunResult:
         asker: Asker | None = None
-        if team.options.get("ask_user") is None:
+        if asks and team.options.get("ask_user") is None:
             asker = Asker(self._manner.answers, self._terminal())
             stream = team.start(message, starting, ask_user=asker)
             asker.give_up = stream.cancel

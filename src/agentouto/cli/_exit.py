@@ -48,6 +48,8 @@ def told(error: BaseException, *, verbose: bool) -> str:
     """Return what a person is told of ``error``, without keys and terminal commands."""
     if verbose:
         text = "".join(traceback.format_exception(error)).rstrip()
+    elif isinstance(error, KeyboardInterrupt):
+        text = "Stopped by Ctrl+C."
     elif isinstance(error, AgentoutoError | Trouble):
         text = str(error)
     else:

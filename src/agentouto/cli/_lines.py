@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil
 from typing import TextIO, cast
 
 from agentouto.cli._text import in_one_line
@@ -57,8 +58,8 @@ def sentence(line: Line) -> str | None:
             who, text = f"{sender} -> {receiver}", str(line["text"])
         case "retry":
             wait = cast("float", line["wait"])
-            who, text = agent, f"wait {wait:.0f} s, then try {line['attempt']}: {line['error']}"
-        case "error":
+            who, text = agent, f"wait {ceil(wait)} s, then try {line['attempt']}: {line['error']}"
+        case "error" if line["error"] != "cancelled":  # who stopped it is told at the end
             who, text = agent, str(line["error"])
         case _:
             return None

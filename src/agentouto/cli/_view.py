@@ -113,6 +113,7 @@ def _tree(*, color: bool) -> View:
 
 def write_json(line: Mapping[str, object], out: TextIO) -> None:
     """Write ``line`` as one line of JSON that no terminal takes for a command."""
-    text = json.dumps(line, ensure_ascii=False, separators=(",", ":"), default=str)
+    narrow = not out.encoding.lower().startswith("utf")
+    text = json.dumps(line, ensure_ascii=narrow, separators=(",", ":"), default=str)
     out.write(UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
     out.flush()

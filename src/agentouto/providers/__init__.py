@@ -1,7 +1,7 @@
 """Model APIs. One module for each wire format, one transport for all of them.
 
 ``open_backend`` turns a provider into something that can be asked. A new kind of provider is one
-row in its table.
+row in its table. A format is loaded when it is first spoken, so nobody pays for those that are not.
 """
 
 from __future__ import annotations
@@ -11,33 +11,48 @@ from collections.abc import Callable
 from agentouto._domain.errors import ConfigurationError
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import Backend
-from agentouto.providers._http import HttpBackend
-from agentouto.providers._keys import missing_key
-from agentouto.providers._wire import Wire
-from agentouto.providers.openai import OpenAIChatWire
-from agentouto.providers.record import open_record
-from agentouto.providers.script import open_script
-
-__all__ = ["missing_key", "open_backend"]
-
-_WIRES: dict[str, Callable[[Provider], Wire]] = {"openai": OpenAIChatWire}
-"""How each kind is spoken over HTTP."""
-
-_OPENERS: dict[str, Callable[[Provider], Backend]] = {
-    "script": open_script,
-    "record": lambda provider: open_record(provider, open_backend),
-}
-"""How the kinds are opened that are not HTTP."""
 
 
 def open_backend(provider: Provider) -> Backend:
     """Return what reaches ``provider``; ``ConfigurationError`` if nothing can."""
-    if wire := _WIRES.get(provider.kind):
-        return HttpBackend(provider, wire(provider))
     if opener := _OPENERS.get(provider.kind):
         return opener(provider)
-    known = ", ".join(repr(kind) for kind in (*_WIRES, *_OPENERS))
+    known = ", ".join(repr(kind) for kind in _OPENERS)
     raise ConfigurationError(
         f"Provider {provider.name!r}: kind {provider.kind!r} cannot be spoken yet; {known} can. "
         "Many servers also speak the format of kind 'openai': give their address as base_url="
     )
+
+
+def missing_key(provider: Provider) -> str | None:
+    """Return the variable that should hold the key ``provider`` lacks, or ``None``."""
+    from agentouto.providers import _keys
+
+    return _keys.missing_key(provider)
+
+
+def _openai(provider: Provider) -> Backend:
+    from agentouto.providers._http import HttpBackend
+    from agentouto.providers.openai import OpenAIChatWire
+
+    return HttpBackend(provider, OpenAIChatWire(provider))
+
+
+def _script(provider: Provider) -> Backend:
+    from agentouto.providers.script import open_script
+
+    return open_script(provider)
+
+
+def _record(provider: Provider) -> Backend:
+    from agentouto.providers.record import open_record
+
+    return open_record(provider, open_backend)
+
+
+_OPENERS: dict[str, Callable[[Provider], Backend]] = {
+    "openai": _openai,
+    "script": _script,
+    "record": _record,
+}
+"""How each kind is opened."""

@@ -12,6 +12,7 @@ import asyncio
 import atexit
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping
+from io import BytesIO
 from types import TracebackType
 from typing import Protocol
 from weakref import WeakKeyDictionary
@@ -73,7 +74,7 @@ class Session(Protocol):
         ...
 
     def post(
-        self, url: str, *, data: bytes, headers: Mapping[str, str], allow_redirects: bool
+        self, url: str, *, data: bytes | BytesIO, headers: Mapping[str, str], allow_redirects: bool
     ) -> Exchange:
         """Post ``data``; leaving the context before the end of the body ends the request."""
         ...

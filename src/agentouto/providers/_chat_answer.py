@@ -59,13 +59,25 @@ _PATIENCE = 8
 """How often a chunk may miss the short way before this server's chunks all take the long one."""
 
 
+class _Written(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    arguments: str
+    name: None = None
+
+
+class _Piece(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    index: int
+    function: _Written
+    id: None = None
+    type: str | None = None
+
+
 class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    content: str
+    content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: tuple[_Piece] | None = None
     role: str | None = None
     refusal: None = None
-    reasoning: None = None
-    reasoning_content: None = None
-    tool_calls: None = None
     function_call: None = None
 
 
@@ -78,7 +90,7 @@ class _PlainChoice(msgspec.Struct, gc=False):
 
 
 class _PlainChunk(msgspec.Struct, gc=False):
-    """A chunk that says a word and nothing else."""
+    """A chunk that says, thinks or writes one thing more, and nothing else."""
 
     choices: tuple[_PlainChoice]
     usage: None = None
@@ -95,16 +107,17 @@ class ChatDecoder:
     __slots__ = (
         "_calls",
         "_done",
+        "_error",
         "_keepsake",
         "_misfits",
         "_origin",
-        "_plain",
         "_provider_name",
         "_refuse",
         "_refused",
         "_stop",
         "_think",
         "_thought_in",
+        "_thoughts",
         "_usage",
     )
 
@@ -116,16 +129,17 @@ class ChatDecoder:
         self._calls = ToolCallReader()
         self._keepsake: Json = {}
         self._thought_in = ""
+        self._thoughts: list[str] = []
         self._usage: Json = {}
         self._stop: Stop | None = None
+        self._error: ProviderError | AuthError | None = None
         self._refused = False
         self._done = False
-        self._plain = False
         self._misfits = 0
 
     @property
     def over(self) -> bool:
-        """Whether ``[DONE]`` has been read: nothing more will come."""
+        """Whether ``[DONE]`` or an error has been read: nothing more will come."""
         return self._done
 
     @property
@@ -137,20 +151,44 @@ class ChatDecoder:
         """Take the data of events that arrived together; return what they say."""
         heard: list[Delta] = []
         for event in events:
-            if self._plain:
-                try:
-                    word = _read_plain(event).choices[0].delta.content
-                except (msgspec.DecodeError, UnicodeDecodeError):
-                    self._plain = False
-                    self._misfits += 1
-                else:
-                    if word:
-                        heard.append(TextDelta(word))
-                    continue
             if self._done:
                 break
-            self._take(event, heard)
+            if self._misfits < _PATIENCE and self._goes_on(event, heard):
+                continue
+            try:
+                self._take(event, heard)
+            except (ProviderError, AuthError) as error:
+                self._error = error  # what came before it is told first
+                self._done = True
         return heard
+
+    def _goes_on(self, event: bytes, heard: list[Delta]) -> bool:
+        """Read one event the short way; return whether it could be read so."""
+        try:
+            delta = _read_plain(event).choices[0].delta
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._misfits += 1
+            return False
+        word, pieces = delta.content, delta.tool_calls
+        thought = delta.reasoning or delta.reasoning_content
+        if pieces:
+            if (
+                word
+                or thought
+                or not self._calls.goes_on(pieces[0].index, pieces[0].function.arguments, heard)
+            ):
+                return False
+            self._misfits = 0
+        elif thought:
+            if word or not self._thought_in:
+                return False
+            self._thoughts.append(thought)
+            heard.append(ReasoningDelta(thought))
+        elif word:
+            if not self._think.over:
+                return False
+            heard.append(TextDelta(word))
+        return True
 
     def whole(self, body: bytes) -> list[Delta]:
         """Read an answer that came in one piece although a stream was asked for."""
@@ -167,6 +205,8 @@ class ChatDecoder:
 
     def end(self) -> list[Delta]:
         """Return what is left to say; ``ProtocolViolation`` if the answer was cut short."""
+        if self._error is not None:
+            raise self._error
         if self._stop is None:
             raise ProtocolViolation(self._provider_name, "the reply was cut short by the server")
         heard: list[Delta] = []
@@ -208,11 +248,10 @@ class ChatDecoder:
         delta = as_object(choice.get("delta") or message)
         self._delta(delta, heard, whole=bool(message))
         self._finished(as_text(choice.get("finish_reason")))
-        self._plain = self._think.over and self._misfits < _PATIENCE and bool(delta.get("content"))
         return True
 
     def _delta(self, delta: Json, heard: list[Delta], *, whole: bool) -> None:
-        self._thoughts(delta, heard)
+        self._think_aloud(delta, heard)
         if text := _joined(delta.get("content")):
             self._think.feed(text, heard)
         if refusal := as_text(delta.get("refusal")):
@@ -224,13 +263,13 @@ class ChatDecoder:
             if key not in _READ and key not in _NOT_KEPT and value is not None:
                 self._keepsake[key] = _grown(self._keepsake.get(key), value)
 
-    def _thoughts(self, delta: Json, heard: list[Delta]) -> None:
+    def _think_aloud(self, delta: Json, heard: list[Delta]) -> None:
         """Tell thinking that has a field of its own; some servers send it twice, in both."""
         for field in (self._thought_in,) if self._thought_in else _THOUGHTS:
             if thought := as_text(delta.get(field)):
                 self._thought_in = field
                 heard.append(ReasoningDelta(thought))
-                self._keepsake[field] = as_text(self._keepsake.get(field)) + thought
+                self._thoughts.append(thought)
                 return
 
     def _finished(self, reason: str) -> None:
@@ -241,6 +280,8 @@ class ChatDecoder:
 
     def _native(self) -> Json:
         """Return what has to go back with this reply and has no place in its parts."""
+        if self._thoughts:
+            self._keepsake[self._thought_in] = "".join(self._thoughts)
         kept = {
             "think": self._think.verbatim,
             "message": self._keepsake,

@@ -10,6 +10,7 @@ import asyncio
 import errno
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from io import BytesIO
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -28,6 +29,14 @@ CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 600.0
 DRAIN_SECONDS = 0.1
 """How long the end of a response is waited for, so that its connection can be used again."""
+
+_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": "agentouto",
+}
+_LARGE = 1 << 19
+"""From this size on a body is handed over in portions, so that other requests get their turn."""
 
 _MENDS = 2
 _LONGEST_FAULT = 1 << 16
@@ -75,7 +84,7 @@ class HttpBackend:
             for mends in range(_MENDS + 1):
                 headers = {**wire.credentials(key), **sent.headers}
                 async with session.post(
-                    sent.url, data=sent.body, headers=headers, allow_redirects=False
+                    sent.url, data=_portions(sent.body), headers=headers, allow_redirects=False
                 ) as response:
                     if 200 <= response.status < 300:
                         async with aclosing(self._answer(response, request)) as answer:
@@ -90,7 +99,7 @@ class HttpBackend:
         except _network_errors() as error:
             raise self._unreachable(error) from error
         except (ProviderError, AuthError) as error:
-            error.args = tuple(_hidden(str(arg).encode(), key).decode() for arg in error.args)
+            error.args = tuple(_hidden(str(arg), key) for arg in error.args)
             raise
 
     def _mended(self, request: ModelRequest, sent: WireRequest, fault: Fault) -> WireRequest:
@@ -112,15 +121,12 @@ class HttpBackend:
             return
         reader = SseReader()
         while block:
-            heard = decoder.feed(reader.feed(block))
-            if decoder.over:
-                break
-            if heard:
+            if heard := decoder.feed(reader.feed(block)):
                 yield heard
-            block = await _more(response, decoder)
-        else:
-            heard = decoder.feed(reader.end())
-        yield [*heard, *decoder.end()]
+            block = b"" if decoder.over else await _more(response, decoder)
+        if heard := decoder.feed(reader.end()):
+            yield heard
+        yield decoder.end()
         if not content.at_eof():
             await _drain(response)
 
@@ -133,7 +139,7 @@ class HttpBackend:
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=CONNECT_SECONDS, sock_read=self._idle_seconds
             ),
-            headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
+            headers=_HEADERS,
             cookie_jar=aiohttp.DummyCookieJar(),
             proxy=_proxy(self._wire.url),
         )
@@ -162,6 +168,10 @@ class HttpBackend:
             error, aiohttp.InvalidURL | aiohttp.ClientConnectorCertificateError
         )
         return unavailable
+
+
+def _portions(body: bytes) -> bytes | BytesIO:
+    return body if len(body) < _LARGE else BytesIO(body)
 
 
 async def _more(response: Response, decoder: Decoder) -> bytes:
@@ -202,11 +212,12 @@ async def _read_fault(response: Response, key: str) -> Fault:
     body = b""
     while len(body) < _LONGEST_FAULT and (block := await response.content.readany()):
         body += block
-    return read_fault(_hidden(body, key), response.status, response.headers)
+    shown_body = _hidden(body.decode("utf-8", "replace"), key)
+    return read_fault(shown_body.encode(), response.status, response.headers)
 
 
-def _hidden(body: bytes, key: str) -> bytes:
-    return body.replace(key.encode(), b"***") if len(key) >= _SHORTEST_SECRET else body
+def _hidden(text: str, key: str) -> str:
+    return text.replace(key, "***") if len(key) >= _SHORTEST_SECRET else text
 
 
 def _network_errors() -> tuple[type[BaseException], ...]:

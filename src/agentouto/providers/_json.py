@@ -16,6 +16,7 @@ Json = dict[str, object]
 """A JSON object."""
 
 _read = msgspec.json.Decoder().decode
+_read_object = msgspec.json.Decoder(dict[str, object]).decode
 _write = msgspec.json.Encoder().encode
 
 
@@ -44,6 +45,18 @@ def unquoted(text: str) -> str:
     except ValueError:
         return text
     return inner if isinstance(inner, str) else text
+
+
+def object_text(written: str) -> str:
+    """Return arguments that a server can read, whatever a model wrote: JSON of an object."""
+    try:
+        _read_object(written)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        if not written.strip():
+            return "{}"
+        meant = parse_object(written) or parse_object(unquoted(written))
+        return dump({"_invalid_json": written} if meant is None else meant).decode()
+    return written
 
 
 def dump(value: object) -> bytes:

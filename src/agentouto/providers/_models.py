@@ -6,7 +6,7 @@ its server refuses is left out the next time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agentouto._domain.participants import EFFORTS
 
@@ -18,15 +18,24 @@ class Reasons:
     Attributes:
         by_default: Whether it does so without being told.
         efforts: What it can be told, weakest first; empty if it does not reason.
+        max_on_responses: Whether it can be told ``max`` too, through the Responses API only.
+        no_tools_on_chat: Whether Chat Completions gives it no tools while it reasons.
     """
 
     by_default: bool = False
     efforts: tuple[str, ...] = ()
+    max_on_responses: bool = False
+    no_tools_on_chat: bool = False
 
     @property
     def can_be_off(self) -> bool:
         """Whether it can be told not to reason."""
         return "none" in self.efforts
+
+    @property
+    def on_responses(self) -> Reasons:
+        """How it reasons when it is asked through the Responses API."""
+        return replace(self, efforts=(*self.efforts, "max")) if self.max_on_responses else self
 
     def nearest(self, effort: str) -> str:
         """Return the weakest effort that is at least ``effort``, else the strongest there is."""
@@ -40,14 +49,23 @@ _FROM_LOW = ("low", "medium", "high", "xhigh")
 _UP_TO_HIGH = ("none", "low", "medium", "high")
 
 _FAMILIES: tuple[tuple[tuple[str, ...], Reasons], ...] = (
-    (("gpt-6-astra", "gpt-6.1-sol"), Reasons(by_default=True, efforts=_FROM_LOW)),
+    (
+        ("gpt-6-astra", "gpt-6.1-sol"),
+        Reasons(by_default=True, efforts=_FROM_LOW, max_on_responses=True, no_tools_on_chat=True),
+    ),
     (
         ("gpt-6.1-terra", "gpt-6-sol", "gpt-6-luna", "gpt-5.6"),
-        Reasons(by_default=True, efforts=_UP_TO_XHIGH),
+        Reasons(
+            by_default=True, efforts=_UP_TO_XHIGH, max_on_responses=True, no_tools_on_chat=True
+        ),
     ),
-    (("gpt-5.5-pro", "gpt-5.4-pro"), Reasons(by_default=True, efforts=("medium", "high", "xhigh"))),
-    (("gpt-5.5",), Reasons(by_default=True, efforts=_UP_TO_XHIGH)),
-    (("gpt-5.4", "gpt-5.3", "gpt-5.2"), Reasons(by_default=False, efforts=_UP_TO_XHIGH)),
+    (
+        ("gpt-5.5-pro", "gpt-5.4-pro"),
+        Reasons(by_default=True, efforts=("medium", "high", "xhigh"), no_tools_on_chat=True),
+    ),
+    (("gpt-5.5",), Reasons(by_default=True, efforts=_UP_TO_XHIGH, no_tools_on_chat=True)),
+    (("gpt-5.4",), Reasons(by_default=False, efforts=_UP_TO_XHIGH, no_tools_on_chat=True)),
+    (("gpt-5.3", "gpt-5.2"), Reasons(by_default=False, efforts=_UP_TO_XHIGH)),
     (("gpt-5.1",), Reasons(by_default=False, efforts=_UP_TO_HIGH)),
     (("gpt-5-pro",), Reasons(by_default=True, efforts=("high",))),
     (("gpt-5",), Reasons(by_default=True, efforts=("minimal", "low", "medium", "high"))),

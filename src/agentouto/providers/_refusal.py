@@ -31,7 +31,7 @@ LONGEST = 500
 _QUOTA = re.compile(
     r"insufficient_quota|billing_hard_limit|billing_error|credit_balance|spend_limit_(exceeded|reached)"
     r"|organization_usage_limit|credit balance is too low"
-    r"|insufficient (credits|balance|funds)",
+    r"|insufficient (credits|balance|funds)|FAILED_PRECONDITION\b.*\bbilling|\b\w+PerDay",
     re.IGNORECASE,
 )
 _TOO_LONG = re.compile(
@@ -42,7 +42,9 @@ _TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 _BLOCKED = re.compile(
-    r"content_filter|content_policy_violation|responsible ?ai ?policy", re.IGNORECASE
+    r"content_filter|content_policy_violation|responsible ?ai ?policy|invalid_prompt|bio_policy"
+    r"|misalignment_policy",
+    re.IGNORECASE,
 )
 _KEY = re.compile(
     r"invalid_api_key|incorrect_api_key|API_KEY_INVALID|authentication_error", re.IGNORECASE
@@ -51,7 +53,10 @@ _BUSY = re.compile(
     r"overloaded|server_error|api_error|internal_error|unavailable|timeout", re.IGNORECASE
 )
 _SLOW_DOWN = re.compile(r"rate_limit|too_many_requests|resource_exhausted", re.IGNORECASE)
-_LATER = re.compile(r"try again in ([\d.]+) ?(ms|s|m)\b", re.IGNORECASE)
+_HOPELESS = re.compile(r"\b(invalid_|image_|unsupported_|empty_image|data_residency)")
+"""Codes inside an answer that say that the same request can never succeed."""
+
+_LATER = re.compile(r"(?:try again|please retry) in ([\d.]+) ?(ms|s|m)\b", re.IGNORECASE)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 _SECRETS = re.compile(
@@ -83,10 +88,15 @@ def read_fault(
     body: bytes | Json, status: int | None = None, headers: Mapping[str, str] | None = None
 ) -> Fault:
     """Return what ``body`` complains about."""
-    said, code, param = _complaint(body if isinstance(body, dict) else _parsed(body))
+    read = body if isinstance(body, dict) else _parsed(body)
+    said, code, param = _complaint(read)
+    details = _details(read)
+    code = " ".join(part for part in (code, *details.labels) if part)
+    param = param or details.param
     if status is None and (number := re.search(r"\b[45]\d\d\b", code)):
         status = int(number[0])
     wait = asked_wait(headers or {})
+    wait = details.wait if wait is None else wait
     if wait is None and (hint := _LATER.search(said)):
         wait = float(hint[1].rstrip(".") or 0) * _UNITS[hint[2].lower()]
     return Fault(short(said) or "it said nothing else", code, param, status, wait)
@@ -158,6 +168,8 @@ def _kind_by_words(fault: Fault) -> type[ProviderError | AuthError]:
         return AuthError
     if _SLOW_DOWN.search(fault.code):
         return RateLimited
+    if fault.status is None and _HOPELESS.search(fault.code):
+        return ProviderError
     if fault.status is None or _BUSY.search(fault.code):
         return ProviderUnavailable
     return ProviderError
@@ -189,6 +201,29 @@ def _complaint(body: object) -> tuple[str, str, str]:
     code = " ".join(str(label) for label in labels if isinstance(label, str | int) and label)
     said = error.get("message") or error.get("detail") or error.get("msg") or body.get("message")
     return _words(said), code, as_text(error.get("param"))
+
+
+class _Details(msgspec.Struct, frozen=True):
+    """What Google puts beside the text of an error."""
+
+    labels: tuple[str, ...] = ()
+    param: str = ""
+    wait: float | None = None
+
+
+def _details(body: object) -> _Details:
+    """Return reason, quota, field and wait, as far as ``body`` has them."""
+    body = as_object(as_list(body)[0]) if as_list(body) else as_object(body)
+    labels: list[str] = []
+    param, wait = "", None
+    for item in map(as_object, as_list(as_object(body.get("error")).get("details"))):
+        quotas = (as_object(violation) for violation in as_list(item.get("violations")))
+        labels += [as_text(item.get("reason")), *(as_text(q.get("quotaId")) for q in quotas)]
+        for violation in map(as_object, as_list(item.get("fieldViolations"))):
+            param = param or as_text(violation.get("field"))
+        if delay := re.fullmatch(r"(\d+(?:\.\d+)?)s", as_text(item.get("retryDelay"))):
+            wait = float(delay[1])
+    return _Details(tuple(label for label in labels if label), param, wait)
 
 
 def _words(said: object) -> str:

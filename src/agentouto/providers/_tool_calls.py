@@ -105,6 +105,15 @@ class ToolCallReader:
             )
             call.take(id_, name, arguments, heard)
 
+    def goes_on(self, index: int, arguments: str, heard: list[Delta]) -> bool:
+        """Take more arguments of a call that is well under way, if that is what they must be."""
+        call = self._by_index.get(index)
+        if call is None or not call.told or call.quoted or "{" in arguments:
+            return False
+        call.pieces.append(arguments)
+        heard.append(ToolCallDelta(call.slot, "", "", arguments))
+        return True
+
     def end(self, heard: list[Delta]) -> None:
         """Tell what was held back: nothing more will come."""
         for call in self._calls:

@@ -54,7 +54,10 @@ class Decoder(Protocol):
         ...
 
     def feed(self, events: Sequence[bytes]) -> list[Delta]:
-        """Take the data of events that arrived together; return what they say."""
+        """Take the data of events that arrived together; return what they say.
+
+        An error among them ends the answer, and is raised by ``end``: what came before is told.
+        """
         ...
 
     def end(self) -> list[Delta]:
@@ -100,15 +103,16 @@ def endpoint(base_url: str | None, default: str, version: str, path: str) -> str
 
     A bare host gets ``version`` in front of the path; a query string is kept at the end.
     """
-    url = urlsplit((base_url or default).strip())
+    given = default if base_url is None else base_url
+    url = urlsplit(given.strip())
     if url.scheme not in {"http", "https"} or not url.hostname:
         raise ConfigurationError(
-            f"base_url={shown(base_url or default)!r} is no address of a server; one looks like "
+            f"base_url={shown(given)!r} is no address of a server; one looks like "
             "'http://localhost:11434/v1'"
         )
     if url.username or url.password:
         raise ConfigurationError(
-            f"base_url={shown(base_url or default)!r} holds a password; give it as api_key= or "
+            f"base_url={shown(given)!r} holds a password; give it as api_key= or "
             "in Agent(extra={'extra_headers': {...}})"
         )
     below = url.path.rstrip("/")

@@ -19,6 +19,7 @@ import logging
 import re
 from collections.abc import Mapping
 
+from agentouto._domain.content import Reply
 from agentouto._domain.errors import AuthError, ContextOverflow, ProviderError, QuotaExhausted
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import ModelRequest, ToolSpec
@@ -29,7 +30,7 @@ from agentouto.providers._models import effort_for_budget, reasons
 from agentouto.providers._refusal import Fault, sort_out
 from agentouto.providers._wire import WireRequest, endpoint, shown, split_extra
 
-log = logging.getLogger("agentouto")
+log: logging.Logger = logging.getLogger("agentouto")
 
 HOST = "https://api.openai.com/v1"
 
@@ -41,6 +42,9 @@ _REFUSING = re.compile(
 _MISSING = re.compile(r"missing|required|must be (passed|provided|included)", re.IGNORECASE)
 _KEPT_FIELD = re.compile(r"\b(reasoning_content|reasoning_details|reasoning|extra_content)\b")
 _SAYS_NONE = re.compile(r"""to ['"`]?none\b""", re.IGNORECASE)
+_BACKFILLED = "reasoning_content"
+"""What some servers want in every reply with tool calls, even in those of other models."""
+
 _CAPS = ("max_completion_tokens", "max_tokens")
 _MOST_TOOL_LISTS = 64
 
@@ -87,8 +91,8 @@ class OpenAIChatWire:
 
     def __init__(self, provider: Provider) -> None:
         self._name = provider.name
-        self._home = provider.base_url is None
         self._url = endpoint(provider.base_url, HOST, "/v1", "/chat/completions")
+        self._home = self._url.startswith(f"{HOST}/")
         self._shown = shown(self._url)
         self._tools: dict[int, tuple[tuple[ToolSpec, ...], bytes]] = {}
         self._habits: dict[str, _Habits] = {}
@@ -131,22 +135,21 @@ class OpenAIChatWire:
             return
         habits = self._habits_for(request.agent)
         field = _named(sent.ours, fault)
-        if field == "reasoning_effort" or (not field and "reasoning_effort" in fault.labels):
-            if "reasoning_effort" not in request.agent.extra:
-                _learn_effort(habits, sent, fault)
+        refused = _REFUSING.search(fault.labels)
+        if field == "reasoning_effort" or (not field and _wants_no_effort(request.agent, fault)):
+            _learn_effort(habits, sent, fault)
         elif field == "stream_options":
             habits.left_out.add(field)
-        elif field and _REFUSING.search(fault.labels):
-            if field in _CAPS:
-                habits.other_cap = True
-            else:
-                habits.left_out.add(field)
-                habits.note(field, fault.message)
-        elif kept := _KEPT_FIELD.search(f"{fault.param} {fault.message}"):
-            if _MISSING.search(fault.message):
-                habits.backfill = kept[1]
-            else:
-                habits.plain = True
+        elif field in _CAPS:
+            habits.other_cap = habits.other_cap or bool(refused)
+        elif field and refused:
+            habits.left_out.add(field)
+            habits.note(field, fault.message)
+        elif _BACKFILLED in fault.message and _MISSING.search(fault.message):
+            habits.backfill = _BACKFILLED
+            habits.rewrite()
+        elif refused and _KEPT_FIELD.search(fault.message) and _has_kept(request, habits.origin):
+            habits.plain = True
             habits.rewrite()
 
     def _habits_for(self, agent: Agent) -> _Habits:
@@ -242,6 +245,20 @@ def _named(ours: frozenset[str], fault: Fault) -> str:
         if (found := re.search(rf"\b{field}\b", fault.message))
     }
     return min(places, key=places.__getitem__, default="")
+
+
+def _wants_no_effort(agent: Agent, fault: Fault) -> bool:
+    """Return whether a server that was told no effort wants to be told that there is none."""
+    said = "reasoning_effort" in fault.labels and _SAYS_NONE.search(fault.message)
+    return bool(said) and "reasoning_effort" not in agent.extra
+
+
+def _has_kept(request: ModelRequest, origin: str) -> bool:
+    """Return whether some reply goes back with more than its words and calls."""
+    return any(
+        isinstance(entry, Reply) and entry.native is not None and entry.native.origin == origin
+        for entry in request.transcript.entries
+    )
 
 
 def _learn_effort(habits: _Habits, sent: WireRequest, fault: Fault) -> None:

@@ -18,11 +18,20 @@ MOST_FILES = 10_000
 MOST_BYTES = 64_000_000
 LARGEST = 1_000_000
 
-SKIPPED_FOLDERS = frozenset(
-    ".git .hg .svn .tox .nox .venv venv node_modules __pycache__ .mypy_cache .ruff_cache "
-    ".pytest_cache".split()
+SKIPPED_FOLDERS = frozenset({".git", ".hg", ".svn", ".tox", ".nox", ".venv"}) | frozenset(
+    {"node_modules", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
 )
-SECRETS = (".env", ".env.*", "*.pem", "*.key", "*.p12", "id_rsa*", "id_ed25519*", ".netrc", ".pypirc")
+SECRETS = (
+    ".env",
+    ".env.*",
+    "*.pem",
+    "*.key",
+    "*.p12",
+    "id_rsa*",
+    "id_ed25519*",
+    ".netrc",
+    ".pypirc",
+)
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -46,7 +55,7 @@ class Folder:
 
     def __init__(self, path: Path, besides: Path) -> None:
         path = path.resolve()
-        self.name = path.name or str(path)
+        self.name: str = path.name or str(path)
         self._root = path if path.is_dir() else path.parent
         self._only = None if path.is_dir() else path
         self._besides = besides.resolve()
@@ -66,7 +75,8 @@ class Folder:
     @property
     def left_out(self) -> dict[str, list[str]]:
         """The names of what was not read, by reason."""
-        return dict(self._left_out) if self.texts is not None else {}
+        _ = self.texts  # which reads them
+        return dict(self._left_out)
 
     def within(self, places: Iterable[str], leave_out: Iterable[str] = ()) -> list[str]:
         """Return the files that are, or lie under, one of ``places``; ``"."`` is everything.

@@ -58,7 +58,7 @@ class Notes:
     read: set[str] = field(default_factory=set[str])
     summary: str = ""
     first: str = ""
-    _repeats: tuple[list[str], list[Repeat]] = field(default_factory=lambda: ([], []))
+    _repeats: tuple[list[str], list[Repeat], int] = field(default_factory=lambda: ([], [], 0))
 
     def count(self, names: Iterable[str]) -> None:
         """Count what is not counted yet."""
@@ -81,8 +81,8 @@ class Notes:
         """Return the longest of the files."""
         return sorted(names, key=lambda name: (-self.sizes[name].lines, name))[:most]
 
-    def repeats(self) -> list[Repeat]:
-        """Return the passages that are repeated among the files that were compared."""
+    def repeats(self) -> tuple[list[Repeat], int]:
+        """Return the repeated passages, and how many files were too many to compare."""
         names = [
             name
             for name in sorted(self.compared)
@@ -90,13 +90,16 @@ class Notes:
         ]
         if self._repeats[0] != names:
             texts = {name: self.folder.texts[name] for name in names}
-            self._repeats = names, find_repeats_in(texts)
-        return self._repeats[1]
+            found, compared = find_repeats_in(texts)
+            self._repeats = names, found, len(names) - compared
+        return self._repeats[1:]
 
     def findings(self) -> dict[str, int]:
-        """Return how much there is of everything that was looked for."""
-        found = {title: len(matches) for title, matches in self.searches.items()}
-        return {REPEATS: len(self.repeats()), **found} if self.compared else found
+        """Return how much there is of everything that was looked for, the most first."""
+        found = {title: len(matches) for title, matches in list(self.searches.items())}
+        if self.compared:
+            found[REPEATS] = len(self.repeats()[0])
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def type_of(name: str) -> str:

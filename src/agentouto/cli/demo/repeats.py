@@ -31,8 +31,8 @@ class _Lines:
     texts: list[str]
 
 
-def find_repeats_in(texts: Mapping[str, str]) -> list[Repeat]:
-    """Return the repeated passages of ``texts``, the longest first.
+def find_repeats_in(texts: Mapping[str, str]) -> tuple[list[Repeat], int]:
+    """Return the repeated passages of ``texts``, the longest first, and how many were compared.
 
     Blank lines and the space around words make no difference. Each passage is told once, with the
     first place it stands in, and no two of the places where it stands again overlap.
@@ -59,7 +59,8 @@ def find_repeats_in(texts: Mapping[str, str]) -> list[Repeat]:
                 continue
             found.append(_told(source, start, file, place, length))
             place += length
-    return sorted(found, key=lambda repeat: (-repeat.lines, repeat.first, repeat.again))
+    found.sort(key=lambda repeat: (-repeat.lines, repeat.first, repeat.again))
+    return found, len(files)
 
 
 def _lines_of(name: str, text: str, known: dict[str, int]) -> _Lines:

@@ -1,7 +1,7 @@
 """The report: every figure comes from what the tools have noted. Decides nothing.
 
-It is written in two steps: what was found, by the peer who uses the tool; and, when the run is over,
-who did what, from the events of the run.
+It is written in two steps: what was found, by the peer who uses the tool; and, when the run is
+over, who did what, from the events of the run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SIGNS = 100
 
 def may_write(path: Path) -> bool:
     """Return whether ``path`` is free, or holds a report of an earlier demo."""
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:
         return True
     with path.open(encoding="utf-8", errors="replace") as file:
         return file.readline().rstrip() == MARK
@@ -45,14 +45,19 @@ def complete(notes: Notes, path: Path, lines: Sequence[Mapping[str, object]]) ->
 def _head(notes: Notes) -> str:
     names = list(notes.sizes)
     size = notes.total(names)
-    there = len(notes.folder.texts)
-    counted_all = "" if len(names) == there else f" {counted(there - len(names), 'file')} not counted."
+    missed = len(notes.folder.texts) - len(names)
+    amounts = [
+        counted(len(names), "text file"),
+        counted(size.lines, "line"),
+        counted(size.words, "word"),
+        counted(size.bytes, "byte"),
+    ]
     parts = [
         MARK,
         f"# Review of {_plain(notes.folder.name)}",
         clean(notes.summary).strip() or "Nobody has written a summary.",
-        f"Reviewed: {counted(len(names), 'text file')}, {counted(size.lines, 'line')}, "
-        f"{counted(size.words, 'word')}, {counted(size.bytes, 'byte')}.{counted_all}",
+        f"Reviewed: {', '.join(amounts)}."
+        + (f" Not counted: {counted(missed, 'file')}." if missed else ""),
     ]
     left = [
         f"- {why}: {len(names)} ({', '.join(_code(name) for name in names[:5])}"
@@ -81,21 +86,23 @@ def _longest(notes: Notes) -> str:
 
 
 def _findings(notes: Notes) -> str:
-    sections = {title: _matches(title, found) for title, found in notes.searches.items()}
-    if notes.compared:
-        sections = {REPEATS: _repeats(notes)} | sections
-    ordered = sorted(sections, key=lambda title: title != notes.first)
-    return "\n\n".join(["## Findings", *(sections[title] for title in ordered)])
+    titles = sorted(notes.findings(), key=lambda title: title != notes.first)
+    sections = [
+        _repeats(notes) if title == REPEATS else _matches(title, notes.searches[title])
+        for title in titles
+    ]
+    return "\n\n".join(["## Findings", *sections]) if sections else ""
 
 
 def _repeats(notes: Notes) -> str:
-    found = notes.repeats()
+    found, too_many = notes.repeats()
     aside = ", ".join(_code(place) for place in sorted(notes.left_aside))
     lines = [
         f"### {REPEATS}: {len(found)}",
         "",
         "Five lines or more that stand in two places; blank lines are not counted."
-        + (f" Not looked at: {aside}." if aside else ""),
+        + (f" Left out: {aside}." if aside else "")
+        + (f" Too much to compare: {counted(too_many, 'more file')}." if too_many else ""),
         "",
         *(_repeat(repeat) for repeat in found[:SHOWN]),
         _more(len(found)),
@@ -142,7 +149,7 @@ def _who(lines: Iterable[Mapping[str, object]]) -> str:
     for line in lines:
         if line["type"] == "forward":
             calls[str(line["agent"])] += 1
-        elif line["type"] == "tool.start":
+        elif line["type"] == "tool.start" and line["tool"] != "finish":
             tools[str(line["agent"])][str(line["tool"])] += 1
     body = [
         f"| {_plain(name)} | {calls[name]} | {tools[name].total()} | {_used(tools[name])} |"
@@ -155,7 +162,7 @@ def _who(lines: Iterable[Mapping[str, object]]) -> str:
 
 
 def _used(tools: Counter[str]) -> str:
-    return ", ".join(f"{_plain(name)} {number}" for name, number in tools.most_common())
+    return ", ".join(f"{_code(name)} {number}" for name, number in tools.most_common())
 
 
 def _figures(size: Size) -> tuple[int, int, int]:
@@ -183,7 +190,7 @@ def _plain(text: object, most: int = SIGNS) -> str:
 
 
 def _code(text: str, most: int = 1000) -> str:
-    words = in_one_line(text, most)
+    words = clean(text).replace("\n", " ").strip()[:most].rstrip()
     fence = "``" if "`" in words else "`"
     space = " " if fence == "``" else ""
     return f"{fence}{space}{words}{space}{fence}"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from agentouto import Tool
 from agentouto.cli.demo.notes import Match, Notes
 from agentouto.cli.demo.repeats import find_repeats_in
 from agentouto.cli.demo.report import write
@@ -35,9 +35,9 @@ class Toolbox:
         self._folder = notes.folder
         self._report = report
 
-    def tools(self) -> list[Tool[..., object]]:
-        """Return what the team is given."""
-        functions = (
+    def functions(self) -> list[Callable[..., object]]:
+        """Return what the team is given as tools."""
+        return [
             self.list_files,
             self.read_file,
             self.count,
@@ -45,8 +45,7 @@ class Toolbox:
             self.find_repeats,
             self.findings,
             self.write_report,
-        )
-        return [Tool(function) for function in functions]
+        ]
 
     def list_files(self, folder: str = ".") -> dict[str, object]:
         """List the text files under a folder, how many each folder holds, and what was left out.
@@ -54,7 +53,7 @@ class Toolbox:
         Args:
             folder: Where to look; "." is everything.
         """
-        names = self._folder.within([folder])
+        names = sorted(self._folder.within([folder]), key=lambda name: (name.count("/"), name))
         return {
             "files_in_all": len(names),
             "folders": dict(Counter(top_of(name) for name in names).most_common(SHOWN_PLACES)),
@@ -99,7 +98,11 @@ class Toolbox:
         }
 
     def search(
-        self, text: str, title: str, regex: bool = False, places: list[str] | None = None
+        self,
+        text: str,
+        title: str,
+        regex: bool = False,  # noqa: FBT001, FBT002 - a model names its arguments
+        places: list[str] | None = None,
     ) -> dict[str, object]:
         """Find the lines that have something in them.
 
@@ -143,9 +146,10 @@ class Toolbox:
             if self._folder.texts[name]
         ]
         self._notes.compared.update(names)
-        found = find_repeats_in({name: self._folder.texts[name] for name in names})
+        found, compared = find_repeats_in({name: self._folder.texts[name] for name in names})
         return {
-            "files_compared": len(names),
+            "files_compared": compared,
+            "files_too_many": len(names) - compared,
             "repeats": len(found),
             "lines": sum(repeat.lines for repeat in found),
             "longest": [asdict(repeat) for repeat in found[:10]],
