@@ -52,7 +52,7 @@ def agentouto(
     env: Mapping[str, str] | None = None,
 ) -> Ended:
     """Run the command without a terminal; ``given`` is piped in."""
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [*COMMAND, *map(str, arguments)],
         cwd=cwd,
         env=surroundings(env),
@@ -88,7 +88,7 @@ class Terminal:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
         self._out = cwd / "standard-output"
         with self._out.open("wb") as out:
-            self.process = subprocess.Popen(  # noqa: S603
+            self.process = subprocess.Popen(
                 [*COMMAND, *map(str, arguments)],
                 cwd=cwd,
                 env=surroundings(env),

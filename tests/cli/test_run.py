@@ -309,7 +309,7 @@ clinging = crew("cling")
 
 @contextmanager
 def begun(here: Path, *arguments: str, stdin: int = subprocess.DEVNULL) -> Iterator[Process]:
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         [*COMMAND, "run", *arguments],
         cwd=here,
         env=surroundings(),

@@ -238,7 +238,7 @@ def test_the_tables_name_what_is_there() -> None:
 
 def test_imports_point_down_only() -> None:
     linter = Path(sys.executable).with_name("lint-imports")
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [linter, "--no-cache"], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr

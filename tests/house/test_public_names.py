@@ -165,7 +165,7 @@ def test_importing_brings_nothing_heavy_along() -> None:
         "import sys; before = set(sys.modules); import agentouto, json;"
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     loaded = set(json.loads(done.stdout))

@@ -29,7 +29,7 @@ def test_a_type_checker_agrees_with_our_examples(tmp_path: Path) -> None:
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
     command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable]
     quiet = os.environ | {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         command, cwd=tmp_path, env=quiet, capture_output=True, text=True, check=False
     )
     if not done.stdout.startswith("{"):
