@@ -11,6 +11,7 @@ from agentouto._core import history as histories
 from agentouto._core.roster import (
     Roster,
     check_disabled,
+    check_forms,
     check_tool_names,
     find_providers,
     gather_agents,
@@ -44,6 +45,8 @@ class Options(TypedDict, total=False):
         ask_user: Called with a forward when an agent calls the user; returns the answer; plain or
             async. None: the user cannot be called.
         allow_background_agents: Whether agents may start calls without waiting. ``True``.
+        output_type: What the starting agents return instead of text: any type that pydantic can
+            check. ``RunResult.data`` is the value. None.
         background: What a run does about such calls when all starting agents have returned:
             ``"wait"`` for them, or ``"cancel"`` them. ``"wait"``.
     """
@@ -59,6 +62,7 @@ class Options(TypedDict, total=False):
     ask_user: AskUser | None
     allow_background_agents: bool
     background: Literal["wait", "cancel"]
+    output_type: object
 
 
 class RunOptions(Options, total=False):
@@ -104,6 +108,7 @@ def plan_of(function: str, given: tuple[object, ...], options: RunOptions) -> Pl
     own = _tools(tools)
     check_tool_names([tool.name for tool in own], roster.agents)
     by_name = {tool.name: tool for tool in own}
+    check_forms(roster.agents.values(), options.get("output_type"), by_name)
     found = find_providers(roster.agents.values(), cast("Iterable[object]", providers or ()))
     return Plan(
         message=message,
@@ -120,6 +125,7 @@ def plan_of(function: str, given: tuple[object, ...], options: RunOptions) -> Pl
         background_allowed=options.get("allow_background_agents", True),
         cancel_background=_one_of(options, "background", ENDINGS) == "cancel",
         debug=options.get("debug", False),
+        output_type=options.get("output_type"),
         backends={name: open_backend(provider) for name, provider in found.items()},
     )
 

@@ -67,6 +67,14 @@ def parse_arguments(text: str | None, tool_name: str = "tool") -> dict[str, obje
     return cast("dict[str, object]", value)
 
 
+def read_json(text: str) -> object:
+    """Return the value that ``text`` is as JSON, in a code fence if need be, or ``text`` itself."""
+    try:
+        return _read(text)
+    except _Unreadable:
+        return text
+
+
 def explain(
     faults: Iterable[Fault], arguments: Mapping[str, object], known: Collection[str]
 ) -> str:

@@ -72,6 +72,11 @@ class ReplyBuilder:
             case RetryDelta():
                 pass
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything of a reply has been said."""
+        return bool(self._parts)
+
     def text(self) -> str:
         """Return the words so far, without reasoning."""
         return "".join("".join(part.pieces) for part in self._parts if part.kind is Text)

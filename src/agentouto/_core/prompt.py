@@ -28,6 +28,9 @@ NUDGE = Incoming(
     f'Call {FINISH}(message="...") with your result, or go on working.'
 )
 
+WRONG_FORM = "[SYSTEM] Your last reply is not what has to be returned: {why} Call finish."
+"""Told to an agent whose plain text does not have the form that is asked for."""
+
 SECOND_FINISH = "Not returned: another finish of the same reply came first."
 EMPTY_ROSTER = "(nobody else takes part)"
 

@@ -42,6 +42,12 @@ class RunResult:
         """The files that starting agents returned."""
         return [file for output in self.outputs for file in output.attachments]
 
+    @property
+    def data(self) -> object:
+        """The value that ``output_type`` asked for; with several starting agents a list of them."""
+        values = [output.data for output in self.outputs]
+        return values[0] if len(values) == 1 else values
+
     @cached_property
     def events(self) -> list[StreamEvent]:
         """What ``async_run_stream`` would have told, each reply's tokens as one."""

@@ -86,6 +86,15 @@ def check_disabled(disabled: Iterable[str], tools: Iterable[str]) -> frozenset[s
     return off
 
 
+def check_forms(agents: Iterable[Agent], output_type: object, tools: Iterable[str]) -> None:
+    """Raise if data of a type is wanted where a ``finish`` of the user's decides what returns."""
+    wanted = output_type is not None or any(agent.output_type is not None for agent in agents)
+    if wanted and FINISH in tools:
+        raise ConfigurationError(
+            "output_type= and a tool called finish both say what is returned: give one of the two"
+        )
+
+
 def find_providers(agents: Iterable[Agent], providers: Iterable[object]) -> dict[str, Provider]:
     """Return the provider of every agent, by name.
 
@@ -98,7 +107,7 @@ def find_providers(agents: Iterable[Agent], providers: Iterable[object]) -> dict
             raise ConfigurationError(f"providers= takes Providers, not {provider!r}")
         _add(given, provider)
     found: dict[str, Provider] = {}
-    for agent in agents:
+    for agent in (one for asked in agents for one in asked.stand_ins()):
         if isinstance(agent.provider, Provider):
             _add(given, agent.provider)
         name = agent.provider_name

@@ -24,6 +24,7 @@ from agentouto._core.annotation import (
 )
 from agentouto._core.arguments import BadArguments, Fault, explain
 from agentouto._core.signature import Callee, read
+from agentouto._domain.misuse import ConfigurationError
 from agentouto._domain.ports import ToolSpec
 
 Schema: TypeAlias = dict[str, object]
@@ -89,6 +90,27 @@ def draw(callee: Callee, description: str | None = None) -> Blueprint:
         tidy(parameters, choices),
     )
     return Blueprint(spec, _checker(callee, model))
+
+
+def shape(output_type: object, name: str, description: str) -> Blueprint:
+    """Return a tool called ``name`` that takes one thing: ``result``, of a type.
+
+    Raises:
+        ConfigurationError: A model cannot be told what the type is.
+    """
+
+    def returns(result: object) -> object:
+        return result
+
+    returns.__annotations__ = {"result": output_type}
+    returns.__name__ = returns.__qualname__ = name
+    try:
+        return draw(read(returns, name, {}), description)
+    except Exception as error:  # a stranger's type may raise anything when it is looked at
+        raise ConfigurationError(
+            f"output_type={output_type!r} is no type a model can be asked for; take one that "
+            f"pydantic can check, such as a BaseModel, a dataclass or list[str] ({error})"
+        ) from error
 
 
 def render(value: object) -> str:

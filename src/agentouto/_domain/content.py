@@ -151,6 +151,16 @@ class Outcome(msgspec.Struct, frozen=True):
     is_error: bool = False
     returns: bool = False
     """Whether this is what the agent returns: what came of ``finish``."""
+    data: object = None
+    """What the text stands for, where the agent returns data of a type."""
+
+
+class Returned(msgspec.Struct, frozen=True):
+    """What an agent returns. ``data`` is what the text stands for, where a type was asked for."""
+
+    content: str
+    attachments: tuple[Attachment, ...] = ()
+    data: object = None
 
 
 class Outcomes(msgspec.Struct, frozen=True, tag=True):

@@ -60,12 +60,14 @@ class Output:
         call_id: The id of its call.
         text: What it returned, without tags.
         attachments: The files it returned.
+        data: The value it returned, where ``output_type`` asks for one.
     """
 
     name: str
     call_id: str
     text: str
     attachments: list[Attachment] = field(default_factory=list[Attachment])
+    data: object = None
 
 
 @dataclass(frozen=True, slots=True)

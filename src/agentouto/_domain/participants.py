@@ -6,10 +6,10 @@ and holds no model settings. This module does not know how a provider is reached
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import Literal, Protocol, TypeAlias, get_args
+from typing import Literal, Protocol, TypeAlias, cast, get_args
 
 from agentouto._domain.misuse import ConfigurationError, nearest
 
@@ -97,6 +97,10 @@ class Agent:
         context_window: Tokens the model can read at once; ``None`` if unknown.
         extra: More fields for the request body, as the provider names them.
         role: What peers are told about the agent instead of its instructions.
+        output_type: What it returns in every call: any type that pydantic can check, instead of
+            text.
+        fallback: Other ``(provider, model)`` pairs, tried in order when the model stays
+            unavailable.
 
     Raises:
         ConfigurationError: A value cannot work; the text says which and what can.
@@ -114,6 +118,8 @@ class Agent:
     context_window: int | None = None
     extra: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
     role: str | None = field(default=None, kw_only=True)
+    output_type: object = field(default=None, kw_only=True)
+    fallback: Sequence[tuple[str | Provider, str]] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         """Refuse what could never run."""
@@ -130,10 +136,21 @@ class Agent:
                     f"Agent {self.name!r}: {setting}={value!r} must be at least 1 token"
                 )
 
+        for pair in cast("Sequence[object]", self.fallback):
+            if not (isinstance(pair, tuple) and len(cast("tuple[object, ...]", pair)) == 2):
+                raise ConfigurationError(
+                    f"Agent {self.name!r}: fallback takes (provider, model) pairs, not {pair!r}"
+                )
+
     @property
     def provider_name(self) -> str:
         """The name of the provider, however it was given."""
         return self.provider if isinstance(self.provider, str) else self.provider.name
+
+    def stand_ins(self) -> tuple[Agent, ...]:
+        """Return the agent itself, and itself with each of the fallback models."""
+        others = (replace(self, provider=p, model=m, fallback=()) for p, m in self.fallback)
+        return (self, *others)
 
 
 def check_name(name: str) -> None:

@@ -13,6 +13,8 @@ import msgspec
 
 from agentouto._core.history import read_from_model
 from agentouto._core.prompt import CALL_AGENT, FINISH, GET_MESSAGES, SEND_MESSAGE, SPAWN, tagged
+from agentouto._core.schema import Blueprint, render, shape
+from agentouto._domain.content import Returned
 from agentouto._domain.errors import ToolError
 from agentouto._domain.message import Message, ToolResult
 from agentouto._domain.participants import Agent
@@ -46,28 +48,17 @@ class Offices(Protocol):
         ...
 
     @property
-    def tools(self) -> Mapping[str, AnyTool | Builtin]:
-        """Every tool of the run, by name."""
-        ...
-
-    @property
-    def specs(self) -> tuple[ToolSpec, ...]:
-        """The tools as models are told of them: the same object for the whole run."""
-        ...
-
-    @property
     def names(self) -> tuple[str, ...]:
         """The names of all participants."""
         ...
 
     @property
-    def plain_text_returns(self) -> bool:
-        """Whether text without a tool call is an agent's return."""
-        ...
-
-    @property
     def background_allowed(self) -> bool:
         """Whether agents may start calls without waiting for them."""
+        ...
+
+    def toolbox(self, agent: Agent, *, starting: bool) -> Toolbox:
+        """Return the tools of such a call of ``agent``."""
         ...
 
     def backend(self, agent: Agent) -> Backend:
@@ -103,7 +94,7 @@ class Offices(Protocol):
         ...
 
 
-Do: TypeAlias = Callable[[Offices, Call, str, Arguments], Awaitable[ToolResult]]
+Do: TypeAlias = Callable[[Offices, Call, str, Arguments], Awaitable[ToolResult | Returned]]
 """What a built-in tool does: for which run, in which call, at which place there, with what."""
 
 
@@ -112,6 +103,51 @@ class Builtin(msgspec.Struct, frozen=True):
 
     spec: ToolSpec
     do: Do
+
+
+class Toolbox(msgspec.Struct, frozen=True):
+    """The tools of a call.
+
+    Attributes:
+        tools: Every tool, by name.
+        specs: The tools as models are told of them: the same object for the whole run.
+        form: What has to be returned, where that is data of a type.
+    """
+
+    tools: Mapping[str, AnyTool | Builtin]
+    specs: tuple[ToolSpec, ...]
+    form: Blueprint | None = None
+
+    @property
+    def plain_text_returns(self) -> bool:
+        """Whether any text without a tool call is a return."""
+        return self.form is None and isinstance(self.tools.get(FINISH), Builtin)
+
+
+def toolbox(tools: Mapping[str, AnyTool | Builtin], output_type: object = None) -> Toolbox:
+    """Return ``tools`` as a toolbox, with a ``finish`` that takes an ``output_type``."""
+    form = None
+    if output_type is not None:
+        form = shape(output_type, FINISH, _FINISH_WITH)
+        tools = {**tools, FINISH: _finish_in(form)}
+    return Toolbox(tools, tuple(tool.spec for tool in tools.values()), form)
+
+
+def _finish_in(form: Blueprint) -> Builtin:
+    async def finish(_offices: Offices, _by: Call, _: str, given: Arguments) -> Returned:
+        return returned_as(form, given)
+
+    return Builtin(form.spec, finish)
+
+
+def returned_as(form: Blueprint, given: Arguments) -> Returned:
+    """Return what was given to a ``finish`` that takes data.
+
+    Raises:
+        BadArguments: It is not what has to be returned.
+    """
+    value = form.check(given)["result"]
+    return Returned(render(value), data=value)
 
 
 def builtins(*, background: bool) -> Mapping[str, Builtin | None]:
@@ -201,6 +237,7 @@ _QUESTION: dict[str, object] = {
     "task_id": _say("The task_id to look at."),
     "clear": _flag("Forget the listed messages afterwards."),
 }
+_FINISH_WITH = "Return your result to the caller, in this form. This ends your work on the call."
 _AND_GO_ON = _flag("Start it and go on at once, instead of waiting for its return.")
 
 

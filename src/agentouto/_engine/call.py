@@ -82,6 +82,7 @@ class Call:
         messages: What it was sent and has sent, itself.
         status: How it stands.
         result: What it returned, once it has.
+        data: The value it returned, where a type was asked for.
         error: Why it did not, once it could not.
     """
 
@@ -89,6 +90,7 @@ class Call:
         "agent",
         "background",
         "caller_address",
+        "data",
         "error",
         "forward",
         "history",
@@ -124,6 +126,7 @@ class Call:
         self.messages: list[Message] = [forward]
         self.status: Status = Status.PENDING
         self.result: Message | None = None
+        self.data: object = None
         self.error: str | None = None
 
     @property

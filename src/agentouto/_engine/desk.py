@@ -6,13 +6,29 @@ import asyncio
 from contextlib import aclosing
 
 from agentouto._core import history
-from agentouto._core.arguments import parse_arguments
+from agentouto._core.arguments import BadArguments, parse_arguments, read_json
 from agentouto._core.assemble import ReplyBuilder
 from agentouto._core.identity import placed
-from agentouto._core.prompt import FINISH, letter, system_prompt
-from agentouto._domain.content import Incoming, Outcome, Reply, Stop, ToolCall, Transcript
+from agentouto._core.prompt import FINISH, NUDGE, WRONG_FORM, letter, system_prompt
+from agentouto._domain.content import (
+    Incoming,
+    Outcome,
+    Reply,
+    Returned,
+    Stop,
+    ToolCall,
+    Transcript,
+)
 from agentouto._domain.delta import Delta, ReasoningDelta, RetryDelta, TextDelta
-from agentouto._domain.errors import AgentError, Partial, Refused, ToolError
+from agentouto._domain.errors import (
+    AgentError,
+    Partial,
+    ProviderUnavailable,
+    QuotaExhausted,
+    RateLimited,
+    Refused,
+    ToolError,
+)
 from agentouto._domain.event import (
     ModelAsked,
     Replied,
@@ -24,7 +40,7 @@ from agentouto._domain.event import (
 )
 from agentouto._domain.participants import Agent
 from agentouto._domain.ports import Draft, ModelRequest
-from agentouto._engine.builtins import Builtin, Offices
+from agentouto._engine.builtins import Builtin, Offices, returned_as
 from agentouto._engine.call import Call
 from agentouto._engine.log import Telling
 
@@ -32,7 +48,17 @@ from agentouto._engine.log import Telling
 class LiveDesk:
     """One agent, one call."""
 
-    __slots__ = ("_agent", "_call", "_draft", "_offices", "_taken", "_turn", "plain_text_returns")
+    __slots__ = (
+        "_agent",
+        "_call",
+        "_draft",
+        "_offices",
+        "_stand_ins",
+        "_taken",
+        "_toolbox",
+        "_tools",
+        "_turn",
+    )
 
     def __init__(self, call: Call, agent: Agent, offices: Offices) -> None:
         self._call = call
@@ -41,7 +67,9 @@ class LiveDesk:
         self._draft = Draft()
         self._turn = 0
         self._taken: set[str] = set()
-        self.plain_text_returns = offices.plain_text_returns
+        self._stand_ins = agent.stand_ins() if agent.fallback else (agent,)
+        self._toolbox = offices.toolbox(agent, starting=call.parent is None)
+        self._tools = self._toolbox.tools
 
     def open(self) -> Transcript:
         """Return the system prompt, the history and the forward."""
@@ -60,16 +88,31 @@ class LiveDesk:
         return tuple(letter(message, sender) for message, sender in self._call.mailbox.drain())
 
     async def ask(self, transcript: Transcript) -> Reply:
+        """Put the transcript to the agent's model, or to the next one if that is not to be had."""
+        while True:
+            model = self._stand_ins[0]
+            builder = ReplyBuilder(model.provider_name)
+            try:
+                reply = await self._hear(transcript, model, builder)
+            except (ProviderUnavailable, RateLimited, QuotaExhausted) as error:
+                if builder.begun or len(self._stand_ins) == 1:
+                    raise
+                self._stand_ins = self._stand_ins[1:]
+                told = Retried(self._call.stamp, self._offices.world.now(), 1, 0.0, str(error))
+                self._offices.log.append(told)
+            else:
+                return whole(reply, model, self._call.id)
+
+    async def _hear(self, transcript: Transcript, model: Agent, builder: ReplyBuilder) -> Reply:
         """Stream one reply, telling the log every word of it."""
-        offices, call, agent = self._offices, self._call, self._agent
+        offices, call = self._offices, self._call
         log, now = offices.log, offices.world.now
         request = ModelRequest(
-            agent, transcript, offices.specs, self._draft, call.id, self._turn, call.path
+            model, transcript, self._toolbox.specs, self._draft, call.id, self._turn, call.path
         )
-        log.append(ModelAsked(call.stamp, now(), agent.model))
-        builder = ReplyBuilder(agent.provider_name)
+        log.append(ModelAsked(call.stamp, now(), model.model))
         telling = log.tell()
-        async with aclosing(offices.backend(agent).stream(request)) as stream:
+        async with aclosing(offices.backend(model).stream(request)) as stream:
             async for deltas in stream:
                 for delta in deltas:
                     builder.add(delta)
@@ -77,13 +120,12 @@ class LiveDesk:
         reply = placed(builder.finish(), self._turn, self._taken)
         self._turn += 1
         telling.end(Replied(call.stamp, now(), reply))
-        return whole(reply, agent, call.id)
+        return reply
 
     async def act(self, tool_call: ToolCall) -> Outcome:
         """Use one tool, and say honestly what came of it."""
         offices, stamp = self._offices, self._call.stamp
-        tool = offices.tools.get(tool_call.name)
-        builtin = isinstance(tool, Builtin)
+        builtin = isinstance(self._tools.get(tool_call.name), Builtin)
         offices.log.append(ToolStarted(stamp, offices.world.now(), tool_call, builtin))
         try:
             outcome = await self._use(tool_call)
@@ -95,6 +137,18 @@ class LiveDesk:
             outcome = self._mishap(tool_call, error)
         offices.log.append(ToolFinished(stamp, offices.world.now(), outcome, builtin))
         return outcome
+
+    def take(self, text: str) -> Returned | Incoming:
+        """Return what plain text returns, or what to tell the agent instead."""
+        form = self._toolbox.form
+        if not text.strip():
+            return NUDGE
+        if form is None:
+            return Returned(text) if self._toolbox.plain_text_returns else NUDGE
+        try:
+            return returned_as(form, {"result": read_json(text)})
+        except BadArguments as error:
+            return Incoming(WRONG_FORM.format(why=error.message))
 
     def leave(self) -> bool:
         """Close the mailbox, unless somebody has just written."""
@@ -111,7 +165,7 @@ class LiveDesk:
 
     async def _use(self, tool_call: ToolCall) -> Outcome:
         offices = self._offices
-        tool = offices.tools.get(tool_call.name)
+        tool = self._tools.get(tool_call.name)
         if tool is None:
             raise ToolError(tool_call.name, offices.why_no_tool(tool_call.name))
         arguments = parse_arguments(tool_call.arguments)
@@ -120,10 +174,12 @@ class LiveDesk:
         else:
             result = await tool.invoke(arguments, offices.threads)
         files = tuple(result.attachments or ())
-        return Outcome(tool_call, result.content, files, returns=tool_call.name == FINISH)
+        data = result.data if isinstance(result, Returned) else None
+        returns = tool_call.name == FINISH
+        return Outcome(tool_call, result.content, files, returns=returns, data=data)
 
     def _mishap(self, tool_call: ToolCall, error: Exception) -> Outcome:
-        overridden = not isinstance(self._offices.tools.get(FINISH), Builtin)
+        overridden = not isinstance(self._tools.get(FINISH), Builtin)
         if tool_call.name == FINISH and overridden and not isinstance(error, ToolError):
             return Outcome(tool_call, f"Error in finish override: {error}", returns=True)
         return failed(tool_call, explained(error))

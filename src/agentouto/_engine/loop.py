@@ -12,23 +12,27 @@ from typing import Protocol
 
 import msgspec
 
-from agentouto._core.prompt import NUDGE, SECOND_FINISH
-from agentouto._domain.content import Incoming, Outcome, Outcomes, Reply, ToolCall, Transcript
-from agentouto._domain.message import ToolResult
+from agentouto._core.prompt import FINISH, SECOND_FINISH
+from agentouto._domain.content import (
+    Incoming,
+    Outcome,
+    Outcomes,
+    Reply,
+    Returned,
+    ToolCall,
+    Transcript,
+)
 
 MOST_NUDGES = 3
-"""How many empty replies in a row are answered by asking again."""
+"""How many replies in a row that are empty or of the wrong form are answered by asking again."""
 
 
 class Silence(Exception):
-    """The model has said nothing, again and again."""
+    """The model has returned nothing that can be used, again and again."""
 
 
 class Desk(Protocol):
     """What an agent has in front of it while it works on one call."""
-
-    plain_text_returns: bool
-    """Whether text without a tool call is the agent's return."""
 
     def open(self) -> Transcript:
         """Return what the agent knows when the call begins."""
@@ -46,31 +50,36 @@ class Desk(Protocol):
         """Do what the model asked for. Failure is an outcome, never an exception."""
         ...
 
+    def take(self, text: str) -> Returned | Incoming:
+        """Return what plain text returns, or what to tell the agent instead."""
+        ...
+
     def leave(self) -> bool:
         """Close the mailbox if it is empty, in one step; say whether it is closed."""
         ...
 
 
-async def answer(desk: Desk) -> ToolResult:
+async def answer(desk: Desk) -> Returned:
     """Work until the agent returns, and say what it returned."""
     transcript = desk.open()
-    nudges = 0
+    in_vain = 0
     while True:
         transcript = transcript.plus(*await desk.mail())
         reply = await desk.ask(transcript)
         outcomes = await act_on_all(desk, reply.tool_calls)
         transcript = transcript.plus(reply, *outcomes)
-        said = returned(reply, outcomes, plain_text=desk.plain_text_returns)
-        if said is not None:
-            if desk.leave():
-                return said
-        elif not outcomes:
-            nudges += 1
-            if nudges > MOST_NUDGES:
-                raise Silence
-            transcript = transcript.plus(NUDGE)
-            continue
-        nudges = 0
+        match returned(outcomes) if outcomes else desk.take(reply.text):
+            case Returned() as said:
+                if desk.leave():
+                    return said
+                in_vain = 0
+            case Incoming() as nudge:
+                transcript = transcript.plus(nudge)
+                in_vain += 1
+            case None:
+                in_vain = in_vain + 1 if finished_badly(outcomes) else 0
+        if in_vain > MOST_NUDGES:
+            raise Silence
 
 
 async def act_on_all(desk: Desk, tool_calls: tuple[ToolCall, ...]) -> tuple[Outcomes, ...]:
@@ -99,14 +108,19 @@ def settled(outcomes: list[Outcome]) -> tuple[Outcome, ...]:
     )
 
 
-def returned(
-    reply: Reply, outcomes: tuple[Outcomes, ...], *, plain_text: bool
-) -> ToolResult | None:
-    """Return what the agent returns with this turn, if it does."""
+def returned(outcomes: tuple[Outcomes, ...]) -> Returned | None:
+    """Return what the agent returns with what it did, if it does."""
     for batch in outcomes:
         for outcome in batch.items:
             if outcome.returns:
-                return ToolResult(outcome.content, list(outcome.attachments))
-    if not outcomes and plain_text and (text := reply.text).strip():
-        return ToolResult(text)
+                return Returned(outcome.content, outcome.attachments, outcome.data)
     return None
+
+
+def finished_badly(outcomes: tuple[Outcomes, ...]) -> bool:
+    """Whether the agent tried to return, and what it gave was of no use."""
+    return any(
+        outcome.is_error and outcome.tool_call.name == FINISH
+        for batch in outcomes
+        for outcome in batch.items
+    )

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias, cast
 
+from agentouto._domain.content import Returned
 from agentouto._domain.message import Message, ToolResult
 from agentouto._engine.threads import Threads
 
@@ -45,15 +46,15 @@ class Person:
         """Whether the user can be called."""
         return self._ask_user is not None
 
-    async def answer(self, forward: Message) -> ToolResult:
+    async def answer(self, forward: Message) -> Returned:
         """Put ``forward`` to the user and wait for the return."""
         ask = self._ask_user
         if ask is None:
             raise LookupError("nobody answers as the user")
         said = await self._run(ask, lambda: ask(forward))
         if isinstance(said, ToolResult):
-            return said
-        return ToolResult("" if said is None else str(said))
+            return Returned(said.content, tuple(said.attachments or ()))
+        return Returned("" if said is None else str(said))
 
     async def receive(self, message: Message, send: Callable[[str], None]) -> None:
         """Hand ``message`` to the user; what the callback raises is logged and goes no further."""

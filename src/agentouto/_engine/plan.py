@@ -32,6 +32,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     background_allowed: bool = True
     cancel_background: bool = False
     debug: bool = False
+    output_type: object = None
 
     def toolbox(self) -> dict[str, AnyTool | Builtin]:
         """Return every tool of the run by name: the user's, then the built-in ones.

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Mapping
 from contextlib import suppress
 
 from agentouto._core.identity import call_id, starter_id, task_id
-from agentouto._core.prompt import BUILTIN_TOOL_NAMES, CALL_AGENT, FINISH, standing
+from agentouto._core.prompt import BUILTIN_TOOL_NAMES, CALL_AGENT, standing
 from agentouto._core.result import RunResult, joined, messages_of, usage_of
+from agentouto._domain.content import Returned
 from agentouto._domain.errors import (
     AgentError,
     AuthError,
@@ -31,11 +33,11 @@ from agentouto._domain.event import (
     MessagePosted,
     Stamp,
 )
-from agentouto._domain.message import USER, Message, ToolResult
+from agentouto._domain.message import USER, Message
 from agentouto._domain.participants import Agent
-from agentouto._domain.ports import Backend, ToolSpec
+from agentouto._domain.ports import Backend
 from agentouto._domain.world import World
-from agentouto._engine.builtins import AnyTool, Builtin
+from agentouto._engine.builtins import AnyTool, Builtin, Toolbox, toolbox
 from agentouto._engine.call import Call, Status
 from agentouto._engine.desk import LiveDesk, explained
 from agentouto._engine.log import Log
@@ -64,10 +66,11 @@ class Run:
         self.log: Log = Log()
         self.threads: Threads = Threads()
         self.person: Person = Person(plan.on_message, plan.ask_user, self.threads)
-        self.tools: dict[str, AnyTool | Builtin] = plan.toolbox()
-        self.specs: tuple[ToolSpec, ...] = tuple(tool.spec for tool in self.tools.values())
-        self.plain_text_returns: bool = isinstance(self.tools.get(FINISH), Builtin)
+        self._toolboxes: dict[int, Toolbox] = {id(None): toolbox(plan.toolbox())}
+        self._tools: Mapping[str, AnyTool | Builtin] = self._toolboxes[id(None)].tools
         self.background_allowed: bool = plan.background_allowed
+        for agent in plan.agents.values():  # a type that cannot be asked for shows here
+            self.toolbox(agent, starting=agent in plan.starting)
         self._introductions = plan.introductions()
         self.names: tuple[str, ...] = tuple(self._introductions)
         self._prompts: dict[tuple[str, bool], str] = {}
@@ -137,7 +140,13 @@ class Run:
 
     def _outputs(self) -> list[Output]:
         return [
-            Output(call.name, call.id, call.result.content, list(call.result.attachments or ()))
+            Output(
+                call.name,
+                call.id,
+                call.result.content,
+                list(call.result.attachments or ()),
+                call.data,
+            )
             for call in self.starters
             if call.result is not None
         ]
@@ -165,11 +174,21 @@ class Run:
             prompt = self._prompts[key] = standing(
                 agent,
                 "\n".join(others),
-                tools=self.tools,
+                tools=self._tools,
                 extra=self.plan.extra_instructions if starting or self.plan.extra_for_all else None,
-                plain_text=self.plain_text_returns,
+                plain_text=self.toolbox(agent, starting=starting).plain_text_returns,
             )
         return prompt
+
+    def toolbox(self, agent: Agent, *, starting: bool) -> Toolbox:
+        """Return the tools of such a call of ``agent``."""
+        output_type = agent.output_type
+        if output_type is None and starting:
+            output_type = self.plan.output_type
+        box = self._toolboxes.get(id(output_type))
+        if box is None:
+            box = self._toolboxes[id(output_type)] = toolbox(self._tools, output_type)
+        return box
 
     def why_no_tool(self, name: str) -> str:
         """Return what to tell an agent that asked for a tool which is not there."""
@@ -177,7 +196,7 @@ class Run:
             return f"Tool '{name}' is disabled in this run."
         if name in self._introductions:
             return f"'{name}' is an agent, not a tool: {CALL_AGENT}(agent_name='{name}', ...)."
-        own = ", ".join(tool for tool in self.tools if tool not in BUILTIN_TOOL_NAMES)
+        own = ", ".join(tool for tool in self._tools if tool not in BUILTIN_TOOL_NAMES)
         return f"Unknown tool: '{name}'. Available tools: {own or '(none)'}"
 
     def find(self, address: str) -> Call:
@@ -269,7 +288,7 @@ class Run:
     def _why_nobody(self, name: str) -> str:
         if name == USER:
             return "Nobody can answer as 'user' in this run. Decide, and say what you assumed."
-        if name in self.tools:
+        if name in self._tools:
             return f"'{name}' is a tool, not an agent. Use it directly."
         return f"Unknown agent: '{name}'. Available agents: {', '.join(self.names)}"
 
@@ -307,10 +326,10 @@ class Run:
             call.mailbox.close()
         return self._returned(call, said)
 
-    def _returned(self, call: Call, said: ToolResult) -> Message:
-        message = Message(
-            "return", call.name, call.forward.sender, said.content, call.id, said.attachments
-        )
+    def _returned(self, call: Call, said: Returned) -> Message:
+        files = list(said.attachments)
+        message = Message("return", call.name, call.forward.sender, said.content, call.id, files)
+        call.data = said.data
         call.messages.append(message)
         call.status, call.result = Status.COMPLETED, message
         self.log.append(CallReturned(call.stamp, self.world.now(), message, call.background))
@@ -377,7 +396,7 @@ def _fault(call: Call, error: Exception) -> Exception:
         case ProviderError() | AuthError() | AgentError():
             return error
         case Silence():
-            why = f"returned nothing: {MOST_NUDGES + 1} empty replies in a row"
+            why = f"returned nothing of use: {MOST_NUDGES + 1} replies in a row were empty or wrong"
         case _:
             why = explained(error)
     return AgentError(call.name, why, call_id=call.id)
