@@ -129,7 +129,7 @@ def send_message(task_id: str, message: str) -> str:
     Raises:
         RoutingError: Nobody was ever there, or has already returned.
     """
-    return HOST.run_with(task_id).send(task_id, message)
+    return HOST.run_with(task_id).mail.send(task_id, message)
 
 
 def get_messages(task_id: str, clear: bool = False) -> str:  # noqa: FBT001, FBT002 - as documented
@@ -142,7 +142,7 @@ def get_messages(task_id: str, clear: bool = False) -> str:  # noqa: FBT001, FBT
     Raises:
         RoutingError: There is no such call.
     """
-    return HOST.run_with(task_id).report(task_id, clear=clear)
+    return HOST.run_with(task_id).mail.report(task_id, clear=clear)
 
 
 def get_agent_status(task_id: str) -> str:

@@ -44,7 +44,7 @@ def complaints(
         type_ = (int, float)
     if type_ in {object, Any} or (type_ is None and value is None):
         return []
-    return [] if isinstance(value, type_) else [f"{where}: {value!r} is no {type_}"]
+    return [] if isinstance(value, origin or type_) else [f"{where}: {value!r} is no {type_}"]
 
 
 def _of_any(value: object, choices: Sequence[Any], where: str) -> list[str]:

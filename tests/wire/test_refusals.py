@@ -19,6 +19,7 @@ from agentouto._domain.errors import (
 )
 from agentouto._domain.participants import Provider
 from agentouto.providers import missing_key, open_backend
+from agentouto.providers._http import HttpBackend
 from agentouto.providers._keys import find_key, own_variable, resolve_key
 from agentouto.providers._refusal import read_fault
 from agentouto.providers._wire import endpoint, is_local, shown
@@ -238,10 +239,9 @@ def test_this_machine_is_recognised(url: str, *, local_: bool) -> None:
     assert is_local(url) is local_
 
 
-@pytest.mark.parametrize("kind", ["openai_responses", "anthropic", "google"])
-def test_a_kind_that_cannot_be_spoken_yet_says_what_can(kind: str) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be spoken yet; 'openai'"):
-        open_backend(Provider("p", kind))
+@pytest.mark.parametrize("kind", ["openai", "openai_responses", "anthropic", "google"])
+def test_every_kind_that_is_spoken_over_http_is_opened(kind: str) -> None:
+    assert isinstance(open_backend(Provider("p", kind)), HttpBackend)
 
 
 # Keys ---------------------------------------------------------------------------------------------

@@ -104,6 +104,8 @@ class Stop(StrEnum):
     COMPLETE = "complete"
     OUT_OF_TOKENS = "out_of_tokens"
     REFUSED = "refused"
+    PAUSED = "paused"
+    """The provider is busy with tools of its own and wants to be asked again."""
 
 
 class Native(msgspec.Struct, frozen=True):

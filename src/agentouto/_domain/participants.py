@@ -38,9 +38,10 @@ class Provider:
 
     Attributes:
         name: What agents call it. Left out, it is the kind.
-        kind: ``"openai"`` (Chat Completions, and every compatible server), ``"script"`` (a model
-            that is a script, see ``agentouto.testing``) or ``"record"`` (writes another provider's
-            replies to a file and replays them). Left out, it is the name.
+        kind: ``"openai"`` (Chat Completions, and every compatible server), ``"openai_responses"``,
+            ``"anthropic"``, ``"google"``, ``"script"`` (a model that is a script, see
+            ``agentouto.testing``) or ``"record"`` (writes another provider's replies to a file and
+            replays them). Left out, it is the name.
         api_key: The key. Left out, ``AGENTOUTO_<NAME>_API_KEY`` is read, and, only where
             ``base_url`` is left out too, the vendor's own variable.
         base_url: A compatible server. Left out, the vendor's own.

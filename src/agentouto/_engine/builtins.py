@@ -22,6 +22,7 @@ from agentouto._domain.ports import Backend, ToolSpec
 from agentouto._domain.world import World
 from agentouto._engine.call import Call
 from agentouto._engine.log import Log
+from agentouto._engine.mail import Mail
 from agentouto._engine.threads import Threads
 from agentouto._engine.tool import Tool
 
@@ -35,6 +36,11 @@ class Offices(Protocol):
     @property
     def log(self) -> Log:
         """Where everything that happens is written down."""
+        ...
+
+    @property
+    def mail(self) -> Mail:
+        """How participants at work are reached."""
         ...
 
     @property
@@ -83,14 +89,6 @@ class Offices(Protocol):
         self, name: str, content: str, *, by: Call, place: str, history: tuple[Message, ...]
     ) -> Call:
         """Forward without waiting."""
-        ...
-
-    async def post(self, address: str, content: str, *, by: Call, place: str) -> str:
-        """Write to whoever is at work at ``address``; return a confirmation."""
-        ...
-
-    def report(self, task_id: str, *, clear: bool) -> str:
-        """Return how a call of this run is doing."""
         ...
 
 
@@ -178,12 +176,12 @@ async def _spawn(offices: Offices, by: Call, place: str, given: Arguments) -> To
 
 async def _send_message(offices: Offices, by: Call, place: str, given: Arguments) -> ToolResult:
     task_id, message = _text(given, SEND_MESSAGE, "task_id"), _text(given, SEND_MESSAGE, "message")
-    return ToolResult(await offices.post(task_id, message, by=by, place=place))
+    return ToolResult(await offices.mail.post(task_id, message, by=by, place=place))
 
 
 async def _get_messages(offices: Offices, _by: Call, _: str, given: Arguments) -> ToolResult:
     task_id = _text(given, GET_MESSAGES, "task_id")
-    return ToolResult(offices.report(task_id, clear=bool(given.get("clear"))))
+    return ToolResult(offices.mail.report(task_id, clear=bool(given.get("clear"))))
 
 
 async def _finish(_offices: Offices, _by: Call, _: str, given: Arguments) -> ToolResult:

@@ -17,7 +17,8 @@ from contextlib import suppress
 from typing import Self, TypeVar
 
 from agentouto._core.result import RunResult
-from agentouto._engine.run import USER_ADDRESS, Run, nobody_at
+from agentouto._engine.mail import USER_ADDRESS, nobody_at
+from agentouto._engine.run import Run
 from agentouto._engine.stream import RunEvents
 
 T = TypeVar("T")
@@ -110,7 +111,7 @@ class Handle(str):  # noqa: SLOT000 - it has one attribute, which slots of a str
         Raises:
             RoutingError: It has already returned.
         """
-        return self._owner.run.send(str(self), message)
+        return self._owner.run.mail.send(str(self), message)
 
     def cancel(self, reason: str = "") -> None:
         """Stop the whole run."""
@@ -228,7 +229,7 @@ class Host:
             runs = [*self._live, *(owner.run for owner in self._background.values())]
         call_id = address.removeprefix(USER_ADDRESS)
         for run in runs:
-            if call_id in run.calls:
+            if call_id in run.mail.calls:
                 return run
         raise nobody_at(address)
 

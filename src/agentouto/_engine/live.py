@@ -83,7 +83,7 @@ class RunStream:
         Raises:
             RoutingError: Nobody is there, or has already returned.
         """
-        return self._run.send(self._run.starters[0].id if to is None else to, message)
+        return self._run.mail.send(self._run.starters[0].id if to is None else to, message)
 
     def cancel(self, reason: str = "") -> None:
         """Stop the run. Iteration ends; ``result`` raises ``Cancelled``."""

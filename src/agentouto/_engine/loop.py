@@ -19,6 +19,7 @@ from agentouto._domain.content import (
     Outcomes,
     Reply,
     Returned,
+    Stop,
     ToolCall,
     Transcript,
 )
@@ -66,6 +67,9 @@ async def answer(desk: Desk) -> Returned:
     while True:
         transcript = transcript.plus(*await desk.mail())
         reply = await desk.ask(transcript)
+        if reply.stop is Stop.PAUSED:
+            transcript = transcript.plus(reply)
+            continue
         outcomes = await act_on_all(desk, reply.tool_calls)
         transcript = transcript.plus(reply, *outcomes)
         match returned(outcomes) if outcomes else desk.take(reply.text):

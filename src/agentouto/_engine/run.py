@@ -1,13 +1,12 @@
 """Everything that lives exactly as long as one run: its tasks, its log, its calls.
 
-A ``Run`` is the ``Offices`` of every call in it: it opens calls, carries mail and knows who is
-there. It does not know how an agent works on a call; ``loop.py`` does.
+A ``Run`` is the ``Offices`` of every call in it: it opens calls, sees them through and says
+what came of them. It does not know how an agent works on a call; ``loop.py`` does.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -30,8 +29,6 @@ from agentouto._domain.event import (
     CallFailed,
     CallReturned,
     CallStarted,
-    MessagePosted,
-    Stamp,
 )
 from agentouto._domain.message import USER, Message
 from agentouto._domain.participants import Agent
@@ -42,17 +39,10 @@ from agentouto._engine.call import Call, Status
 from agentouto._engine.desk import LiveDesk, explained
 from agentouto._engine.log import Log
 from agentouto._engine.loop import MOST_NUDGES, Silence, answer
+from agentouto._engine.mail import USER_ADDRESS, Mail
 from agentouto._engine.person import Person
 from agentouto._engine.plan import Plan
 from agentouto._engine.threads import Threads
-
-USER_ADDRESS = "user_"
-"""Where the user is reached by a starting agent: this, and the id of that agent's call."""
-
-
-def nobody_at(address: str) -> RoutingError:
-    """Return the error for a letter or a question to somebody who was never there."""
-    return RoutingError("unknown", f"No background agent found with task_id: {address}")
 
 
 class Run:
@@ -77,9 +67,7 @@ class Run:
         self._failures: list[Exception] = []
         self._spawned: list[asyncio.Task[None]] = []
         self._group: asyncio.TaskGroup | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._letters = itertools.count()
-        self.calls: dict[str, Call] = {}
+        self.mail: Mail = Mail(run_id, self.log, world, self.person)
         self.starters: list[Call] = [
             self._start(agent, starter_id(run_id, place, background=background), place)
             for place, agent in enumerate(plan.starting)
@@ -92,10 +80,11 @@ class Run:
             AgentoutoError: A starting agent could not return. The others have, or have failed
                 later; ``partial`` is all that was done.
         """
-        self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
+                self.mail.begin(lambda work: loop.call_soon_threadsafe(group.create_task, work))
                 tasks = [
                     group.create_task(self._begin(call), name=call.name) for call in self.starters
                 ]
@@ -154,10 +143,7 @@ class Run:
     def _close(self) -> None:
         self._group = None
         self.threads.close()
-        for call in self.calls.values():
-            call.mailbox.close()
-            if call.status is Status.PENDING:
-                call.status = Status.CANCELLED
+        self.mail.end()
 
     # ── what a run knows ──────────────────────────────────────────────────────────────────────
 
@@ -199,25 +185,6 @@ class Run:
         own = ", ".join(tool for tool in self._tools if tool not in BUILTIN_TOOL_NAMES)
         return f"Unknown tool: '{name}'. Available tools: {own or '(none)'}"
 
-    def find(self, address: str) -> Call:
-        """Return the call at ``address``.
-
-        Raises:
-            RoutingError: There never was one.
-        """
-        call = self.calls.get(address)
-        if call is None:
-            raise nobody_at(address)
-        return call
-
-    def report(self, task_id: str, *, clear: bool) -> str:
-        """Return how a call is doing; ``clear`` forgets the messages it lists."""
-        call = self.find(task_id)
-        text = call.report()
-        if clear:
-            call.messages.clear()
-        return text
-
     # ── forwards and returns ──────────────────────────────────────────────────────────────────
 
     async def call(
@@ -251,7 +218,7 @@ class Run:
     def _start(self, agent: Agent, id_: str, place: int) -> Call:
         plan = self.plan
         forward = Message("forward", USER, agent.name, plan.message, id_, list(plan.attachments))
-        call = self.calls[id_] = Call(
+        call = self.mail.calls[id_] = Call(
             agent,
             forward,
             path=f"{place}:{agent.name}",
@@ -274,7 +241,7 @@ class Run:
         agent = self.plan.agents.get(name)
         if agent is None and not (name == USER and self.person.answers):
             raise ToolError(CALL_AGENT, self._why_nobody(name))
-        call = self.calls[id_] = Call(
+        call = self.mail.calls[id_] = Call(
             agent,
             Message("forward", by.name, name, content, id_),
             path=f"{by.path}/{place}:{name}",
@@ -334,61 +301,6 @@ class Run:
         call.status, call.result = Status.COMPLETED, message
         self.log.append(CallReturned(call.stamp, self.world.now(), message, call.background))
         return message
-
-    # ── mail ──────────────────────────────────────────────────────────────────────────────────
-
-    async def post(self, address: str, content: str, *, by: Call, place: str) -> str:
-        """Write to whoever is at work at ``address``; to the user, wait until it was read."""
-        starter = self._starter_of_user_at(address)
-        if starter is None:
-            return self._put(address, content, by.name, by, call_id(by.id, place))
-        message = Message("forward", by.name, USER, content, call_id(by.id, place))
-        by.messages.append(message)
-        self.log.append(MessagePosted(by.stamp, self.world.now(), message, address))
-        await self.person.receive(message, lambda text: self._reply(by, text))
-        return f"Message sent to {USER} (task_id: {address})"
-
-    def send(self, address: str, content: str) -> str:
-        """Write, as the user, to whoever is at work at ``address``. Works from any thread.
-
-        Raises:
-            RoutingError: Nobody was ever there, or has already returned.
-        """
-        starter = self._starter_of_user_at(address)
-        if starter is None:
-            return self._put(address, content, USER, None, self._letter_id())
-        group, loop = self._tasks, self._loop
-        message = Message("forward", USER, USER, content, self._letter_id())
-        self.log.append(MessagePosted(starter.stamp, self.world.now(), message, address))
-        if loop is not None:
-            loop.call_soon_threadsafe(
-                lambda: group.create_task(
-                    self.person.receive(message, lambda text: self._reply(starter, text))
-                )
-            )
-        return f"Message sent to {USER} (task_id: {address})"
-
-    def _put(self, address: str, content: str, sender: str, by: Call | None, id_: str) -> str:
-        call = self.find(address)
-        message = Message("forward", sender, call.name, content, id_)
-        call.mailbox.put(message, by.id if by else None)
-        call.messages.append(message)
-        if by is not None and by is not call:
-            by.messages.append(message)
-        stamp = by.stamp if by else Stamp(USER, self.id, None)
-        self.log.append(MessagePosted(stamp, self.world.now(), message, address))
-        return f"Message sent to {call.name} (task_id: {address})"
-
-    def _reply(self, call: Call, text: str) -> None:
-        self._put(call.id, text, USER, None, self._letter_id())
-
-    def _letter_id(self) -> str:
-        return call_id(self.id, f"letter.{next(self._letters)}")
-
-    def _starter_of_user_at(self, address: str) -> Call | None:
-        if not (self.person.reads and address.startswith(USER_ADDRESS)):
-            return None
-        return self.calls.get(address.removeprefix(USER_ADDRESS))
 
 
 def _fault(call: Call, error: Exception) -> Exception:

@@ -33,9 +33,30 @@ def missing_key(provider: Provider) -> str | None:
 
 def _openai(provider: Provider) -> Backend:
     from agentouto.providers._http import HttpBackend
-    from agentouto.providers.openai import OpenAIChatWire
+    from agentouto.providers._openai_home import open_wire
 
-    return HttpBackend(provider, OpenAIChatWire(provider))
+    return HttpBackend(provider, open_wire(provider))
+
+
+def _openai_responses(provider: Provider) -> Backend:
+    from agentouto.providers._http import HttpBackend
+    from agentouto.providers.openai_responses import OpenAIResponsesWire
+
+    return HttpBackend(provider, OpenAIResponsesWire(provider))
+
+
+def _anthropic(provider: Provider) -> Backend:
+    from agentouto.providers._http import HttpBackend
+    from agentouto.providers.anthropic import AnthropicWire
+
+    return HttpBackend(provider, AnthropicWire(provider))
+
+
+def _google(provider: Provider) -> Backend:
+    from agentouto.providers._http import HttpBackend
+    from agentouto.providers.google import GeminiWire
+
+    return HttpBackend(provider, GeminiWire(provider))
 
 
 def _script(provider: Provider) -> Backend:
@@ -52,6 +73,9 @@ def _record(provider: Provider) -> Backend:
 
 _OPENERS: dict[str, Callable[[Provider], Backend]] = {
     "openai": _openai,
+    "openai_responses": _openai_responses,
+    "anthropic": _anthropic,
+    "google": _google,
     "script": _script,
     "record": _record,
 }

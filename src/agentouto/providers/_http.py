@@ -93,7 +93,7 @@ class HttpBackend:
                         return
                     fault = await _read_fault(response, key)
                 again = self._mended(request, sent, fault) if mends < _MENDS else sent
-                if again.body == sent.body:
+                if again == sent:
                     raise wire.refusal(fault)
                 sent = again
         except _network_errors() as error:

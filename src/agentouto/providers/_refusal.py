@@ -38,7 +38,7 @@ _TOO_LONG = re.compile(
     r"context_length_exceeded|exceed_context_size|request_too_large|maximum context length"
     r"|reduce the length of the (messages|input|prompt)|prompt is too long|input is too long"
     r"|input tokens exceed|exceeds the (available )?context (size|window|length)"
-    r"|input token count .{0,60}exceeds|context window of this model",
+    r"|input token count .{0,60}exceeds|context window of this model|exceed context limit",
     re.IGNORECASE,
 )
 _BLOCKED = re.compile(
@@ -204,7 +204,7 @@ def _complaint(body: object) -> tuple[str, str, str]:
 
 
 class _Details(msgspec.Struct, frozen=True):
-    """What Google puts beside the text of an error."""
+    """What some put beside the text of an error: Google a list, Anthropic an object."""
 
     labels: tuple[str, ...] = ()
     param: str = ""
@@ -214,9 +214,10 @@ class _Details(msgspec.Struct, frozen=True):
 def _details(body: object) -> _Details:
     """Return reason, quota, field and wait, as far as ``body`` has them."""
     body = as_object(as_list(body)[0]) if as_list(body) else as_object(body)
-    labels: list[str] = []
+    details = as_object(body.get("error")).get("details")
+    labels = [as_text(as_object(details).get("error_code"))]
     param, wait = "", None
-    for item in map(as_object, as_list(as_object(body.get("error")).get("details"))):
+    for item in map(as_object, as_list(details)):
         quotas = (as_object(violation) for violation in as_list(item.get("violations")))
         labels += [as_text(item.get("reason")), *(as_text(q.get("quotaId")) for q in quotas)]
         for violation in map(as_object, as_list(item.get("fieldViolations"))):

@@ -1,0 +1,128 @@
+"""What an agent's settings become in a request of the Messages API.
+
+The table of models says how a model is spoken to, what its server has taught comes first, and what
+the user put into ``extra`` is left alone. What is done with the fields is not known here.
+"""
+
+from __future__ import annotations
+
+from agentouto._domain.participants import Agent
+from agentouto.providers._claude import (
+    LEAST_BUDGET,
+    ROOM_FOR_WORDS,
+    SAFE_CAP,
+    Manners,
+    budget_for,
+    manners,
+    nearest,
+)
+from agentouto.providers._json import Json, as_object
+from agentouto.providers._messages_habits import Lesson, MessagesHabits
+
+_ACTIVE = frozenset({"adaptive", "enabled"})
+
+
+def chosen_fields(
+    agent: Agent, habits: MessagesHabits, lesson: Lesson, extra: Json, *, home: bool
+) -> Json:
+    """Return the fields that we choose to send, and may stop sending."""
+    claude = manners(agent.model)
+    kind = _thinking_kind(agent, claude, habits, lesson)
+    budget = _budget(agent) if kind == "enabled" else 0
+    cap = _cap(agent, claude, habits, lesson, budget)
+    chosen: Json = {"max_tokens": cap}
+    own = extra.get("thinking", {})
+    if isinstance(own, dict) and "type" not in own:
+        thinking = _thinking(habits, lesson, kind, _fitting(agent, budget, cap))
+        chosen |= {"thinking": thinking} if thinking else {}
+    effort = _effort(agent, claude, habits, kind)
+    if effort and "effort" not in habits.left_out:
+        chosen["output_config"] = {"effort": effort}
+    if home and "cache_control" not in habits.left_out:
+        chosen["cache_control"] = {"type": "ephemeral"}
+    return chosen
+
+
+def said_in(body: Json) -> dict[str, str]:
+    """Return what ``body`` says of the things that we may choose, each in one word."""
+    thinking = as_object(body.get("thinking"))
+    said = {
+        "max_tokens": body.get("max_tokens"),
+        "thinking": thinking.get("type"),
+        "display": thinking.get("display"),
+        "block_binding": thinking.get("block_binding"),
+        "effort": as_object(body.get("output_config")).get("effort"),
+        "temperature": body.get("temperature"),
+        "cache_control": body.get("cache_control"),
+    }
+    return {word: str(how) for word, how in said.items() if how is not None}
+
+
+def why_no_temperature(model: str, body: Json) -> str:
+    """Return why the model cannot be told a temperature with ``body``, or nothing if it can."""
+    if not manners(model).sampling:
+        return "the model takes none"
+    thinks = as_object(body.get("thinking")).get("type") in _ACTIVE
+    return "the model takes none while it thinks" if thinks else ""
+
+
+def _asked(agent: Agent) -> bool:
+    return agent.reasoning and agent.reasoning_effort != "none"
+
+
+def _thinking_kind(agent: Agent, claude: Manners, habits: MessagesHabits, lesson: Lesson) -> str:
+    """Return the type of ``thinking`` to send; nothing if it is better left out."""
+    if _asked(agent) and not lesson.silent:
+        return claude.thinks if habits.thinks is None else habits.thinks
+    if habits.rests is not None:
+        return habits.rests
+    return "disabled" if lesson.silent and claude.thinks == "enabled" else claude.rests
+
+
+def _thinking(habits: MessagesHabits, lesson: Lesson, kind: str, budget: int) -> Json:
+    if not kind or (kind == "enabled" and not budget):
+        return {}
+    thinking: Json = {"type": kind}
+    if kind == "enabled":
+        thinking["budget_tokens"] = budget
+    if kind == "adaptive" and "display" not in habits.left_out:
+        thinking["display"] = "summarized"
+    if kind in _ACTIVE and lesson.bound:
+        thinking["block_binding"] = {"prefix_mismatch_behavior": "drop_block"}
+    return thinking
+
+
+def _effort(agent: Agent, claude: Manners, habits: MessagesHabits, kind: str) -> str:
+    """Return how hard the model is to think; nothing if it is not told."""
+    efforts = habits.efforts or claude.efforts
+    if not efforts or kind not in {"", "adaptive"}:
+        return ""
+    if not kind:
+        anyway = claude.always or "disabled" in habits.refused
+        return efforts[0] if anyway and not _asked(agent) else ""
+    return nearest(efforts, habits.wanted_effort(agent))
+
+
+def _cap(agent: Agent, claude: Manners, habits: MessagesHabits, lesson: Lesson, budget: int) -> int:
+    """Return how long the reply may be, thinking included."""
+    most = habits.cap or claude.most
+    cap = agent.max_output_tokens
+    if cap is None:
+        cap = most or max(SAFE_CAP, budget + ROOM_FOR_WORDS)
+    elif most is not None and cap > most:
+        habits.note(f"max_output_tokens={cap}", f"the model writes {most} at most")
+        cap = most
+    return cap if lesson.room is None else min(cap, lesson.room)
+
+
+def _budget(agent: Agent) -> int:
+    if agent.reasoning_budget is not None:
+        return max(agent.reasoning_budget, LEAST_BUDGET)
+    return budget_for(agent.reasoning_effort)
+
+
+def _fitting(agent: Agent, budget: int, cap: int) -> int:
+    """Return a budget that leaves room for words, none if there is too little for both."""
+    if agent.reasoning_budget is None or budget >= cap:
+        budget = max(min(budget, cap - min(cap // 4, ROOM_FOR_WORDS)), LEAST_BUDGET)
+    return budget if budget < cap else 0

@@ -1,0 +1,314 @@
+"""Google's Gemini: generateContent, over REST and as a stream.
+
+The request half; ``_gemini_answer`` reads what comes back. All of it is a pure function of its
+arguments, but for two memories: tools already written down, and what a server has once refused.
+Whether a connection holds, and when to try again, is not known here.
+
+Peculiarities worth knowing:
+
+* The model is a part of the address, so every model has one of its own.
+* A part of a reply may have a signature. It goes back on that very part, or the next request fails.
+  A tool call that another model made gets a mark in its place that the API knows.
+* Results of tools stand in one content, in the order of the calls; whatever else was said stands in
+  the next, because the API takes words beside results for the model's own.
+* Servers differ in what they accept. A field that we chose to send and a server refuses is left out
+  from then on; what the user put into ``extra`` never is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import cast
+from urllib.parse import quote, urlsplit
+
+from agentouto._domain.content import Reply
+from agentouto._domain.errors import AuthError, ContextOverflow, ProviderError, QuotaExhausted
+from agentouto._domain.participants import Agent, Provider
+from agentouto._domain.ports import Draft, ModelRequest, ToolSpec
+from agentouto.providers._gemini import Gemini, declared, known, unknown
+from agentouto.providers._gemini_answer import GeminiDecoder
+from agentouto.providers._gemini_entries import MODEL_ENDS, NOBODY, Manner, write_entry
+from agentouto.providers._habits import REFUSING, Habits, paths, without
+from agentouto.providers._json import Json, as_object, dump, merged
+from agentouto.providers._refusal import Fault, sort_out
+from agentouto.providers._wire import WireRequest, endpoint, shown, split_extra
+
+HOST = "https://generativelanguage.googleapis.com"
+KIND = "google"
+
+_VERSION = "/v1beta"
+_COLLECTIONS = ("models/", "tunedModels/", "endpoints/", "publishers/", "projects/")
+"""How a model's name begins that says where it lies."""
+
+_NESTED = frozenset({"generationConfig", "thinkingConfig", "toolConfig", "functionCallingConfig"})
+_THINKING = "generationConfig.thinkingConfig"
+_COMPLAINTS: tuple[tuple[str, str], ...] = (
+    (r"include.?thoughts", f"{_THINKING}.includeThoughts"),
+    (r"thinking.?level", f"{_THINKING}.thinkingLevel"),
+    (r"thinking.?budget|\bbudget \S+ is invalid", f"{_THINKING}.thinkingBudget"),
+    (r"thinking", _THINKING),
+    (
+        r"\bVALIDATED\b|function.?calling.?config|tool.?config|too many states",
+        "toolConfig.functionCallingConfig.mode",
+    ),
+)
+"""What a refusal says, and what of ours it is about."""
+
+_SETTINGS = (
+    (r"\btemperature\b", "generationConfig.temperature"),
+    (r"max.?output.?tokens", "generationConfig.maxOutputTokens"),
+)
+"""The same where the value is the user's: only a server that knows no such field is spared it."""
+
+_CANNOT_FIND = re.compile(r"cannot find field", re.IGNORECASE)
+_SIGNATURE = re.compile(r"thought.?signature", re.IGNORECASE)
+_MISSING = re.compile(r"missing|required|without", re.IGNORECASE)
+_UNKNOWN_ID = re.compile(r"""unknown name ["'`]?id\b""", re.IGNORECASE)
+_UNSEALED = " unsealed"
+"""Ends the name a draft goes by when replies are written without what they came with."""
+
+_MOST_TOOL_LISTS = 64
+
+
+class _Habits(Habits):
+    """How one server wants one model to be asked."""
+
+    __slots__ = ("ids", "signed")
+
+    def __init__(self, origin: str, *, signed: bool) -> None:
+        super().__init__(origin)
+        self.signed = signed
+        self.ids = True
+
+    def wire(self, draft: Draft) -> str:
+        """Name the way the entries of ``draft`` are written."""
+        name = f"{self.origin} {self.signed} {self.ids}"
+        return name + _UNSEALED if draft.wire.endswith(_UNSEALED) else name
+
+
+_HABITS: dict[str, _Habits] = {}
+"""What servers have taught this process, by where a reply comes from."""
+
+
+class GeminiWire:
+    """One server that speaks Gemini."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._name = provider.name
+        self._has_auth = provider.auth is not None
+        self._url = _models_url(provider.base_url)
+        self._shown = shown(self._url)
+        self._tools: dict[int, tuple[tuple[ToolSpec, ...], bytes]] = {}
+        self._habits: dict[str, _Habits] = {}
+
+    @property
+    def url(self) -> str:
+        """Where the models are; each request goes to one below it."""
+        return self._url
+
+    def credentials(self, api_key: str) -> Mapping[str, str]:
+        """Return the headers that carry ``api_key``: a key of its own, or a token of OAuth."""
+        if not api_key:
+            return {}
+        is_token = self._has_auth and not api_key.startswith(("AIza", "AQ."))
+        if is_token or api_key.startswith("ya29."):
+            return {"Authorization": f"Bearer {api_key}"}
+        return {"x-goog-api-key": api_key}
+
+    def encode(self, request: ModelRequest) -> WireRequest:
+        """Write ``request`` down; ``ProviderError`` if this format has no words for it."""
+        agent = request.agent
+        habits = self._habits_for(agent)
+        extra, headers = split_extra(self._name, agent.extra)
+        extra = _camelled(extra)
+        chosen = _chosen(request, habits, extra)
+        try:
+            body = self._body(merged(chosen, extra), request, habits)
+        except (TypeError, ValueError) as error:
+            raise ProviderError(
+                self._name, f"the agent's extra= or a tool's schema is not JSON: {error}"
+            ) from error
+        ours = frozenset(paths(chosen) - paths(extra))
+        return WireRequest(self._url_of(agent.model), body, headers, ours)
+
+    def decoder(self, request: ModelRequest) -> GeminiDecoder:
+        """Return a reader for the answer to ``request``."""
+        return GeminiDecoder(self._name, self._habits_for(request.agent).origin, self.refusal)
+
+    def refusal(self, fault: Fault) -> ProviderError | AuthError:
+        """Return the error that an unsuccessful answer stands for."""
+        return sort_out(self._name, fault, self._shown)
+
+    def learn(self, request: ModelRequest, sent: WireRequest, fault: Fault) -> None:
+        """Remember what ``fault`` says of what we chose to send."""
+        if isinstance(self.refusal(fault), AuthError | ContextOverflow | QuotaExhausted):
+            return
+        habits, draft = self._habits_for(request.agent), request.draft
+        said = f"{fault.param} {fault.message}"
+        if _SIGNATURE.search(said):
+            if habits.signed or not _MISSING.search(said):
+                draft.wire, draft.count = draft.wire.removesuffix(_UNSEALED) + _UNSEALED, 0
+            habits.signed = habits.signed or bool(_MISSING.search(said))
+        elif _UNKNOWN_ID.search(said):
+            habits.ids = False
+        elif field := _refused(said):
+            for path in sent.ours:
+                if path == field or path.startswith(f"{field}."):
+                    habits.left_out.add(path)
+                    habits.note(path.rpartition(".")[2], fault.message)
+
+    def _habits_for(self, agent: Agent) -> _Habits:
+        habits = self._habits.get(agent.model)
+        if habits is None:
+            origin = f"{KIND} {self._shown} {agent.model}"
+            model = known(agent.model) or unknown()
+            habits = _HABITS.setdefault(origin, _Habits(origin, signed=model.recent))
+            self._habits[agent.model] = habits
+        return habits
+
+    def _url_of(self, model: str) -> str:
+        below = model if model.startswith(_COLLECTIONS) else f"models/{model}"
+        parts = urlsplit(self._url)
+        path = f"{parts.path.removesuffix('models')}{quote(below, safe='/@')}:streamGenerateContent"
+        query = parts.query if "alt=" in parts.query else f"{parts.query}&alt=sse".lstrip("&")
+        return parts._replace(path=path, query=query).geturl()
+
+    def _body(self, head: Json, request: ModelRequest, habits: _Habits) -> bytes:
+        """Return the request with what never changes in front and what grows at the end."""
+        pieces: list[bytes] = []
+        cached = "cachedContent" in head  # the system prompt and the tools are in there already
+        if request.transcript.system and not cached and "systemInstruction" not in head:
+            system = {"parts": [{"text": request.transcript.system}]}
+            pieces.append(b'"systemInstruction":' + dump(system))
+        if request.tools and not cached and "tools" not in head:
+            pieces.append(b'"tools":' + self._written_tools(request.tools))
+        if head:
+            pieces.append(dump(head)[1:-1])
+        if "contents" not in head:
+            contents = self._contents(request, habits)
+            pieces.append(b'"contents":[' + b",".join(contents) + b"]")
+        return b"{" + b",".join(pieces) + b"}"
+
+    def _contents(self, request: ModelRequest, habits: _Habits) -> list[bytes]:
+        transcript, draft = request.transcript, request.draft
+        wire = habits.wire(draft)
+        manner = self._manner(request.agent.model, habits, sealed=not wire.endswith(_UNSEALED))
+        try:
+            new = draft.unwritten(transcript, wire)
+            start = draft.count - len(new)
+            before = transcript.entries[start - 1] if start else None
+            for entry in new:
+                if written := write_entry(entry, before, manner):
+                    if isinstance(entry, Reply) and _must_be_asked(draft.pieces):
+                        written = NOBODY + b"," + written
+                    draft.pieces.append(written)
+                before = entry
+        except BaseException:
+            draft.wire = ""  # it says more is written down than is
+            raise
+        return draft.pieces or [NOBODY]
+
+    def _manner(self, model: str, habits: _Habits, *, sealed: bool) -> Manner:
+        return Manner(
+            self._name,
+            habits.origin if sealed else "",
+            signed=habits.signed,
+            ids=habits.ids,
+            files_in_results=(known(model) or unknown()).recent,
+        )
+
+    def _written_tools(self, tools: tuple[ToolSpec, ...]) -> bytes:
+        written = self._tools.get(id(tools))
+        if written is not None:
+            return written[1]
+        declarations = dump([{"functionDeclarations": [_declaration(tool) for tool in tools]}])
+        if len(self._tools) >= _MOST_TOOL_LISTS:
+            self._tools.clear()
+        self._tools[id(tools)] = tools, declarations
+        return declarations
+
+
+def _models_url(base_url: str | None) -> str:
+    """Return where the models are below ``base_url``, however much of it was given."""
+    url = urlsplit(endpoint(base_url, HOST, _VERSION, "/models"))
+    path = re.sub(r"/models(/[^/]+)?/models$", "/models", url.path)
+    if not re.search(r"/v\d\w*/", path):
+        path = f"{path.removesuffix('/models')}{_VERSION}/models"
+    return url._replace(path=path).geturl()
+
+
+def _must_be_asked(pieces: list[bytes]) -> bool:
+    """Return whether a model may not speak next: only users may begin, and nobody speaks twice."""
+    return not pieces or pieces[-1].endswith(MODEL_ENDS)
+
+
+def _declaration(tool: ToolSpec) -> Json:
+    declaration: Json = {"name": tool.name, "description": tool.description}
+    if schema := declared(tool.parameters):
+        declaration["parametersJsonSchema"] = schema
+    return declaration
+
+
+# Settings -----------------------------------------------------------------------------------------
+
+
+def _chosen(request: ModelRequest, habits: _Habits, extra: Json) -> Json:
+    """Return the settings that we chose to send, and may stop sending."""
+    agent = request.agent
+    model = known(agent.model)
+    settings: Json = {}
+    if agent.max_output_tokens is not None:
+        settings["maxOutputTokens"] = agent.max_output_tokens
+    if agent.temperature != 1.0:
+        settings["temperature"] = agent.temperature
+    if thinking := _thinking(agent, model, habits, extra):
+        settings["thinkingConfig"] = thinking
+    chosen: Json = {"generationConfig": settings} if settings else {}
+    has_tools = request.tools and not extra.keys() & {"tools", "cachedContent"}
+    if has_tools and model is not None and model.validates:
+        chosen["toolConfig"] = {"functionCallingConfig": {"mode": "VALIDATED"}}
+    for path in habits.left_out:
+        without(chosen, path)
+    return chosen
+
+
+def _thinking(agent: Agent, model: Gemini | None, habits: _Habits, extra: Json) -> Json:
+    asked = agent.reasoning and agent.reasoning_effort != "none"
+    if not asked and model is None:
+        return {}
+    model = model or unknown()
+    if not model.thinks:
+        if asked:
+            habits.note("reasoning", "the model does not take it")
+        return {}
+    if not asked:
+        told = model.thinking("none", None)
+    elif model.levels:
+        told = model.thinking(habits.wanted_effort(agent), None)
+    else:
+        told = model.thinking(agent.reasoning_effort, agent.reasoning_budget)
+    given = as_object(as_object(extra.get("generationConfig")).get("thinkingConfig"))
+    if given.keys() & {"thinkingLevel", "thinkingBudget"}:
+        told = {}  # only one of the two may be given, and it has been
+    return {"includeThoughts": True, **told} if asked else told
+
+
+def _refused(said: str) -> str:
+    """Return what of ours a refusal is about, or nothing."""
+    complaints = _COMPLAINTS
+    if REFUSING.search(said) or _CANNOT_FIND.search(said):
+        complaints = _SETTINGS + complaints
+    found = (field for words, field in complaints if re.search(words, said, re.IGNORECASE))
+    return next(found, "")
+
+
+def _camelled(fields: Json) -> Json:
+    """Return ``fields`` with our settings' names in the one spelling we use; the API has two."""
+    camelled: Json = {}
+    for name, value in fields.items():
+        name = re.sub(r"_([a-z])", lambda letter: letter[1].upper(), name)
+        if name in _NESTED and isinstance(value, dict):
+            value = _camelled(cast("Json", value))
+        camelled[name] = value
+    return camelled
