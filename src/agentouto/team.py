@@ -44,7 +44,7 @@ class Team:
         self.tools: list[AnyTool | Callable[..., object]] = list(tools or ())
         self.providers: list[Provider] = list(providers or ())
         self.starting_agents: list[Agent] = list(
-            agents if starting_agents is None else starting_agents
+            self.agents if starting_agents is None else starting_agents
         )
         self.options = options
 
@@ -55,7 +55,7 @@ class Team:
         **options: Unpack[Options],
     ) -> RunResult:
         """Run the team from plain code; see ``agentouto.run``."""
-        starting = starting_agents or self.starting_agents
+        starting = self.starting_agents if starting_agents is None else starting_agents
         return run(message, starting, self.tools, self.providers, **self._with(options))
 
     async def async_run(
@@ -65,7 +65,7 @@ class Team:
         **options: Unpack[Options],
     ) -> RunResult:
         """Run the team; see ``agentouto.async_run``."""
-        starting = starting_agents or self.starting_agents
+        starting = self.starting_agents if starting_agents is None else starting_agents
         return await async_run(message, starting, self.tools, self.providers, **self._with(options))
 
     def start(
@@ -79,7 +79,7 @@ class Team:
         ``async with team.start(...) as run: async for event in run: ...``; ``run.send`` writes to
         it, ``run.cancel`` stops it, leaving the block ends it.
         """
-        starting = starting_agents or self.starting_agents
+        starting = self.starting_agents if starting_agents is None else starting_agents
         return async_run_stream(
             message, starting, self.tools, self.providers, **self._with(options)
         )
@@ -91,7 +91,7 @@ class Team:
         **options: Unpack[Options],
     ) -> Handle:
         """Start the team and go on at once; see ``agentouto.run_background``."""
-        starting = starting_agents or self.starting_agents
+        starting = self.starting_agents if starting_agents is None else starting_agents
         return run_background(message, starting, self.tools, self.providers, **self._with(options))
 
     def _with(self, options: Options) -> Options:

@@ -276,7 +276,7 @@ async def test_an_agent_starts_writes_to_and_watches_another(how: object) -> Non
     assert [m.content for m in returns] == [
         f"b:Work.|[Message from a (task_id: {address})]: Also X."
     ]
-    assert result.output  # the run waited for b before it ended
+    assert [event.agent_name for event in result.events if event.type == "finish"] == ["a", "b"]
 
 
 async def test_background_calls_can_be_cancelled_with_the_end_of_the_starting_agents() -> None:

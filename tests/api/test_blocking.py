@@ -238,3 +238,26 @@ async def test_a_background_run_in_a_loop_survives_without_a_reference() -> None
     async with asyncio.timeout(2):
         while not done:
             await asyncio.sleep(0.005)
+
+
+def test_a_run_whose_loop_was_closed_over_it_can_be_given_up() -> None:
+    process = start(
+        """
+        async def begin():
+            task = run_background("Go.", team(tool("wait_long")), [wait_long])
+            await asyncio.sleep(0.01)
+            return task
+        loop = asyncio.new_event_loop()
+        task = loop.run_until_complete(begin())
+        loop.close()
+        task.cancel()
+        try:
+            task.result(timeout=1)
+        except Cancelled:
+            print("given up", flush=True)
+        import os
+        os._exit(0)
+        """
+    )
+    out, _ = process.communicate(timeout=10)
+    assert "given up" in out

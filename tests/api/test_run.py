@@ -145,7 +145,7 @@ def test_a_plain_function_is_taken_as_a_tool() -> None:
         (tool("echo", txt="x"), "text"),
         (
             tool("get_messages", task_id="bg_1"),
-            "Error: [unknown] No background agent found with task_id: bg_1",
+            "Error: No background agent found with task_id: bg_1",
         ),
         (
             tool("send_message", task_id="x", message="y"),

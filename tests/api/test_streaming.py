@@ -11,7 +11,6 @@ import pytest
 
 from agentouto import (
     AgentError,
-    Provider,
     ProviderError,
     StreamEvent,
     Team,
@@ -197,12 +196,6 @@ async def test_closing_a_stream_waits_until_the_run_has_ended() -> None:
         await stream.result()
 
 
-async def test_a_stream_that_is_never_begun_starts_nothing() -> None:
-    stream = async_run_stream("Go.", peers({"a": [finish("x")]}, "a"))
-    await stream.aclose()
-    del stream
-
-
 async def test_mistakes_are_raised_by_the_call_and_not_by_the_iteration() -> None:
     with pytest.raises(ValueError, match="starting_agents"):
         async_run_stream("Go.", [])
@@ -267,7 +260,7 @@ async def test_a_team_says_once_how_it_is_run() -> None:
         assert [event.type async for event in run][-1:] in ([], ["error"])
     with pytest.raises(Cancelled, match="enough") as caught:
         await run.result()
-    assert caught.value.partial.messages is not None
+    assert [message.content for message in caught.value.partial.messages] in ([], ["Go."])
 
 
 async def test_the_file_form_has_a_head_and_an_end() -> None:
@@ -295,13 +288,9 @@ async def test_a_reader_that_never_reads_holds_nobody_up() -> None:
     stream = async_run_stream("Go.", peers({"a": [Turn(say("word " * 2000), stream=True)]}, "a"))
     await stream.__anext__()
     await asyncio.sleep(0)
-    assert (await stream.result()).output == ("word " * 2000).strip() or True
+    assert (await stream.result()).output.split() == ["word"] * 2000
     rest = [event async for event in stream]
     assert rest[-1].type == "finish"
-
-
-def test_a_provider_object_on_the_agent_is_enough() -> None:
-    assert Provider("s", kind="script", script={}).name == "s"
 
 
 async def test_a_stream_closed_before_it_began_never_begins() -> None:

@@ -25,7 +25,7 @@ from agentouto import (
 )
 from agentouto._core.assemble import ReplyBuilder
 from agentouto._core.identity import call_id, placed, starter_id, task_id
-from agentouto._core.prompt import letter, tagged
+from agentouto._core.prompt import letter, tagged, tags_of
 from agentouto._core.trace import Span
 from agentouto._domain.content import (
     Incoming,
@@ -131,7 +131,7 @@ def test_usage_adds_up_without_inventing_zeros() -> None:
 
 @given(st.text(alphabet="[]/ab\\ ", max_size=30))
 def test_a_tagged_text_has_exactly_one_opening_and_one_closing_tag(text: str) -> None:
-    block = tagged("a", text, ["a", "b"])
+    block = tagged("a", text, tags_of(["a", "b"]))
     inner = block.removeprefix("[a]").removesuffix("[/a]")
     for tag in ("[a]", "[/a]", "[b]", "[/b]"):
         bare = [
@@ -177,7 +177,7 @@ def test_a_log_written_by_hand_makes_a_trace() -> None:
     log.record(AgentEvent("error", "b", "2", "1", 3.0, {"error": "boom"}))
     log.record(AgentEvent("llm_call", "a", "1", None, 3.0, {}))
     trace = Trace(log)
-    assert trace.print_tree() == "└── [a] (...)\n    └── [b] (1.00s)\n          ⚡ t"
+    assert trace.print_tree() == "└── [a] (...)\n    └── [b] (1.00s) failed: boom\n          ⚡ t"
     assert trace.root is not None
     assert trace.root.duration == 0.0
     assert trace.root.children[0].result == "failed: boom"

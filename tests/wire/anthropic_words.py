@@ -41,8 +41,8 @@ def body_of(request: ModelRequest, provider: Provider = HOME) -> dict[str, Any]:
     return json.loads(AnthropicWire(provider).encode(request).body)
 
 
-def kept(*blocks: Mapping[str, object], origin: str = ORIGIN, **more: object) -> Native:
-    return Native(origin, {"content": [dict(block) for block in blocks], **more})
+def kept(*blocks: Mapping[str, object], origin: str = ORIGIN) -> Native:
+    return Native(origin, {"content": [dict(block) for block in blocks]})
 
 
 # Blocks, as they are sent and as they come back ---------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, Literal, NotRequired, Required, Union, get_args, get_origin, get_type_hints
 
 import typing_extensions
@@ -48,15 +49,21 @@ def complaints(
 
 
 def _of_any(value: object, choices: Sequence[Any], where: str) -> list[str]:
-    tried = [complaints(value, choice, where) for choice in choices]
-    return min(tried, key=len)
+    """Return what speaks against the choice that speaks least; the first that fits will do."""
+    best: list[str] | None = None
+    for choice in choices:
+        found = complaints(value, choice, where)
+        if not found:
+            return []
+        best = found if best is None or len(found) < len(best) else best
+    return best or [f"{where}: nothing fits"]
 
 
 def _of_typed_dict(value: object, type_: Any, where: str) -> list[str]:
     if not isinstance(value, dict):
         return [f"{where}: {value!r} is no object"]
-    hints = get_type_hints(type_, include_extras=True)
-    missing = [f"{where}: no {key}" for key in _required(type_, hints) - value.keys()]
+    hints, required = _fields(type_)
+    missing = [f"{where}: no {key}" for key in required - value.keys()]
     unknown = [f"{where}: unknown {key}" for key in value.keys() - hints.keys() - COMPATIBLE]
     wrong = [
         c
@@ -66,8 +73,10 @@ def _of_typed_dict(value: object, type_: Any, where: str) -> list[str]:
     return missing + unknown + wrong
 
 
-def _required(type_: Any, hints: dict[str, Any]) -> set[str]:
-    """Return the keys that must be there, whether the types were written as text or not."""
+@cache
+def _fields(type_: Any) -> tuple[dict[str, Any], set[str]]:
+    """Return the keys there may be, and those that must be, however the types were written."""
+    hints = get_type_hints(type_, include_extras=True)
     always = {key for key, hint in hints.items() if get_origin(hint) in REQUIRED}
     never = {key for key, hint in hints.items() if get_origin(hint) in NOT_REQUIRED}
-    return (set(type_.__required_keys__) | always) - never
+    return hints, (set(type_.__required_keys__) | always) - never

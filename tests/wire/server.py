@@ -21,7 +21,7 @@ class Asked:
     def __init__(self, request: web.Request, body: bytes, at: float) -> None:
         self.path = request.path_qs
         self.headers = request.headers
-        self.body: dict[str, Any] = json.loads(body)
+        self.body: dict[str, Any] = json.loads(body or b"{}")
         self.at = at
 
 

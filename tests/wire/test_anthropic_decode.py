@@ -354,14 +354,16 @@ def test_a_full_context_window_is_an_overflow_unless_something_can_be_done() -> 
     assert reply.stop is Stop.OUT_OF_TOKENS
 
 
-def test_a_paused_turn_is_kept_for_going_on_and_its_words_are_no_answer() -> None:
+def test_a_paused_turn_is_kept_and_goes_on_later() -> None:
     server = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}}
-    reply = reply_to(begins(0, server), ends(0), stopped("pause_turn"))
+    reply = reply_to(says(0, "Let me see"), begins(1, server), ends(1), stopped("pause_turn"))
+    assert (reply.text, reply.stop) == ("Let me see", Stop.PAUSED)
     assert reply.native is not None
-    assert reply.native.data == {"content": [server], "paused": True}
-    with pytest.raises(ProviderError, match="paused") as caught:
-        reply_to(says(0, "Let me see"), stopped("pause_turn"))
-    assert not caught.value.retryable
+    assert reply.native.data == {"content": [text("Let me see"), server]}
+
+
+def test_a_paused_turn_with_tool_calls_goes_on_with_what_comes_of_them() -> None:
+    assert reply_to(wants(0, "t", "{}"), stopped("pause_turn")).stop is Stop.COMPLETE
 
 
 def test_nothing_is_read_after_the_end() -> None:

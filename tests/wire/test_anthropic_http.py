@@ -25,11 +25,15 @@ from agentouto.providers._retry import RetryPolicy
 from agentouto.providers.anthropic import BINDING_BETA, AnthropicWire
 from wire.anthropic_words import (
     asked,
+    assistant,
+    begins,
     complaints,
+    ends,
     says,
     started,
     stopped,
     stream,
+    text,
     thinks,
     thought,
     use,
@@ -233,3 +237,45 @@ async def test_an_answer_in_one_piece_is_read_as_well() -> None:
     }
     async with serving(gives(json.dumps(body).encode())) as server:
         assert (await reply(backend(server))).parts == (Text("Hello"),)
+
+
+async def test_a_model_that_was_interrupted_by_its_server_goes_on_where_it_was() -> None:
+    search = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}}
+    found = {"type": "web_search_tool_result", "tool_use_id": "s", "content": []}
+    answers = (
+        stream(says(0, "Let me see."), begins(1, search), ends(1), stopped("pause_turn")),
+        stream(begins(0, found), ends(0), says(1, "It is blue."), stopped()),
+    )
+    async with serving(*map(streams, answers)) as server:
+        provider = Provider("claude", "anthropic", "k", server.url)
+        agent = Agent("eye", "Look.", "claude-opus-4-8", provider)
+        result = await async_run("What do you see?", [agent], [], [provider])
+        first, second = (seen.body["messages"] for seen in server.asked)
+    assert result.output == "It is blue."
+    assert second[: len(first)] == first
+    assert second[len(first) :] == [assistant(text("Let me see."), search)]
+    assert all(complaints(seen.body) == [] for seen in server.asked)
+
+
+async def test_what_is_said_otherwise_in_a_header_only_is_said_at_once() -> None:
+    refused = complains(
+        400,
+        "invalid_request_error",
+        "anthropic-version: 2023-06-01 is not supported for this model; use 2026-10-21 or later",
+    )
+    async with serving(refused, streams(HELLO)) as server:
+        assert (await reply(backend(server), asked(Incoming("Hi"), model="new"))).text == "Hello"
+        first, second = server.asked
+    assert first.body == second.body
+    versions = [seen.headers["anthropic-version"] for seen in (first, second)]
+    assert versions == ["2023-06-01", "2026-10-21"]
+
+
+async def test_what_nothing_is_learnt_from_is_not_asked_again() -> None:
+    refused = complains(
+        400, "invalid_request_error", "anthropic-version: 2023-06-01 is not supported"
+    )
+    async with serving(refused, streams(HELLO)) as server:
+        with pytest.raises(ProviderError, match="not supported"):
+            await reply(backend(server), asked(Incoming("Hi"), model="old"))
+        assert len(server.asked) == 1

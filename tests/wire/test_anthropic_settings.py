@@ -21,7 +21,7 @@ from agentouto._domain.errors import (
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import Draft, ModelRequest
 from agentouto.providers import missing_key, open_backend
-from agentouto.providers._claude import manners
+from agentouto.providers._models import known_claude
 from agentouto.providers._refusal import read_fault
 from agentouto.providers._wire import WireRequest
 from agentouto.providers.anthropic import _HABITS, BINDING_BETA, TOKEN_BETA, AnthropicWire
@@ -607,10 +607,12 @@ def test_a_spending_limit_is_no_rate_limit() -> None:
 
 
 def test_a_name_is_found_whatever_stands_around_it() -> None:
-    assert manners("claude-opus-5") != manners("claude-opus-5-5")
-    assert manners("bedrock/eu.anthropic.claude-opus-5-5-v1:0") == manners("claude-opus-5-5")
-    assert manners("claude-opus-4-70") == manners("claude-something-else")
-    assert manners("my-own-model").most is None
+    assert known_claude("claude-opus-5") != known_claude("claude-opus-5-5")
+    assert known_claude("bedrock/eu.anthropic.claude-opus-5-5-v1:0") == known_claude(
+        "claude-opus-5-5"
+    )
+    assert known_claude("claude-opus-4-70") == known_claude("claude-something-else")
+    assert known_claude("my-own-model").most is None
 
 
 def test_words_of_a_foreign_reply_stay() -> None:

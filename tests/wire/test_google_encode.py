@@ -8,8 +8,6 @@ import logging
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from agentouto._core.identity import placed
 from agentouto._domain.content import (
@@ -17,16 +15,15 @@ from agentouto._domain.content import (
     Incoming,
     Native,
     Outcome,
-    Outcomes,
     Reasoning,
     Reply,
     Text,
-    ToolCall,
 )
 from agentouto._domain.errors import ConfigurationError, ProviderError
 from agentouto._domain.message import Attachment
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import Draft, ToolSpec
+from agentouto.providers._entries import valid_id
 from agentouto.providers._gemini_entries import takes_address
 from agentouto.providers._refusal import read_fault
 from agentouto.providers.google import GeminiWire
@@ -151,8 +148,16 @@ CONVERSATIONS: dict[str, tuple[list[Any], list[dict[str, object]]]] = {
         ],
         [
             user("Hi"),
-            model(called("fc_1_a", sign=SKIP), called("fc_1_a_1"), called("x" * 64)),
-            user(result("fc_1_a", "one"), result("fc_1_a_1", "two"), result("x" * 64, "three")),
+            model(
+                called(valid_id("fc|1:a"), sign=SKIP),
+                called(valid_id("fc|1.a")),
+                called(valid_id("x" * 90)),
+            ),
+            user(
+                result(valid_id("fc|1:a"), "one"),
+                result(valid_id("fc|1.a"), "two"),
+                result(valid_id("x" * 90), "three"),
+            ),
         ],
     ),
     "a tool that no function can be called": (
@@ -506,79 +511,6 @@ def test_a_reply_of_words_alone_needs_nothing_beside_its_words() -> None:
     assert reply_to(chunk({"text": "So"}), chunk({"text": "."}), STOP).native is None
 
 
-# The prefix ---------------------------------------------------------------------------------------
-
-TEXTS = st.text(max_size=8)
-OWN_IDS = st.sampled_from(["i1", "i2", "call_0_0", ""])
-IDS = st.sampled_from(["i1", "i2", "toolu_01", "fc|x.y", "", "call_0_0"])
-FILES = st.sampled_from(
-    [
-        (),
-        (Attachment("image/png", data=PNG),),
-        (Attachment("audio/wav", data=WAV), Attachment("image/gif", data=GIF)),
-    ]
-)
-
-
-@st.composite
-def conversations(draw: st.DrawFn) -> list[Entry]:
-    """Draw what one agent might read, with replies of its own and of others."""
-    entries: list[Entry] = []
-    taken: set[str] = set()
-    for turn in range(draw(st.integers(1, 5))):
-        entries.extend(map(Incoming, draw(st.lists(TEXTS, max_size=2))))
-        if draw(st.booleans()):
-            parts = draw(
-                st.lists(st.sampled_from(["words", "thought", "call", "signed"]), max_size=5)
-            )
-            own = [
-                {
-                    "words": {"text": draw(TEXTS)},
-                    "thought": {"text": draw(TEXTS), "thought": True},
-                    "call": calling(
-                        "look", {"a": 1}, **({"id": i} if (i := draw(OWN_IDS)) else {})
-                    ),
-                    "signed": {"text": draw(TEXTS), "thoughtSignature": "AQI="},
-                }[part]
-                for part in parts
-            ]
-            first = next((part for part in own if "functionCall" in part), None)
-            if first is not None:
-                first["thoughtSignature"] = "AQI="
-            reply = reply_to(chunk(*own), STOP)
-        else:
-            calls = draw(st.lists(IDS, max_size=3))
-            reply = Reply((Text(draw(TEXTS)), *(ToolCall(id_, "look", "{}") for id_ in calls)))
-        reply = placed(reply, turn, taken)
-        entries.append(reply)
-        if reply.tool_calls:
-            entries.append(
-                Outcomes(
-                    tuple(Outcome(made, draw(TEXTS), draw(FILES)) for made in reply.tool_calls)
-                )
-            )
-        elif turn == 0:
-            entries.append(Incoming("go on"))
-    return entries
-
-
-@settings(max_examples=200, deadline=None)
-@given(entries=conversations(), model_=st.sampled_from([MODEL, OLDER, "something-else"]))
-def test_each_request_begins_with_the_one_before(entries: list[Entry], model_: str) -> None:
-    wire, draft = GeminiWire(local()), Draft()
-    before = b""
-    for count in range(1, len(entries) + 1):
-        if isinstance(entries[count - 1], Reply):
-            continue  # the results of its calls, or the next message, come before the next request
-        request = asking(*entries[:count], system="S", tools=(LOOK,), draft=draft, model=model_)
-        sent = wire.encode(request).body
-        assert sent.startswith(before.removesuffix(b"]}"))
-        assert complaints(json.loads(sent), recent=model_ == MODEL) == []
-        fresh = asking(*entries[:count], system="S", tools=(LOOK,), model=model_)
-        assert GeminiWire(local()).encode(fresh).body == sent
-        before = sent
-
-
 def test_an_entry_that_cannot_be_sent_is_not_taken_for_written() -> None:
     wire = GeminiWire(local())
     request = asking(HI, Incoming("See", (Attachment("image/gif", data=GIF, name="g.gif"),)))
@@ -596,7 +528,6 @@ def test_an_entry_that_cannot_be_sent_is_not_taken_for_written() -> None:
         (Attachment("image/tiff", data="SUkqAA=="), "no place for image/tiff"),
         (Attachment("application/zip", data="UEsDBA=="), "no place for application/zip"),
         (Attachment("image/png", data="%%%"), "not base64"),
-        (Attachment("image/png", data=""), "it is empty"),
     ],
 )
 def test_a_file_without_a_place_in_the_api_is_refused_by_name(
@@ -677,8 +608,8 @@ def test_a_schema_is_written_in_words_gemini_reads() -> None:
 
 def test_tools_are_written_down_once() -> None:
     wire, tools = GeminiWire(local()), (LOOK,)
-    first = wire._written_tools(tools)
-    assert wire._written_tools(tools) is first
+    first = wire._tools.written(tools)
+    assert wire._tools.written(tools) is first
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,10 @@ class ReplyBuilder:
 
     def add(self, delta: Delta) -> None:
         """Take in one more delta, in stream order."""
+        if isinstance(delta, TextDelta):  # by far the most: they do not wait for a match
+            self._extend(Text, delta.text)
+            return
         match delta:
-            case TextDelta(text):
-                self._extend(Text, text)
             case ReasoningDelta(text):
                 self._extend(Reasoning, text)
             case ToolCallDelta():
@@ -77,6 +78,10 @@ class ReplyBuilder:
         """Whether anything of a reply has been said."""
         return bool(self._parts)
 
+    def parts(self) -> tuple[Part, ...]:
+        """Return what has been said so far."""
+        return tuple(part.whole() for part in self._parts)
+
     def text(self) -> str:
         """Return the words so far, without reasoning."""
         return "".join("".join(part.pieces) for part in self._parts if part.kind is Text)
@@ -85,9 +90,8 @@ class ReplyBuilder:
         """Return the whole reply; a stream without a last word was cut short."""
         if self._stop is None:
             raise ProtocolViolation(self._provider_name, "the reply was cut short")
-        parts = tuple(part.whole() for part in self._parts)
         usage = Usage(complete=False) if self._usage is None else self._usage
-        return Reply(parts, self._stop, usage, self._native)
+        return Reply(self.parts(), self._stop, usage, self._native)
 
     def _extend(self, kind: type[Part], text: str) -> None:
         parts = self._parts

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import msgspec
-
+from agentouto._core.arguments import BadArguments, parse_arguments
+from agentouto._core.prompt import BUILTIN_TOOL_NAMES
 from agentouto._domain.content import Outcome, Reasoning, Reply, Text, ToolCall
 from agentouto._domain.event import (
+    Broken,
     CallCancelled,
     CallFailed,
     CallReturned,
@@ -92,8 +93,8 @@ def cut(text: str, most: int = SHOWN) -> str:
 
 def retold(event: Event) -> Iterator[Event]:
     """Yield ``event`` for a reader who did not hear the reply while it was being said."""
-    if isinstance(event, Replied):
-        for part in event.reply.parts:
+    if isinstance(event, Replied | Broken):
+        for part in event.reply.parts if isinstance(event, Replied) else event.parts:
             if isinstance(part, Text) and part.text:
                 yield Token(event.stamp, event.at, part.text)
             elif isinstance(part, Reasoning) and part.text:
@@ -101,12 +102,16 @@ def retold(event: Event) -> Iterator[Event]:
     yield event
 
 
-def streamed(event: Event) -> Iterator[StreamEvent]:
-    """Yield ``event`` as stream events: none, one or two."""
+def streamed(event: Event) -> Iterable[StreamEvent]:
+    """Return ``event`` as stream events: none, one or two."""
+    if isinstance(event, Token):  # by far the most: they do not wait for a match
+        return (_told("token", event.stamp, {"token": event.text, "text": event.text}),)
+    return _streamed(event)
+
+
+def _streamed(event: Event) -> Iterator[StreamEvent]:
     stamp = event.stamp
     match event:
-        case Token(_, _, text):
-            yield _told("token", stamp, {"token": text, "text": text})
         case Thinking(_, _, text):
             yield _told("thinking", stamp, {"thinking": text})
         case ToolStarted(_, _, tool_call, builtin):
@@ -142,7 +147,7 @@ def streamed(event: Event) -> Iterator[StreamEvent]:
             yield _told("error", stamp, {"error": error})
         case CallCancelled():
             yield _told("error", stamp, {"error": "cancelled"})
-        case ModelAsked() | Replied():
+        case ModelAsked() | Replied() | Broken() | Token():
             return
 
 
@@ -162,6 +167,8 @@ def logged(event: Event, *, debug: bool) -> AgentEvent | None:
             if builtin and not outcome.is_error:
                 return None
             details = _wish(outcome.tool_call) | {"result": cut(outcome.content)}
+            if outcome.tool_call.name in BUILTIN_TOOL_NAMES and not builtin:
+                details |= {"override": True}
             return _noted("tool_exec", event, details)
         case CallReturned(stamp, _, message):
             type_ = "finish" if stamp.parent_call_id is None else "agent_return"
@@ -207,7 +214,7 @@ def line(event: Event, *, started: float) -> dict[str, object] | None:
             type_, words = "error", {"error": error}
         case CallCancelled():
             type_, words = "error", {"error": "cancelled"}
-        case ModelAsked() | Replied():
+        case ModelAsked() | Replied() | Broken():
             return None
     stamp = event.stamp
     who = {"agent": stamp.agent_name, "call": stamp.call_id, "parent": stamp.parent_call_id}
@@ -236,16 +243,14 @@ def _said(sender: str, receiver: str, text: str) -> dict[str, object]:
 
 def _wish(tool_call: ToolCall) -> dict[str, object]:
     try:
-        arguments: object = msgspec.json.decode(tool_call.arguments or "{}")
-    except msgspec.DecodeError:
-        arguments = None
-    if isinstance(arguments, dict):
-        return {"tool_name": tool_call.name, "arguments": arguments}
-    return {
-        "tool_name": tool_call.name,
-        "arguments": dict[str, object](),
-        "raw_arguments": tool_call.arguments,
-    }
+        arguments = parse_arguments(tool_call.arguments)
+    except BadArguments:
+        return {
+            "tool_name": tool_call.name,
+            "arguments": dict[str, object](),
+            "raw_arguments": tool_call.arguments,
+        }
+    return {"tool_name": tool_call.name, "arguments": arguments}
 
 
 def _came(outcome: Outcome) -> dict[str, object]:

@@ -16,13 +16,21 @@ from agentouto._domain.misuse import ConfigurationError
 FIELDS = ("type", "sender", "receiver", "content", "call_id", "attachments")
 
 
-def read(history: Iterable[Message | Mapping[str, object]]) -> tuple[Message, ...]:
+def read(history: object) -> tuple[Message, ...]:
     """Return ``history`` as messages; dictionaries with the same keys are taken too.
 
     Raises:
         ConfigurationError: An item is neither, or lacks or misspells something.
     """
-    return tuple(_message(item, place) for place, item in enumerate(history))
+    if history is None:
+        return ()
+    if isinstance(history, str | Message | Mapping) or not isinstance(history, Iterable):
+        raise ConfigurationError(
+            "history= takes a list of messages, such as result.messages, not a "
+            f"{type(cast('object', history)).__name__}"
+        )
+    items = cast("Iterable[object]", history)
+    return tuple(_message(item, place) for place, item in enumerate(items))
 
 
 def read_from_model(history: object) -> tuple[Message, ...]:
@@ -87,7 +95,8 @@ def _message(item: object, place: int) -> Message:
 def _check_type(type_: object, place: int) -> None:
     if type_ not in ("forward", "return"):
         raise ConfigurationError(
-            f"history[{place}] has type {type_!r}; there are 'forward' and 'return'"
+            f"history[{place}] has type {type_!r}; there are 'forward' and 'return', and a message "
+            f"has {', '.join(FIELDS)}"
         )
 
 

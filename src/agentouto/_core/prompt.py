@@ -31,6 +31,8 @@ NUDGE = Incoming(
 WRONG_FORM = "[SYSTEM] Your last reply is not what has to be returned: {why} Call finish."
 """Told to an agent whose plain text does not have the form that is asked for."""
 
+NOT_PLAIN = "plain text reaches nobody here."
+
 SECOND_FINISH = "Not returned: another finish of the same reply came first."
 EMPTY_ROSTER = "(nobody else takes part)"
 
@@ -83,19 +85,22 @@ def standing(
     return "\n\n".join(parts)
 
 
-def system_prompt(standing_part: str, *, caller: str, address: str | None) -> str:
+def system_prompt(
+    standing_part: str, *, caller: str, address: str | None, tools: Container[str]
+) -> str:
     """Return the whole system prompt of one call.
 
     Args:
         standing_part: What ``standing`` returned for the agent.
         caller: Who forwarded to it.
         address: Where the caller can be written to, if anywhere.
+        tools: Names of the tools there are.
     """
     text = (
         f"{standing_part}\n\nINVOKED BY: {caller}\n"
         "Do what this caller asks for; your return goes to nobody else."
     )
-    if address is None:
+    if address is None or SEND_MESSAGE not in tools:
         return text
     return (
         f"{text}\nThe caller's task_id is '{address}'. To tell of progress before you return, "
@@ -120,13 +125,18 @@ def letter(message: Message, sender_address: str | None) -> Incoming:
     return Incoming(f"[Message from {message.sender}{where}]: {message.content}", attachments)
 
 
-def tagged(name: str, text: str, names: Iterable[str]) -> str:
+def tags_of(names: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern that finds where ``text`` looks like a tag of one of ``names``."""
+    known = "|".join(re.escape(name) for name in {*names, USER})
+    return re.compile(rf"\[(?=/?(?:{known})\])")
+
+
+def tagged(name: str, text: str, tags: re.Pattern[str]) -> str:
     """Attribute ``text`` to ``name`` for a reader who hears several participants at once.
 
-    What looks like a tag of one of ``names`` inside ``text`` is made harmless by a backslash, so
-    nobody can speak in somebody else's name.
+    What looks like one of ``tags`` inside ``text`` is made harmless by a backslash, so nobody can
+    speak in somebody else's name.
     """
     if "[" in text:
-        known = "|".join(re.escape(other) for other in names)
-        text = re.sub(rf"\[(?=/?(?:{known})\])", r"\\[", text)
+        text = tags.sub(r"\\[", text)
     return f"[{name}]{text}[/{name}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -69,12 +70,11 @@ class RunResult:
         return self.trace.print_tree()
 
 
-def joined(outputs: Sequence[Output], names: Iterable[str]) -> str:
+def joined(outputs: Sequence[Output], tags: re.Pattern[str]) -> str:
     """Return ``outputs`` as one text: bare for one agent, tagged blocks for several."""
     if len(outputs) == 1:
         return outputs[0].text
-    known = tuple(names)
-    return "\n\n".join(tagged(output.name, output.text, known) for output in outputs)
+    return "\n\n".join(tagged(output.name, output.text, tags) for output in outputs)
 
 
 def messages_of(events: Iterable[Event]) -> list[Message]:

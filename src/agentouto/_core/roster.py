@@ -39,8 +39,9 @@ def gather_agents(starting: object, participants: object) -> Roster:
     everyone = starters if participants is None else _agents("run_agents", participants)
     agents: dict[str, Agent] = {}
     for agent in everyone:
-        if agent.name == USER:
-            raise ConfigurationError(f"an agent cannot be called {USER!r}: that is the user's name")
+        if agent.name == USER or agent.name in BUILTIN_TOOL_NAMES:
+            whose = "the user's name" if agent.name == USER else "the name of a built-in tool"
+            raise ConfigurationError(f"an agent cannot be called {agent.name!r}: that is {whose}")
         if agents.setdefault(agent.name, agent) != agent:
             raise ConfigurationError(f"two different agents are called {agent.name!r}")
     for agent in starters:
@@ -124,7 +125,9 @@ def find_providers(agents: Iterable[Agent], providers: Iterable[object]) -> dict
 
 def _add(given: dict[str, Provider], provider: Provider) -> None:
     if given.setdefault(provider.name, provider) != provider:
-        raise ConfigurationError(f"two different providers are called {provider.name!r}")
+        raise ConfigurationError(
+            f"two different providers are called {provider.name!r}: give them different names"
+        )
 
 
 def _agents(argument: str, value: object) -> tuple[Agent, ...]:

@@ -9,6 +9,7 @@ from typing import cast
 from agentouto._core.forms import AgentEvent, cut
 
 VALUE_SHOWN = 120
+FAILED = "failed: "
 
 
 class EventLog:
@@ -108,7 +109,7 @@ class Trace:
         """Return the tree as text, with durations and the tools each call used."""
         if not self.roots:
             return "(empty trace)"
-        return "\n".join(_branches(self.roots, ""))
+        return "\n".join(_branches(self.roots))
 
 
 def _note(span: Span, event: AgentEvent) -> None:
@@ -121,16 +122,20 @@ def _note(span: Span, event: AgentEvent) -> None:
             span.result = cast("str", details["result"])
         case "error":
             span.end_time = event.timestamp
-            span.result = f"failed: {details['error']}"
+            span.result = f"{FAILED}{details['error']}"
         case _:
             pass
 
 
-def _branches(spans: list[Span], indent: str) -> Iterator[str]:
-    for span in spans:
-        last = span is spans[-1]
+def _branches(roots: list[Span]) -> Iterator[str]:
+    """Yield the lines of a tree, however deep it is."""
+    left = [(span, "", span is roots[-1]) for span in reversed(roots)]
+    while left:
+        span, indent, last = left.pop()
         took = f"{span.duration:.2f}s" if span.end_time else "..."
-        yield f"{indent}{'└── ' if last else '├── '}[{span.agent_name}] ({took})"
+        failed = f" {span.result}" if span.result and span.result.startswith(FAILED) else ""
+        yield f"{indent}{'└── ' if last else '├── '}[{span.agent_name}] ({took}){failed}"
         below = indent + ("    " if last else "│   ")
         yield from (f"{below}  ⚡ {tool}" for tool in span.tool_calls)
-        yield from _branches(span.children, below)
+        inner = span.children
+        left += [(child, below, child is inner[-1]) for child in reversed(inner)]

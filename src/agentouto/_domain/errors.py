@@ -165,6 +165,7 @@ class AgentError(_RunFailure):
     def __init__(self, agent_name: str, message: str, *, call_id: str | None = None) -> None:
         super().__init__(f"[{agent_name}] {message}")
         self.agent_name = agent_name
+        self.message = message
         self.call_id = call_id
 
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from agentouto._domain.content import Outcome, Reply, ToolCall
+from agentouto._domain.content import Outcome, Part, Reply, ToolCall
 from agentouto._domain.message import Message
 
 
@@ -73,6 +73,14 @@ class Replied(msgspec.Struct, frozen=True):
     reply: Reply
 
 
+class Broken(msgspec.Struct, frozen=True):
+    """A reply broke off; ``parts`` had been said."""
+
+    stamp: Stamp
+    at: float
+    parts: tuple[Part, ...]
+
+
 class ToolStarted(msgspec.Struct, frozen=True):
     """A tool call begins."""
 
@@ -131,6 +139,7 @@ Event: TypeAlias = (
     | Thinking
     | Retried
     | Replied
+    | Broken
     | ToolStarted
     | ToolFinished
     | MessagePosted

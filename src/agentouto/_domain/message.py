@@ -45,6 +45,14 @@ class Attachment:
                 f"Attachment({self.mime_type!r}) needs exactly one of data= (base64) and url=; "
                 f"{given} given"
             )
+        held: object = self.url if self.data is None else self.data
+        if not isinstance(held, str) or not held:
+            what = "url=" if self.data is None else "data="
+            raise ConfigurationError(
+                f"Attachment({self.mime_type!r}): {what} is text that is not empty"
+                f"{'' if self.data is None else ', the file in base64'}, "
+                f"not {type(held).__name__} {repr(held)[:20]}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

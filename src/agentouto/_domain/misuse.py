@@ -32,5 +32,5 @@ def _made_again(
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ``". Did you mean 'x'?"`` for the known word closest to ``word``, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
     return f". Did you mean {close[0]!r}?" if close else ""

@@ -6,9 +6,11 @@ and holds no model settings. This module does not know how a provider is reached
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
+from types import UnionType
 from typing import Literal, Protocol, TypeAlias, cast, get_args
 
 from agentouto._domain.misuse import ConfigurationError, nearest
@@ -23,12 +25,26 @@ EFFORTS: tuple[str, ...] = get_args(Effort)
 
 FORBIDDEN_IN_NAMES = frozenset("[]<>")
 
+_HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+
 
 class Authenticator(Protocol):
-    """Anything that can hand out a token: what ``Provider(auth=)`` takes."""
+    """Anything that can hand out a token: what ``Provider(auth=)`` takes.
+
+    If it also has ``async def refresh_token(self) -> str``, that is asked for another token when a
+    server refuses the one it handed out.
+    """
 
     def get_token(self) -> Awaitable[str]:
         """Return a token that is valid now."""
+        ...
+
+
+class Signer(Protocol):
+    """Anything that can sign a request: what ``Provider(auth=)`` takes instead of a token."""
+
+    def headers(self, method: str, url: str, body: bytes) -> Awaitable[Mapping[str, str]]:
+        """Return the headers that let this very request in."""
         ...
 
 
@@ -45,21 +61,30 @@ class Provider:
         api_key: The key. Left out, ``AGENTOUTO_<NAME>_API_KEY`` is read, and, only where
             ``base_url`` is left out too, the vendor's own variable.
         base_url: A compatible server. Left out, the vendor's own.
-        auth: Hands out a token for each request, instead of a key.
+        auth: Hands out a token for each request, instead of a key, or signs each request.
+        headers: Sent with every request, to this provider only. An agent's own come first.
+        query: Added to the address of every request, likewise.
         script: For ``kind="script"``: the script, or a function from a request to a reply.
         file: For ``kind="record"``: where replies are kept.
         source: For ``kind="record"``: the provider whose replies are recorded; without one, the
             file is only replayed.
 
     Raises:
-        ConfigurationError: Neither name nor kind is given, or there is no such kind.
+        ConfigurationError: Neither name nor kind is given, there is no such kind, or a header or a
+            query cannot be sent.
     """
 
     name: str = ""
     kind: str = ""
     api_key: str = field(default="", repr=False)
     base_url: str | None = field(default=None, repr=False)  # its query may hold a key
-    auth: Authenticator | None = field(default=None, repr=False)
+    auth: Authenticator | Signer | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(
+        default_factory=dict[str, str], repr=False, hash=False, kw_only=True
+    )
+    query: Mapping[str, str] = field(
+        default_factory=dict[str, str], repr=False, hash=False, kw_only=True
+    )
     script: object = field(default=None, repr=False, kw_only=True)
     file: str | PathLike[str] | None = field(default=None, kw_only=True)
     source: Provider | None = field(default=None, kw_only=True)
@@ -75,10 +100,16 @@ class Provider:
                 f"Provider {self.name!r}: there is no kind {self.kind!r}; "
                 f"there are: {', '.join(KINDS)}{nearest(self.kind, KINDS)}"
             )
+        for setting in ("headers", "query"):
+            given = _texts(self.name, setting, getattr(self, setting))
+            object.__setattr__(self, setting, given)
 
     async def resolve_api_key(self) -> str:
         """Return the token for the next request: from ``auth`` if given, else ``api_key``."""
-        return await self.auth.get_token() if self.auth else self.api_key
+        get_token = getattr(self.auth, "get_token", None)
+        if not callable(get_token):
+            return self.api_key
+        return await cast("Authenticator", self.auth).get_token()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +156,13 @@ class Agent:
     def __post_init__(self) -> None:
         """Refuse what could never run."""
         check_name(self.name)
+        for setting, kinds in _KINDS_OF_SETTINGS.items():
+            value = getattr(self, setting)
+            if not isinstance(value, kinds) or isinstance(value, bool) != (kinds is bool):
+                wanted = getattr(kinds, "__name__", str(kinds)).replace("str | Provider", "a name")
+                raise ConfigurationError(
+                    f"Agent {self.name!r}: {setting}={value!r:.40} is not {wanted}"
+                )
         if self.reasoning_effort not in EFFORTS:
             raise ConfigurationError(
                 f"Agent {self.name!r}: reasoning_effort={self.reasoning_effort!r} is none of "
@@ -138,7 +176,7 @@ class Agent:
                 )
 
         for pair in cast("Sequence[object]", self.fallback):
-            if not (isinstance(pair, tuple) and len(cast("tuple[object, ...]", pair)) == 2):
+            if isinstance(pair, str) or len(list(cast("Sequence[object]", pair))) != 2:
                 raise ConfigurationError(
                     f"Agent {self.name!r}: fallback takes (provider, model) pairs, not {pair!r}"
                 )
@@ -154,10 +192,43 @@ class Agent:
         return (self, *others)
 
 
-def check_name(name: str) -> None:
+_KINDS_OF_SETTINGS: Mapping[str, type | UnionType] = {
+    "instructions": str,
+    "model": str,
+    "provider": str | Provider,
+    "max_output_tokens": int | None,
+    "reasoning": bool,
+    "reasoning_budget": int | None,
+    "temperature": float | int,
+    "context_window": int | None,
+    "extra": Mapping,
+    "role": str | None,
+    "fallback": Sequence,
+}
+
+
+def check_name(name: object) -> None:
     """Raise ``ConfigurationError`` unless ``name`` can be the name of a participant."""
+    if not isinstance(name, str):
+        raise ConfigurationError(f"An agent's name is text, not {name!r:.40}")
     if not name.strip() or not name.isprintable() or FORBIDDEN_IN_NAMES & set(name):
         raise ConfigurationError(
             f"An agent cannot be called {name!r}: a name is printable text without [ ] < > "
             "and line ends, and not blank"
         )
+
+
+def _texts(name: str, setting: str, given: object) -> dict[str, str]:
+    """Return what ``Provider(headers=)`` or ``Provider(query=)`` was given, as our own."""
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"Provider {name!r}: {setting}= takes a mapping of texts")
+    texts: dict[str, str] = {}
+    for key, value in cast("Mapping[object, object]", given).items():
+        if not (isinstance(key, str) and isinstance(value, str) and value.isprintable()):
+            raise ConfigurationError(
+                f"Provider {name!r}: {setting}={{{key!r}: ...}} is not a text for a text"
+            )
+        if setting == "headers" and not _HEADER.fullmatch(key):
+            raise ConfigurationError(f"Provider {name!r}: {key!r} in headers= is no header")
+        texts[key] = value
+    return texts

@@ -12,6 +12,7 @@ import msgspec
 
 from agentouto._domain.content import Entry, Transcript
 from agentouto._domain.delta import Delta
+from agentouto._domain.message import Attachment
 from agentouto._domain.participants import Agent
 
 
@@ -34,15 +35,17 @@ class Draft:
         last: The last entry written down, by which a transcript is recognised as a longer one.
         count: How many entries are written down.
         pieces: The encoded entries.
+        files: What was found at the addresses of attachments that had to be fetched.
     """
 
-    __slots__ = ("count", "last", "pieces", "wire")
+    __slots__ = ("count", "files", "last", "pieces", "wire")
 
     def __init__(self) -> None:
         self.wire: str = ""
         self.last: Entry | None = None
         self.count: int = 0
         self.pieces: list[bytes] = []
+        self.files: dict[Attachment, Attachment] = {}
 
     def unwritten(self, transcript: Transcript, wire: str) -> tuple[Entry, ...]:
         """Return the entries that still have to be encoded for ``wire``; forget what is stale."""
@@ -61,7 +64,8 @@ class ModelRequest(msgspec.Struct, frozen=True):
 
     ``tools`` is the same object for every request of a run, so a backend may encode it once.
     ``path`` is where in the run the question is asked: agent names and places, the same whenever
-    the run is done again.
+    the run is done again. ``form`` is the schema of an object that text has to be, where data of a
+    type is asked for and a provider may be able to promise it.
     """
 
     agent: Agent
@@ -71,6 +75,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
     call_id: str
     turn: int
     path: str
+    form: Mapping[str, object] | None = None
 
 
 class Backend(Protocol):

@@ -6,6 +6,7 @@ leaving it out of a dictionary. Unlike others they act on the run, through its `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeAlias
 
@@ -14,6 +15,7 @@ import msgspec
 from agentouto._core.history import read_from_model
 from agentouto._core.prompt import CALL_AGENT, FINISH, GET_MESSAGES, SEND_MESSAGE, SPAWN, tagged
 from agentouto._core.schema import Blueprint, render, shape
+from agentouto._core.strict import closed
 from agentouto._domain.content import Returned
 from agentouto._domain.errors import ToolError
 from agentouto._domain.message import Message, ToolResult
@@ -27,6 +29,7 @@ from agentouto._engine.threads import Threads
 from agentouto._engine.tool import Tool
 
 Arguments = Mapping[str, object]
+_SAID = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 AnyTool = Tool[..., object]
 
 
@@ -54,8 +57,8 @@ class Offices(Protocol):
         ...
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The names of all participants."""
+    def tags(self) -> re.Pattern[str]:
+        """What finds text that looks like the tag of a participant."""
         ...
 
     @property
@@ -108,13 +111,15 @@ class Toolbox(msgspec.Struct, frozen=True):
 
     Attributes:
         tools: Every tool, by name.
-        specs: The tools as models are told of them: the same object for the whole run.
+        specs: The tools as models are told of them: the same object for every request of the call.
         form: What has to be returned, where that is data of a type.
+        promise: The schema of it that a provider may promise to keep, if there is one.
     """
 
     tools: Mapping[str, AnyTool | Builtin]
     specs: tuple[ToolSpec, ...]
     form: Blueprint | None = None
+    promise: Mapping[str, object] | None = None
 
     @property
     def plain_text_returns(self) -> bool:
@@ -124,11 +129,12 @@ class Toolbox(msgspec.Struct, frozen=True):
 
 def toolbox(tools: Mapping[str, AnyTool | Builtin], output_type: object = None) -> Toolbox:
     """Return ``tools`` as a toolbox, with a ``finish`` that takes an ``output_type``."""
-    form = None
+    form = promise = None
     if output_type is not None:
         form = shape(output_type, FINISH, _FINISH_WITH)
+        promise = closed(form.spec.parameters)
         tools = {**tools, FINISH: _finish_in(form)}
-    return Toolbox(tools, tuple(tool.spec for tool in tools.values()), form)
+    return Toolbox(tools, tuple(tool.spec for tool in tools.values()), form, promise)
 
 
 def _finish_in(form: Blueprint) -> Builtin:
@@ -157,12 +163,12 @@ def builtins(*, background: bool) -> Mapping[str, Builtin | None]:
 
 
 async def _call_agent(offices: Offices, by: Call, place: str, given: Arguments) -> ToolResult:
-    if given.get("background"):
+    if _is_set(given, CALL_AGENT, "background"):
         return await _spawn(offices, by, place, given)
     name, message = _text(given, CALL_AGENT, "agent_name"), _text(given, CALL_AGENT, "message")
     history = read_from_model(given.get("history"))
     answer = await offices.call(name, message, by=by, place=place, history=history)
-    return ToolResult(tagged(name, answer.content, offices.names), answer.attachments)
+    return ToolResult(tagged(name, answer.content, offices.tags), answer.attachments)
 
 
 async def _spawn(offices: Offices, by: Call, place: str, given: Arguments) -> ToolResult:
@@ -181,11 +187,17 @@ async def _send_message(offices: Offices, by: Call, place: str, given: Arguments
 
 async def _get_messages(offices: Offices, _by: Call, _: str, given: Arguments) -> ToolResult:
     task_id = _text(given, GET_MESSAGES, "task_id")
-    return ToolResult(offices.mail.report(task_id, clear=bool(given.get("clear"))))
+    return ToolResult(
+        offices.mail.report(task_id, clear=_is_set(given, GET_MESSAGES, "clear"), to_agent=True)
+    )
 
 
 async def _finish(_offices: Offices, _by: Call, _: str, given: Arguments) -> ToolResult:
-    message = given.get("message", "")
+    if given and "message" not in given:
+        raise ToolError(FINISH, f"{FINISH} takes 'message', not {', '.join(map(repr, given))}")
+    message = given.get("message")
+    if message is None:
+        return ToolResult("")
     return ToolResult(message if isinstance(message, str) else _json(message))
 
 
@@ -194,6 +206,14 @@ def _text(given: Arguments, tool: str, name: str) -> str:
     if value is None:
         raise ToolError(tool, f"{tool} needs {name!r}: a text")
     return value if isinstance(value, str) else _json(value)
+
+
+def _is_set(given: Arguments, tool: str, name: str) -> bool:
+    value = given.get(name)
+    word = str(value).lower()
+    if value is not None and word not in _SAID:
+        raise ToolError(tool, f"{tool}: {name!r} is true or false, not {value!r}")
+    return _SAID.get(word, False)
 
 
 def _json(value: object) -> str:

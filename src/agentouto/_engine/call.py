@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from enum import StrEnum
 
 from agentouto._domain.errors import RoutingError
@@ -34,8 +35,10 @@ class Mailbox:
         self._open = True
         self._lock = threading.Lock()
 
-    def put(self, message: Message, sender_address: str | None) -> None:
-        """Deliver ``message``.
+    def put(
+        self, message: Message, sender_address: str | None, accepted: Callable[[], None]
+    ) -> None:
+        """Deliver ``message``; ``accepted`` is called first, so that nobody reads it before.
 
         Raises:
             RoutingError: The receiver has already returned.
@@ -45,12 +48,11 @@ class Mailbox:
                 raise RoutingError(
                     message.receiver, "has already returned and reads no more messages"
                 )
+            accepted()
             self._unread.append((message, sender_address))
 
     def drain(self) -> list[tuple[Message, str | None]]:
         """Take everything that has arrived."""
-        if not self._unread:
-            return self._unread
         with self._lock:
             letters, self._unread = self._unread, []
         return letters
@@ -84,6 +86,7 @@ class Call:
         result: What it returned, once it has.
         data: The value it returned, where a type was asked for.
         error: Why it did not, once it could not.
+        excuse: The same in words for other agents, without what a provider said.
     """
 
     __slots__ = (
@@ -92,6 +95,7 @@ class Call:
         "caller_address",
         "data",
         "error",
+        "excuse",
         "forward",
         "history",
         "mailbox",
@@ -128,6 +132,7 @@ class Call:
         self.result: Message | None = None
         self.data: object = None
         self.error: str | None = None
+        self.excuse: str | None = None
 
     @property
     def id(self) -> str:
@@ -139,14 +144,17 @@ class Call:
         """The name of the participant who answers."""
         return self.forward.receiver
 
-    def report(self) -> str:
-        """Return status, result, error and messages as text."""
+    def report(self, *, clear: bool = False, to_agent: bool = False) -> str:
+        """Return status, result, error and messages as text; ``clear`` forgets those messages."""
+        messages = list(self.messages)
+        if clear:
+            del self.messages[: len(messages)]
+        error = self.excuse if to_agent else self.error
         lines = [f"Task ID: {self.id}", f"Agent: {self.name}", f"Status: {self.status}"]
         if self.result is not None:
             lines.append(f"Result: {self.result.content}")
-        if self.error is not None:
-            lines.append(f"Error: {self.error}")
-        messages = list(self.messages)
+        if error is not None:
+            lines.append(f"Error: {error}")
         if messages:
             lines.append(f"Messages ({len(messages)}):")
         lines += [

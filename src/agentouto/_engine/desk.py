@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from typing import TypeGuard
 
 from agentouto._core import history
 from agentouto._core.arguments import BadArguments, parse_arguments, read_json
 from agentouto._core.assemble import ReplyBuilder
 from agentouto._core.identity import placed
-from agentouto._core.prompt import FINISH, NUDGE, WRONG_FORM, letter, system_prompt
+from agentouto._core.prompt import (
+    FINISH,
+    NOT_PLAIN,
+    NUDGE,
+    WRONG_FORM,
+    letter,
+    system_prompt,
+)
+from agentouto._core.verdict import whole
 from agentouto._domain.content import (
     Incoming,
     Outcome,
@@ -23,13 +32,15 @@ from agentouto._domain.delta import Delta, ReasoningDelta, RetryDelta, TextDelta
 from agentouto._domain.errors import (
     AgentError,
     Partial,
+    ProviderError,
     ProviderUnavailable,
     QuotaExhausted,
     RateLimited,
-    Refused,
+    RoutingError,
     ToolError,
 )
 from agentouto._domain.event import (
+    Broken,
     ModelAsked,
     Replied,
     Retried,
@@ -44,6 +55,9 @@ from agentouto._engine.builtins import Builtin, Offices, returned_as
 from agentouto._engine.call import Call
 from agentouto._engine.log import Telling
 
+MOST_PAUSES = 50
+"""How often in one call a provider may pause a reply to work with tools of its own."""
+
 
 class LiveDesk:
     """One agent, one call."""
@@ -53,6 +67,9 @@ class LiveDesk:
         "_call",
         "_draft",
         "_offices",
+        "_owner",
+        "_pauses",
+        "_said",
         "_stand_ins",
         "_taken",
         "_toolbox",
@@ -66,6 +83,9 @@ class LiveDesk:
         self._offices = offices
         self._draft = Draft()
         self._turn = 0
+        self._pauses = 0
+        self._said = ""
+        self._owner: asyncio.Task[object] | None = None
         self._taken: set[str] = set()
         self._stand_ins = agent.stand_ins() if agent.fallback else (agent,)
         self._toolbox = offices.toolbox(agent, starting=call.parent is None)
@@ -79,7 +99,9 @@ class LiveDesk:
             self._offices.standing_prompt(self._agent, starting=call.parent is None),
             caller=forward.sender,
             address=call.caller_address,
+            tools=self._tools,
         )
+        self._owner = asyncio.current_task()
         asked = Incoming(forward.content, tuple(forward.attachments or ()))
         return Transcript(system, (*history.entries(call.history, self._agent.name), asked))
 
@@ -108,17 +130,32 @@ class LiveDesk:
         offices, call = self._offices, self._call
         log, now = offices.log, offices.world.now
         request = ModelRequest(
-            model, transcript, self._toolbox.specs, self._draft, call.id, self._turn, call.path
+            model,
+            transcript,
+            self._toolbox.specs,
+            self._draft,
+            call.id,
+            self._turn,
+            call.path,
+            self._toolbox.promise,
         )
         log.append(ModelAsked(call.stamp, now(), model.model))
         telling = log.tell()
-        async with aclosing(offices.backend(model).stream(request)) as stream:
-            async for deltas in stream:
-                for delta in deltas:
-                    builder.add(delta)
-                    self._tell(telling, delta)
-        reply = placed(builder.finish(), self._turn, self._taken)
+        try:
+            async with aclosing(offices.backend(model).stream(request)) as stream:
+                async for deltas in stream:
+                    for delta in deltas:
+                        builder.add(delta)
+                        self._tell(telling, delta)
+            reply = placed(builder.finish(), self._turn, self._taken)
+        except (ProviderError, asyncio.CancelledError) as error:
+            if builder.begun:
+                telling.end(Broken(call.stamp, now(), builder.parts()))
+            if isinstance(error, ProviderError):
+                error.partial = Partial(text=builder.text())
+            raise
         self._turn += 1
+        self._said = reply.text
         telling.end(Replied(call.stamp, now(), reply))
         return reply
 
@@ -129,24 +166,31 @@ class LiveDesk:
         offices.log.append(ToolStarted(stamp, offices.world.now(), tool_call, builtin))
         try:
             outcome = await self._use(tool_call)
+            await self._let_go()
         except asyncio.CancelledError:
-            if cancelled_by_us():
+            if self._is_ending():
                 raise
+            _forget_cancelling()
             outcome = failed(tool_call, "the tool was cancelled from within")
         except Exception as error:  # noqa: BLE001 - whatever it is, the agent must hear of it
             outcome = self._mishap(tool_call, error)
         offices.log.append(ToolFinished(stamp, offices.world.now(), outcome, builtin))
         return outcome
 
-    def take(self, text: str) -> Returned | Incoming:
-        """Return what plain text returns, or what to tell the agent instead."""
-        form = self._toolbox.form
+    def take(self, reply: Reply) -> Returned | Incoming | None:
+        """Return what a reply without tool calls returns, or what to tell the agent instead."""
+        form, text = self._toolbox.form, reply.text
+        if reply.stop is Stop.PAUSED:
+            return self._again(reply)
         if not text.strip():
             return NUDGE
         if form is None:
-            return Returned(text) if self._toolbox.plain_text_returns else NUDGE
+            plain = self._toolbox.plain_text_returns
+            return Returned(text) if plain else Incoming(WRONG_FORM.format(why=NOT_PLAIN))
         try:
-            return returned_as(form, {"result": read_json(text)})
+            value = read_json(text)
+            given = value if _is_wrapped(value) else {"result": value}
+            return returned_as(form, given)
         except BadArguments as error:
             return Incoming(WRONG_FORM.format(why=error.message))
 
@@ -154,14 +198,35 @@ class LiveDesk:
         """Close the mailbox, unless somebody has just written."""
         return self._call.mailbox.close_if_empty()
 
+    def _again(self, reply: Reply) -> None:
+        self._pauses += 1
+        if self._pauses > MOST_PAUSES:
+            why = f"its model was paused by the provider more than {MOST_PAUSES} times"
+            error = AgentError(self._agent.name, why, call_id=self._call.id)
+            error.partial = Partial(text=reply.text)
+            raise error
+
+    def _is_ending(self) -> bool:
+        """Whether the call itself is being cancelled, and not only the tool in it."""
+        return self._owner is None or self._owner.cancelling() > 0
+
+    async def _let_go(self) -> None:
+        """Raise what a tool that cancelled its own task, and returned all the same, has coming."""
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            await asyncio.sleep(0)
+
     def _tell(self, telling: Telling, delta: Delta) -> None:
-        if isinstance(delta, RetryDelta):
+        if isinstance(delta, TextDelta):
+            if telling.listeners and delta.text:
+                telling.say(Token(self._call.stamp, self._offices.world.now(), delta.text))
+        elif isinstance(delta, ReasoningDelta):
+            if telling.listeners and delta.text:
+                telling.say(Thinking(self._call.stamp, self._offices.world.now(), delta.text))
+        elif isinstance(delta, RetryDelta):
             stamp, now = self._call.stamp, self._offices.world.now()
             told = Retried(stamp, now, delta.attempt, delta.wait, delta.error)
             self._offices.log.append(told)
-        elif telling.listeners and isinstance(delta, TextDelta | ReasoningDelta) and delta.text:
-            event = Token if isinstance(delta, TextDelta) else Thinking
-            telling.say(event(self._call.stamp, self._offices.world.now(), delta.text))
 
     async def _use(self, tool_call: ToolCall) -> Outcome:
         offices = self._offices
@@ -174,15 +239,30 @@ class LiveDesk:
         else:
             result = await tool.invoke(arguments, offices.threads)
         files = tuple(result.attachments or ())
+        if tool_call.name != FINISH:
+            return Outcome(tool_call, result.content, files)
+        if isinstance(tool, Builtin) and not arguments:
+            return Outcome(tool_call, self._said, files, returns=True)
         data = result.data if isinstance(result, Returned) else None
-        returns = tool_call.name == FINISH
-        return Outcome(tool_call, result.content, files, returns=returns, data=data)
+        return Outcome(tool_call, result.content, files, returns=True, data=data)
 
     def _mishap(self, tool_call: ToolCall, error: Exception) -> Outcome:
         overridden = not isinstance(self._tools.get(FINISH), Builtin)
         if tool_call.name == FINISH and overridden and not isinstance(error, ToolError):
             return Outcome(tool_call, f"Error in finish override: {error}", returns=True)
         return failed(tool_call, explained(error))
+
+
+def _forget_cancelling() -> None:
+    """Let the current task go on as if nobody had cancelled it."""
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
+
+
+def _is_wrapped(value: object) -> TypeGuard[dict[str, object]]:
+    """Whether ``value`` has the form of what ``finish`` takes, as providers promise it."""
+    return isinstance(value, dict) and value.keys() == {"result"}
 
 
 def failed(tool_call: ToolCall, why: str) -> Outcome:
@@ -195,40 +275,8 @@ def explained(error: Exception) -> str:
     if isinstance(error, ToolError):
         return error.message
     kind = type(error).__name__
+    if isinstance(error, RoutingError) and error.agent_name == "unknown":
+        return error.message
     if isinstance(error, AgentError):
         return str(error)
     return f"{error} ({kind})" if str(error) else kind
-
-
-def whole(reply: Reply, agent: Agent, call_id: str) -> Reply:
-    """Return ``reply`` if it can be acted upon.
-
-    Raises:
-        AgentError: It is a refusal, or was cut off before it asked for anything. ``partial.text``
-            is what there is of it.
-    """
-    if reply.stop is Stop.REFUSED:
-        refused = Refused(agent.provider_name, cut_text(reply) or "the model would not answer")
-        error = AgentError(agent.name, f"refused: {refused}", call_id=call_id)
-        error.__cause__ = refused
-    elif reply.stop is Stop.OUT_OF_TOKENS and not reply.tool_calls:
-        most = agent.max_output_tokens
-        limit = f"max_output_tokens={most}" if most else "its token limit"
-        error = AgentError(
-            agent.name, f"stopped at {limit}, the answer is not complete", call_id=call_id
-        )
-    else:
-        return reply
-    error.partial = Partial(text=reply.text)
-    raise error
-
-
-def cut_text(reply: Reply) -> str:
-    """Return the beginning of what was said."""
-    return reply.text[:200]
-
-
-def cancelled_by_us() -> bool:
-    """Tell a cancellation that was asked for from one that leaked out of somebody's code."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import threading
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import suppress
@@ -33,6 +33,7 @@ class Owner:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.reason = ""
+        self.stopped = False
         self.task: asyncio.Task[RunResult] | None = None
         self.done: Future[RunResult] = Future()
         self.done.set_running_or_notify_cancel()  # nobody who waits can cancel it for the others
@@ -48,11 +49,14 @@ class Owner:
         if self.done.done():
             return
         self.reason: str = self.reason or reason
+        self.stopped: bool = True
         if self.task is None:
             self._settle(self.run.cancelled(self.reason))
             return
-        with suppress(RuntimeError):  # its loop has ended, and the run with it
+        try:
             self.task.get_loop().call_soon_threadsafe(self.task.cancel)
+        except RuntimeError:  # its loop was closed over it: it will never end by itself
+            self._settle(self.run.cancelled(self.reason))
 
     async def ended(self) -> RunResult:
         """Wait until the run has ended, and return what it came to."""
@@ -70,6 +74,7 @@ class Owner:
             self.done.set_exception(outcome)
         else:
             self.done.set_result(outcome)
+        self.run.close()
         self.run.log.close()  # after the result is there: a reader that sees the end asks for it
 
 
@@ -117,6 +122,10 @@ class Handle(str):  # noqa: SLOT000 - it has one attribute, which slots of a str
         """Stop the whole run."""
         self._owner.cancel(reason)
 
+    def forget(self) -> None:
+        """Let the run be forgotten once it has ended, with all it still holds in memory."""
+        HOST.forget(str(self))
+
     def events(self) -> RunEvents:
         """Return everything that happens in the run, from the beginning, as it happens."""
         return RunEvents(self._owner.run.log)
@@ -155,6 +164,8 @@ class Portal:
 
     def call(self, function: Callable[[], T]) -> T:
         """Call ``function`` in the portal's loop and return what it returns."""
+        if threading.current_thread() is self.thread:
+            return function()
         result: Future[T] = Future()
 
         def work() -> None:
@@ -186,7 +197,8 @@ class Host:
         self._lock = threading.Lock()
         self._portal: Portal | None = None
         self._live: set[Run] = set()
-        self._background: OrderedDict[str, Owner] = OrderedDict()
+        self._background: dict[str, Owner] = {}
+        self._ended: deque[str] = deque()
 
     def start(self, run: Run, *, portal: bool) -> Handle:
         """Begin ``run`` in the running loop, or in the portal if there is none or it is wanted."""
@@ -208,11 +220,17 @@ class Host:
         """Forget a run that has ended, unless it is one of the last background runs."""
         with self._lock:
             self._live.discard(run)
-            surplus = len(self._background) - MOST_KEPT
-            if surplus > 0:
-                ended = [id_ for id_, owner in self._background.items() if owner.done.done()]
-                for id_ in ended[:surplus]:
-                    del self._background[id_]
+            if run.id in self._background:
+                self._ended.append(run.id)
+            while len(self._ended) > MOST_KEPT:
+                self._background.pop(self._ended.popleft(), None)
+
+    def forget(self, run_id: str) -> None:
+        """Keep nothing of a background run that has ended."""
+        with self._lock:
+            owner = self._background.get(run_id)
+            if owner is not None and owner.done.done():
+                del self._background[run_id]
 
     def handle(self, task_id: str) -> Handle | None:
         """Return the background run called ``task_id``, ended or not."""
@@ -225,9 +243,12 @@ class Host:
         Raises:
             RoutingError: There is none.
         """
-        with self._lock:
-            runs = [*self._live, *(owner.run for owner in self._background.values())]
         call_id = address.removeprefix(USER_ADDRESS)
+        with self._lock:
+            likely = self._background.get(call_id)
+            if likely is not None:
+                return likely.run
+            runs = [*self._live, *(owner.run for owner in self._background.values())]
         for run in runs:
             if call_id in run.mail.calls:
                 return run

@@ -121,7 +121,8 @@ class RunStream:
         try:
             await self._owner.ended()
         except Cancelled:
-            return
+            if not self._owner.stopped:
+                raise
 
     def _ending(self) -> dict[str, object]:
         error = self._owner.done.exception()

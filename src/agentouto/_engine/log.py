@@ -13,7 +13,7 @@ from collections import deque
 from contextlib import suppress
 
 from agentouto._core.forms import retold
-from agentouto._domain.event import Event, Replied, Thinking, Token
+from agentouto._domain.event import Broken, Event, Replied, Thinking, Token
 
 
 class Reader:
@@ -29,6 +29,8 @@ class Reader:
     async def next(self) -> Event | None:
         """Return the next event, or ``None`` when the log is closed and read to its end."""
         unread = self._unread
+        if self._waiting is not None:
+            raise RuntimeError("somebody already waits for the next event: one reader each, please")
         while not unread:
             if self.ended:
                 return unread.popleft() if unread else None
@@ -47,8 +49,9 @@ class Reader:
     def push(self, event: Event) -> None:
         """Hand on ``event``. Called by the log, from any thread."""
         self._unread.append(event)
-        if self._waiting is not None:
-            self._wake(self._waiting)
+        waiting = self._waiting
+        if waiting is not None and not waiting.done():
+            self._wake(waiting)
 
     def end(self) -> None:
         """Say that nothing more will come. Called by the log, from any thread."""
@@ -61,10 +64,10 @@ class Reader:
         self._log.forget(self)
 
     def _wake(self, waiting: asyncio.Future[None]) -> None:
-        if threading.get_ident() == self._thread:
-            _release(waiting)
-        else:
-            with suppress(RuntimeError):  # the reader's loop is gone
+        with suppress(RuntimeError):  # the reader's loop is gone
+            if threading.get_ident() == self._thread:
+                _release(waiting)
+            else:
                 waiting.get_loop().call_soon_threadsafe(_release, waiting)
 
 
@@ -87,8 +90,8 @@ class Telling:
         for reader in self.listeners:
             reader.push(event)
 
-    def end(self, event: Replied) -> None:
-        """Record the whole reply."""
+    def end(self, event: Replied | Broken) -> None:
+        """Record the whole reply, or what there is of it."""
         self._log.append(event, heard_by=self.listeners)
 
 
@@ -98,7 +101,7 @@ class Log:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self._readers: tuple[Reader, ...] = ()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a reader may be dropped while it is held
         self._closed = False
 
     def append(self, event: Event, heard_by: tuple[Reader, ...] = ()) -> None:

@@ -19,7 +19,6 @@ from agentouto._domain.content import (
     Outcomes,
     Reply,
     Returned,
-    Stop,
     ToolCall,
     Transcript,
 )
@@ -51,8 +50,11 @@ class Desk(Protocol):
         """Do what the model asked for. Failure is an outcome, never an exception."""
         ...
 
-    def take(self, text: str) -> Returned | Incoming:
-        """Return what plain text returns, or what to tell the agent instead."""
+    def take(self, reply: Reply) -> Returned | Incoming | None:
+        """Return what a reply without tool calls returns, or what to tell the agent instead.
+
+        ``None`` is nothing: the model wants to be asked again.
+        """
         ...
 
     def leave(self) -> bool:
@@ -67,12 +69,9 @@ async def answer(desk: Desk) -> Returned:
     while True:
         transcript = transcript.plus(*await desk.mail())
         reply = await desk.ask(transcript)
-        if reply.stop is Stop.PAUSED:
-            transcript = transcript.plus(reply)
-            continue
         outcomes = await act_on_all(desk, reply.tool_calls)
         transcript = transcript.plus(reply, *outcomes)
-        match returned(outcomes) if outcomes else desk.take(reply.text):
+        match returned(outcomes) if outcomes else desk.take(reply):
             case Returned() as said:
                 if desk.leave():
                     return said
@@ -92,13 +91,7 @@ async def act_on_all(desk: Desk, tool_calls: tuple[ToolCall, ...]) -> tuple[Outc
         return ()
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(desk.act(call), name=call.name) for call in tool_calls]
-    acted = [
-        Outcome(call, "Error: the tool cancelled itself", is_error=True)
-        if task.cancelled()
-        else task.result()
-        for call, task in zip(tool_calls, tasks, strict=True)
-    ]
-    return (Outcomes(settled(acted)),)
+    return (Outcomes(settled([task.result() for task in tasks])),)
 
 
 def settled(outcomes: list[Outcome]) -> tuple[Outcome, ...]:

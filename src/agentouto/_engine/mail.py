@@ -8,14 +8,16 @@ what a message is about or who waits for an answer.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from typing import cast
 
 from agentouto._core.identity import call_id
 from agentouto._domain.errors import RoutingError
 from agentouto._domain.event import MessagePosted, Stamp
 from agentouto._domain.message import USER, Message
+from agentouto._domain.misuse import ConfigurationError
 from agentouto._domain.world import World
-from agentouto._engine.call import Call, Status
+from agentouto._engine.call import Call, Mailbox, Status
 from agentouto._engine.log import Log
 from agentouto._engine.person import Person
 
@@ -42,15 +44,17 @@ class Mail:
         self._world = world
         self._person = person
         self._numbers = itertools.count()
-        self._start: Callable[[Coroutine[object, object, None]], object] | None = None
+        self._to_user = Mailbox()
+        self._wake: Callable[[], object] = bool
 
-    def begin(self, start: Callable[[Coroutine[object, object, None]], object]) -> None:
-        """Open for the time of the run; ``start`` begins a task of the run, from any thread."""
-        self._start = start
+    def begin(self, wake: Callable[[], object]) -> None:
+        """Call ``wake``, from any thread, when there is something to ``deliver``."""
+        self._wake = wake
+        wake()
 
     def end(self) -> None:
         """Close every mailbox: nobody reads any more."""
-        self._start = None
+        self._to_user.close()
         for call in self.calls.values():
             call.mailbox.close()
             if call.status is Status.PENDING:
@@ -67,18 +71,14 @@ class Mail:
             raise nobody_at(address)
         return call
 
-    def report(self, task_id: str, *, clear: bool) -> str:
+    def report(self, task_id: str, *, clear: bool, to_agent: bool = False) -> str:
         """Return how a call is doing; ``clear`` forgets the messages it lists."""
-        call = self.find(task_id)
-        text = call.report()
-        if clear:
-            call.messages.clear()
-        return text
+        return self.find(task_id).report(clear=clear, to_agent=to_agent)
 
     async def post(self, address: str, content: str, *, by: Call, place: str) -> str:
         """Write to whoever is at work at ``address``; to the user, wait until it was read."""
         id_ = call_id(by.id, place)
-        if self._starter_of_user_at(address) is None:
+        if self._call_of_user_at(address) is None:
             return self._put(address, content, id_, by)
         message = Message("forward", by.name, USER, content, id_)
         by.messages.append(message)
@@ -92,25 +92,40 @@ class Mail:
         Raises:
             RoutingError: Nobody was ever there, or has already returned.
         """
-        starter, start = self._starter_of_user_at(address), self._start
+        if not isinstance(cast("object", content), str):
+            raise ConfigurationError(f"a message is text, not {content!r}")
+        starter = self._call_of_user_at(address)
         if starter is None:
             return self._put(address, content, self._next_id(), None)
-        if start is None:
-            raise RoutingError(USER, "reads no more messages: the run has ended")
         message = Message("forward", USER, USER, content, self._next_id())
-        self._log.append(MessagePosted(starter.stamp, self._world.now(), message, address))
-        start(self._person.receive(message, lambda text: self._answer(starter, text)))
+        posted = MessagePosted(starter.stamp, self._world.now(), message, address)
+        self._to_user.put(message, starter.id, lambda: self._log.append(posted))
+        self._wake()
         return f"Message sent to {USER} (task_id: {address})"
+
+    async def deliver(self) -> None:
+        """Hand to the user what was written to them from outside."""
+        for message, address in self._to_user.drain():
+            call = self.find(address or "")
+            await self._person.receive(message, lambda text, call=call: self._answer(call, text))
+
+    async def close_to_user(self) -> None:
+        """Deliver the rest, and accept no more."""
+        while not self._to_user.close_if_empty():
+            await self.deliver()
 
     def _put(self, address: str, content: str, id_: str, by: Call | None) -> str:
         call = self.find(address)
         message = Message("forward", by.name if by else USER, call.name, content, id_)
-        call.mailbox.put(message, by.id if by else None)
-        call.messages.append(message)
-        if by is not None and by is not call:
-            by.messages.append(message)
         stamp = by.stamp if by else Stamp(USER, self._run_id, None)
-        self._log.append(MessagePosted(stamp, self._world.now(), message, address))
+
+        def accepted() -> None:
+            call.messages.append(message)
+            if by is not None and by is not call:
+                by.messages.append(message)
+            self._log.append(MessagePosted(stamp, self._world.now(), message, address))
+
+        call.mailbox.put(message, by.id if by else None, accepted)
         return f"Message sent to {call.name} (task_id: {address})"
 
     def _answer(self, call: Call, text: str) -> None:
@@ -119,7 +134,7 @@ class Mail:
     def _next_id(self) -> str:
         return call_id(self._run_id, f"letter.{next(self._numbers)}")
 
-    def _starter_of_user_at(self, address: str) -> Call | None:
+    def _call_of_user_at(self, address: str) -> Call | None:
         if not (self._person.reads and address.startswith(USER_ADDRESS)):
             return None
         return self.calls.get(address.removeprefix(USER_ADDRESS))

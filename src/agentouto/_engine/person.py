@@ -10,11 +10,12 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
+from agentouto._core.schema import render
 from agentouto._domain.content import Returned
 from agentouto._domain.message import Message, ToolResult
-from agentouto._engine.threads import Threads
+from agentouto._engine.threads import Escaped, Threads
 
 logger = logging.getLogger("agentouto")
 
@@ -54,7 +55,7 @@ class Person:
         said = await self._run(ask, lambda: ask(forward))
         if isinstance(said, ToolResult):
             return Returned(said.content, tuple(said.attachments or ()))
-        return Returned("" if said is None else str(said))
+        return Returned("" if said is None else render(said))
 
     async def receive(self, message: Message, send: Callable[[str], None]) -> None:
         """Hand ``message`` to the user; what the callback raises is logged and goes no further."""
@@ -70,10 +71,14 @@ class Person:
         self, callback: OnMessage | AskUser, function: Callable[[], Awaitable[object] | object]
     ) -> object:
         if is_async(callback):
-            return await cast("Awaitable[object]", function())
-        async with self._one_at_a_time:
-            said = await self._threads.call(function)
-        return await said if inspect.isawaitable(said) else said
+            said = function()
+        else:
+            async with self._one_at_a_time:
+                said = await self._threads.call(function)
+        try:
+            return await said if inspect.isawaitable(said) else said
+        except SystemExit as error:
+            raise Escaped(error) from error
 
 
 def is_async(function: Callable[..., object]) -> bool:

@@ -7,11 +7,12 @@ what came of them. It does not know how an agent works on a call; ``loop.py`` do
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 
 from agentouto._core.identity import call_id, starter_id, task_id
-from agentouto._core.prompt import BUILTIN_TOOL_NAMES, CALL_AGENT, standing
+from agentouto._core.prompt import BUILTIN_TOOL_NAMES, CALL_AGENT, standing, tags_of
 from agentouto._core.result import RunResult, joined, messages_of, usage_of
 from agentouto._domain.content import Returned
 from agentouto._domain.errors import (
@@ -56,13 +57,14 @@ class Run:
         self.log: Log = Log()
         self.threads: Threads = Threads()
         self.person: Person = Person(plan.on_message, plan.ask_user, self.threads)
-        self._toolboxes: dict[int, Toolbox] = {id(None): toolbox(plan.toolbox())}
-        self._tools: Mapping[str, AnyTool | Builtin] = self._toolboxes[id(None)].tools
+        self._plain: Toolbox = toolbox(plan.toolbox())
+        self._tools: Mapping[str, AnyTool | Builtin] = self._plain.tools
+        self._toolboxes: dict[tuple[str, bool], Toolbox] = {}
         self.background_allowed: bool = plan.background_allowed
-        for agent in plan.agents.values():  # a type that cannot be asked for shows here
-            self.toolbox(agent, starting=agent in plan.starting)
+        for agent in (*plan.starting, *plan.agents.values()):  # a type nobody can give shows here
+            self.toolbox(agent, starting=agent is plan.starting[0])
         self._introductions = plan.introductions()
-        self.names: tuple[str, ...] = tuple(self._introductions)
+        self.tags: re.Pattern[str] = tags_of(self._introductions)
         self._prompts: dict[tuple[str, bool], str] = {}
         self._failures: list[Exception] = []
         self._spawned: list[asyncio.Task[None]] = []
@@ -84,7 +86,7 @@ class Run:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                self.mail.begin(lambda work: loop.call_soon_threadsafe(group.create_task, work))
+                self.mail.begin(lambda: loop.call_soon_threadsafe(self._deliver))
                 tasks = [
                     group.create_task(self._begin(call), name=call.name) for call in self.starters
                 ]
@@ -92,8 +94,9 @@ class Run:
                 if self.plan.cancel_background:
                     for task in self._spawned:
                         task.cancel()
+            await self.mail.close_to_user()
         finally:
-            self._close()
+            self.close()
         if self._failures:
             failure = self._failures[0]
             if isinstance(failure, AgentError | ProviderError | AuthError):
@@ -108,7 +111,7 @@ class Run:
         facts = self.log.events
         outputs = self._outputs()
         return RunResult(
-            joined(outputs, self.names),
+            joined(outputs, self.tags),
             messages_of(facts),
             outputs,
             usage_of(facts),
@@ -140,7 +143,13 @@ class Run:
             if call.result is not None
         ]
 
-    def _close(self) -> None:
+    def _deliver(self) -> None:
+        if self._group is not None:
+            with suppress(RuntimeError):  # the group has just ended: the rest is delivered after it
+                self._group.create_task(self.mail.deliver())
+
+    def close(self) -> None:
+        """Let nobody write to it any more."""
         self._group = None
         self.threads.close()
         self.mail.end()
@@ -171,9 +180,12 @@ class Run:
         output_type = agent.output_type
         if output_type is None and starting:
             output_type = self.plan.output_type
-        box = self._toolboxes.get(id(output_type))
+        if output_type is None:
+            return self._plain
+        key = agent.name, starting
+        box = self._toolboxes.get(key)
         if box is None:
-            box = self._toolboxes[id(output_type)] = toolbox(self._tools, output_type)
+            box = self._toolboxes[key] = toolbox(self._tools, output_type)
         return box
 
     def why_no_tool(self, name: str) -> str:
@@ -195,10 +207,7 @@ class Run:
         try:
             return await self._work(call)
         except (ProviderError, AuthError) as error:
-            status = getattr(error, "status", None)
-            kind = type(error).__name__ + (f", status {status}" if status else "")
-            why = f"could not return: its model failed ({kind})"
-            raise AgentError(name, why, call_id=call.id) from error
+            raise AgentError(name, _excuse(error), call_id=call.id) from error
 
     def spawn(
         self, name: str, content: str, *, by: Call, place: str, history: tuple[Message, ...]
@@ -250,6 +259,8 @@ class Run:
             history=history,
             background=background,
         )
+        if agent is None:
+            call.mailbox.close()  # the user answers the call and reads nothing besides
         return call
 
     def _why_nobody(self, name: str) -> str:
@@ -257,7 +268,7 @@ class Run:
             return "Nobody can answer as 'user' in this run. Decide, and say what you assumed."
         if name in self._tools:
             return f"'{name}' is a tool, not an agent. Use it directly."
-        return f"Unknown agent: '{name}'. Available agents: {', '.join(self.names)}"
+        return f"Unknown agent: '{name}'. Available agents: {', '.join(self._introductions)}"
 
     async def _begin(self, call: Call) -> None:
         try:
@@ -285,6 +296,7 @@ class Run:
         except Exception as error:
             fault = _fault(call, error)
             call.status, call.error = Status.FAILED, str(fault)
+            call.excuse = f"[{call.name}] {_excuse(fault)}"
             self.log.append(CallFailed(call.stamp, now(), call.error))
             if fault is error:
                 raise
@@ -301,6 +313,15 @@ class Run:
         call.status, call.result = Status.COMPLETED, message
         self.log.append(CallReturned(call.stamp, self.world.now(), message, call.background))
         return message
+
+
+def _excuse(error: Exception) -> str:
+    """Return why a call failed in words for other agents, without what a provider said."""
+    if not isinstance(error, ProviderError | AuthError):
+        return str(error).removeprefix(f"[{getattr(error, 'agent_name', '')}] ")
+    status = getattr(error, "status", None)
+    kind = type(error).__name__ + (f", status {status}" if status else "")
+    return f"could not return: its model failed ({kind})"
 
 
 def _fault(call: Call, error: Exception) -> Exception:

@@ -46,6 +46,10 @@ class RunEvents:
         self._told.clear()
         self._reader.leave()
 
+    def __del__(self) -> None:
+        """Let nothing pile up for a reader that is gone."""
+        self._reader.leave()
+
     def _is_of_family(self, event: Event) -> bool:
         stamp = event.stamp
         if isinstance(event, CallStarted) and stamp.parent_call_id in self._family:

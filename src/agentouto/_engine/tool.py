@@ -204,7 +204,7 @@ class Tool(Generic[P, R_co]):
             if inspect.isawaitable(value):
                 value = await value
             return as_result(value, self.name)
-        except (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit):
+        except (asyncio.CancelledError, KeyboardInterrupt):
             raise
         except Escaped as error:
             raise ToolError(self.name, f"{self.name} {error}") from error.__cause__

@@ -79,19 +79,40 @@ class Session(Protocol):
         """Post ``data``; leaving the context before the end of the body ends the request."""
         ...
 
+    def get(self, url: object, *, headers: Mapping[str, str], allow_redirects: bool) -> Exchange:
+        """Ask for what is at ``url``."""
+        ...
+
     async def close(self) -> None:
         """Close every connection."""
         ...
 
 
-class Belongings:
-    """The sessions and gates of one event loop."""
+class Renewal:
+    """What is known of the tokens of one ``auth``: how often one was renewed, and the last.
 
-    __slots__ = ("_gates", "_keeper", "_sessions")
+    ``token`` is ``None`` as long as there is none to try instead of a refused one.
+    """
+
+    __slots__ = ("auth", "count", "lock", "token")
+
+    def __init__(self, auth: object) -> None:
+        self.auth = auth
+        self.count = 0
+        self.lock = asyncio.Lock()
+        self.token: str | None = None
+
+
+class Belongings:
+    """The sessions, gates, locks and renewed tokens of one event loop."""
+
+    __slots__ = ("_gates", "_keeper", "_locks", "_renewals", "_sessions")
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
         self._gates: dict[object, Gate] = {}
+        self._locks: dict[object, asyncio.Lock] = {}
+        self._renewals: dict[int, Renewal] = {}
         self._keeper: AsyncGenerator[None, None] | None = None
 
     def gate(self, key: object) -> Gate:
@@ -100,6 +121,14 @@ class Belongings:
         if gate is None:
             gate = self._gates[key] = Gate()
         return gate
+
+    def lock(self, key: object) -> asyncio.Lock:
+        """Return the lock of all who share ``key``."""
+        return self._locks.setdefault(key, asyncio.Lock())
+
+    def renewal(self, auth: object) -> Renewal:
+        """Return what is known of the tokens of ``auth``."""
+        return self._renewals.setdefault(id(auth), Renewal(auth))
 
     async def session(self, host: str, open_: Callable[[], Session]) -> Session:
         """Return the session for ``host``, opening it if it is the first time."""

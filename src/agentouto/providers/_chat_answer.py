@@ -9,8 +9,8 @@ A reply is complete when ``[DONE]`` or a finish reason has been seen, and not be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias, cast
+from collections.abc import Sequence
+from typing import Literal, cast
 
 import msgspec
 
@@ -23,7 +23,7 @@ from agentouto._domain.delta import (
     TextDelta,
     UsageDelta,
 )
-from agentouto._domain.errors import AuthError, ProtocolViolation, ProviderError
+from agentouto.providers._answer import Answer, Refuse
 from agentouto.providers._json import (
     Json,
     as_count,
@@ -32,11 +32,9 @@ from agentouto.providers._json import (
     as_text,
     parse,
 )
-from agentouto.providers._refusal import Fault, read_fault, short
+from agentouto.providers._refusal import Fault, read_fault
 from agentouto.providers._think import ThinkSplitter
 from agentouto.providers._tool_calls import ToolCallReader, pieces_of
-
-Refuse: TypeAlias = Callable[[Fault], ProviderError | AuthError]
 
 STOPS = {
     "length": Stop.OUT_OF_TOKENS,
@@ -54,9 +52,6 @@ _NOT_KEPT = frozenset({"annotations", "audio", "obfuscation"})
 
 _STREAMED = frozenset({"text", "summary", "data"})
 """What comes in pieces within an item of ``reasoning_details``."""
-
-_PATIENCE = 8
-"""How often a chunk may miss the short way before this server's chunks all take the long one."""
 
 
 class _Written(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -101,65 +96,39 @@ class _PlainChunk(msgspec.Struct, gc=False):
 _read_plain = msgspec.json.Decoder(_PlainChunk).decode
 
 
-class ChatDecoder:
-    """Reads one answer. Sans I/O: bytes are brought to it."""
+class ChatDecoder(Answer):
+    """Reads one answer."""
 
     __slots__ = (
         "_calls",
-        "_done",
-        "_error",
         "_keepsake",
-        "_misfits",
-        "_origin",
-        "_provider_name",
-        "_refuse",
         "_refused",
-        "_stop",
         "_think",
         "_thought_in",
         "_thoughts",
         "_usage",
     )
 
+    _called = "not a chat completion"
+
     def __init__(self, provider_name: str, origin: str, refuse: Refuse) -> None:
-        self._provider_name = provider_name
-        self._origin = origin
-        self._refuse = refuse
+        super().__init__(provider_name, origin, refuse)
         self._think = ThinkSplitter()
         self._calls = ToolCallReader()
         self._keepsake: Json = {}
         self._thought_in = ""
         self._thoughts: list[str] = []
         self._usage: Json = {}
-        self._stop: Stop | None = None
-        self._error: ProviderError | AuthError | None = None
         self._refused = False
-        self._done = False
-        self._misfits = 0
-
-    @property
-    def over(self) -> bool:
-        """Whether ``[DONE]`` or an error has been read: nothing more will come."""
-        return self._done
-
-    @property
-    def complete(self) -> bool:
-        """Whether the reply is whole, even if the connection breaks now."""
-        return self._stop is not None
 
     def feed(self, events: Sequence[bytes]) -> list[Delta]:
         """Take the data of events that arrived together; return what they say."""
         heard: list[Delta] = []
         for event in events:
-            if self._done:
+            if self._over:
                 break
-            if self._misfits < _PATIENCE and self._goes_on(event, heard):
-                continue
-            try:
-                self._take(event, heard)
-            except (ProviderError, AuthError) as error:
-                self._error = error  # what came before it is told first
-                self._done = True
+            if not (self._plain and self._goes_on(event, heard)):
+                self._read(event, heard)
         return heard
 
     def _goes_on(self, event: bytes, heard: list[Delta]) -> bool:
@@ -167,7 +136,7 @@ class ChatDecoder:
         try:
             delta = _read_plain(event).choices[0].delta
         except (msgspec.DecodeError, UnicodeDecodeError):
-            self._misfits += 1
+            self._missed()
             return False
         word, pieces = delta.content, delta.tool_calls
         thought = delta.reasoning or delta.reasoning_content
@@ -205,10 +174,7 @@ class ChatDecoder:
 
     def end(self) -> list[Delta]:
         """Return what is left to say; ``ProtocolViolation`` if the answer was cut short."""
-        if self._error is not None:
-            raise self._error
-        if self._stop is None:
-            raise ProtocolViolation(self._provider_name, "the reply was cut short by the server")
+        stop = self._ended()
         heard: list[Delta] = []
         self._think.end(heard)
         self._calls.end(heard)
@@ -216,24 +182,15 @@ class ChatDecoder:
             heard.append(UsageDelta(usage))
         if native := self._native():
             heard.append(NativeDelta(self._origin, native))
-        heard.append(StopDelta(Stop.REFUSED if self._refused else self._stop))
+        heard.append(StopDelta(Stop.REFUSED if self._refused else stop))
         return heard
 
-    def _take(self, event: bytes, heard: list[Delta]) -> None:
-        if event == b"[DONE]":
-            self._done = True
-            self._stop = self._stop or Stop.COMPLETE
-            return
-        try:
-            chunk = parse(event)
-        except ValueError:
-            if b"\n" not in event:
-                raise self._unreadable(event) from None
-            for line in event.split(b"\n"):  # blank lines between events were left out
-                self._take(line, heard)
-            return
-        if isinstance(chunk, dict):
-            self._chunk(cast("Json", chunk), heard)
+    def _done(self) -> None:
+        self._over = True
+        self._stop = self._stop or Stop.COMPLETE
+
+    def _event(self, event: Json, heard: list[Delta]) -> None:
+        self._chunk(event, heard)
 
     def _chunk(self, chunk: Json, heard: list[Delta]) -> bool:
         """Read one chunk the long way; return whether it was one."""
@@ -288,14 +245,6 @@ class ChatDecoder:
             "calls": self._calls.extras(),
         }
         return {key: value for key, value in kept.items() if value}
-
-    def _unreadable(self, body: bytes) -> ProtocolViolation:
-        said = read_fault(body).message if body.strip() else "nothing at all"
-        error = ProtocolViolation(
-            self._provider_name, f"the answer is not a chat completion: {short(said)}"
-        )
-        error.retryable = not body.lstrip().startswith(b"<")
-        return error
 
 
 def _complains(chunk: Json) -> bool:

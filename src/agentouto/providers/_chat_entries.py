@@ -12,24 +12,21 @@ from typing import assert_never
 import msgspec
 
 from agentouto._domain.content import Entry, Incoming, Native, Outcome, Outcomes, Reply, ToolCall
-from agentouto._domain.errors import ProviderError
 from agentouto._domain.message import Attachment
+from agentouto.providers._entries import sendable, showable, valid_name
 from agentouto.providers._json import (
     Json,
     as_list,
     as_object,
     as_text,
     dump,
-    parse_object,
-    unquoted,
+    object_text,
 )
-from agentouto.providers._media import File, Unsendable, described, opened
+from agentouto.providers._media import File, Unsendable, described, no_place
 
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _SOUNDS = {"audio/wav": "wav", "audio/mpeg": "mp3"}
 _POSSIBLE = "png, jpeg, gif, webp, wav, mp3, pdf and text files can"
-
-_valid = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class Manner(msgspec.Struct, frozen=True):
@@ -61,23 +58,24 @@ def write_entry(entry: Entry, manner: Manner) -> bytes:
             assert_never(entry)
 
 
+def must_be_fetched(file: File) -> bool:
+    """Return whether ``file``, which is at an address, can be sent, but only whole."""
+    if file.mime_type.startswith("image/"):
+        return False
+    sendable = file.mime_type in _SOUNDS or file.mime_type == "application/pdf" or file.is_text
+    return sendable or file.is_vague
+
+
 def _parts(text: str, attachments: Sequence[Attachment], manner: Manner) -> list[Json]:
     parts: list[Json] = [{"type": "text", "text": text}] if text else []
-    for attachment in attachments:
-        try:
-            parts.append(_part(opened(attachment)))
-        except Unsendable as error:
-            raise ProviderError(
-                manner.provider_name, f"{described(attachment)} cannot be sent: {error}"
-            ) from error
-    return parts
+    return parts + [sendable(file, _part, manner.provider_name) for file in attachments]
 
 
 def _part(file: File) -> Json:
     """Return ``file`` as a part of a user message; ``Unsendable`` if there is no such part."""
     if file.mime_type in _PICTURES or (file.url and file.mime_type.startswith("image/")):
         return {"type": "image_url", "image_url": {"url": file.url or file.data_uri}}
-    if file.url:
+    if file.url and must_be_fetched(file):
         raise Unsendable("this API takes addresses of images only; give the file itself as data=")
     if sound := _SOUNDS.get(file.mime_type):
         return {"type": "input_audio", "input_audio": {"data": file.data, "format": sound}}
@@ -85,12 +83,8 @@ def _part(file: File) -> Json:
         named = {"filename": file.name or "file.pdf", "file_data": file.data_uri}
         return {"type": "file", "file": named}
     if file.is_text:
-        return {"type": "text", "text": _quoted(file)}
-    raise Unsendable(f"this API has no place for {file.mime_type or 'such files'}; {_POSSIBLE}")
-
-
-def _quoted(file: File) -> str:
-    return f"{file.name or 'Attached file'}:\n{file.text}"
+        return {"type": "text", "text": file.quoted}
+    raise no_place(file, _POSSIBLE)
 
 
 # Replies ------------------------------------------------------------------------------------------
@@ -98,7 +92,8 @@ def _quoted(file: File) -> str:
 
 def _reply(reply: Reply, manner: Manner) -> bytes:
     message: Json = {"role": "assistant", "content": reply.text or None}
-    calls = [_call(call) for call in reply.tool_calls]
+    foreign = reply.native is not None and reply.native.origin != manner.origin
+    calls = [_call(call, foreign=foreign) for call in reply.tool_calls]
     if calls:
         message["tool_calls"] = calls
     if reply.native is not None and reply.native.origin == manner.origin:
@@ -108,21 +103,11 @@ def _reply(reply: Reply, manner: Manner) -> bytes:
     return dump(message) if calls or message["content"] else b""
 
 
-def _call(call: ToolCall) -> Json:
-    function = {"name": call.name, "arguments": _arguments(call.arguments)}
+def _call(call: ToolCall, *, foreign: bool) -> Json:
+    """Return ``call`` as it was made; elsewhere, models may call what cannot be a name here."""
+    name = valid_name(call.name) if foreign else call.name
+    function = {"name": name, "arguments": object_text(call.arguments)}
     return {"id": call.id, "type": "function", "function": function}
-
-
-def _arguments(written: str) -> str:
-    """Return arguments that a server can read, whatever the model wrote."""
-    try:
-        _valid(written)
-    except (msgspec.DecodeError, UnicodeEncodeError):
-        if not written.strip():
-            return "{}"
-        meant = parse_object(written) or parse_object(unquoted(written))
-        return dump({"_invalid_json": written} if meant is None else meant).decode()
-    return written
 
 
 def _restore(message: Json, calls: list[Json], native: Native) -> None:
@@ -156,14 +141,12 @@ def _enclosed(outcome: Outcome, files: list[Json]) -> list[str]:
     notes: list[str] = []
     call = outcome.tool_call
     for attachment in outcome.attachments:
-        try:
-            file = opened(attachment)
-            part = _part(file)
-        except Unsendable as error:
-            notes.append(f"({described(attachment)} cannot be shown to you: {error})")
+        part = showable(attachment, _part)
+        if isinstance(part, str):
+            notes.append(part)
             continue
         if part["type"] == "text":
-            notes.append(_quoted(file))
+            notes.append(as_text(part["text"]))
             continue
         number = len(files) // 2 + 1
         notes.append(f"({described(attachment)} follows as attachment {number})")

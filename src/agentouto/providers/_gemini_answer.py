@@ -10,8 +10,8 @@ without a signature are joined. A reply is complete when a finish reason has bee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias, cast
+from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -25,7 +25,8 @@ from agentouto._domain.delta import (
     ToolCallDelta,
     UsageDelta,
 )
-from agentouto._domain.errors import AuthError, ProtocolViolation, ProviderError
+from agentouto._domain.errors import ProtocolViolation
+from agentouto.providers._answer import Answer, Refuse
 from agentouto.providers._gemini_calls import written_arguments
 from agentouto.providers._json import (
     Json,
@@ -33,11 +34,8 @@ from agentouto.providers._json import (
     as_list,
     as_object,
     as_text,
-    parse,
 )
-from agentouto.providers._refusal import Fault, read_fault, short
-
-Refuse: TypeAlias = Callable[[Fault], ProviderError | AuthError]
+from agentouto.providers._refusal import read_fault, short
 
 STOPS = {
     "MAX_TOKENS": Stop.OUT_OF_TOKENS,
@@ -65,9 +63,6 @@ _BROKEN = {
     "OTHER": "the server broke off the reply",
 }
 _NOT_BY_CHANCE = frozenset({"MISSING_THOUGHT_SIGNATURE"})
-
-_PATIENCE = 8
-"""How often a chunk may miss the short way before this server's chunks all take the long one."""
 
 
 class _Counts(msgspec.Struct, rename="camel", gc=False):
@@ -114,54 +109,31 @@ class _PlainChunk(msgspec.Struct, rename="camel", gc=False):
 
 
 _read_plain = msgspec.json.Decoder(_PlainChunk).decode
-
-
 _read_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-class GeminiDecoder:
-    """Reads one answer. Sans I/O: bytes are brought to it."""
+class GeminiDecoder(Answer):
+    """Reads one answer. Only the end of the stream is the end."""
 
     __slots__ = (
         "_calls",
         "_counts",
-        "_done",
-        "_error",
-        "_misfits",
-        "_origin",
         "_parts",
-        "_plain",
-        "_provider_name",
-        "_refuse",
-        "_stop",
+        "_raw",
         "_thinking",
         "_words",
     )
 
+    _called = "no content of Gemini"
+
     def __init__(self, provider_name: str, origin: str, refuse: Refuse) -> None:
-        self._provider_name = provider_name
-        self._origin = origin
-        self._refuse = refuse
+        super().__init__(provider_name, origin, refuse)
         self._parts: list[Json] = []
         self._words: list[str] = []
+        self._raw = b""
         self._thinking = False
         self._calls = 0
         self._counts: _Counts | None = None
-        self._stop: Stop | None = None
-        self._error: ProviderError | AuthError | None = None
-        self._done = False
-        self._plain = True
-        self._misfits = 0
-
-    @property
-    def over(self) -> bool:
-        """Whether an error has been read; otherwise only the end of the stream is the end."""
-        return self._done
-
-    @property
-    def complete(self) -> bool:
-        """Whether the reply is whole, even if the connection breaks now."""
-        return self._stop is not None
 
     def feed(self, events: Sequence[bytes]) -> list[Delta]:
         """Take the data of events that arrived together; return what they say."""
@@ -171,21 +143,16 @@ class GeminiDecoder:
                 try:
                     chunk = _read_plain(event)
                 except (msgspec.DecodeError, UnicodeDecodeError):
-                    self._misfits += 1
-                    self._plain = self._misfits < _PATIENCE
+                    self._missed()
                 else:
                     if (counts := chunk.usage_metadata) is not None:
                         self._counts = _counted_on(self._counts, counts)
                     part = chunk.candidates[0].content.parts[0]
                     self._say(part.text, heard, thought=part.thought)
                     continue
-            if self._done:
+            if self._over:
                 break
-            try:
-                self._take(event, heard)
-            except (ProviderError, AuthError) as error:
-                self._error = error  # what came before it is told first
-                self._done, self._plain = True, False
+            self._read(event, heard)
         return heard
 
     def whole(self, body: bytes) -> list[Delta]:
@@ -205,17 +172,14 @@ class GeminiDecoder:
 
     def end(self) -> list[Delta]:
         """Return what is left to say; ``ProtocolViolation`` if the answer was cut short."""
-        if self._error is not None:
-            raise self._error
-        if self._stop is None:
-            raise ProtocolViolation(self._provider_name, "the reply was cut short by the server")
+        stop = self._ended()
         self._close()
         heard: list[Delta] = []
         if (usage := _usage(self._counts)) is not None:
             heard.append(UsageDelta(usage))
         if any(part.keys() != {"text"} for part in self._parts):
             heard.append(NativeDelta(self._origin, {"parts": self._parts}))
-        heard.append(StopDelta(self._stop))
+        heard.append(StopDelta(stop))
         return heard
 
     def _say(self, text: str, heard: list[Delta], *, thought: bool) -> None:
@@ -235,36 +199,28 @@ class GeminiDecoder:
             self._parts.append(part | {"thought": True} if self._thinking else part)
             self._words = []
 
-    def _take(self, event: bytes, heard: list[Delta]) -> None:
-        """Read one chunk the long way."""
-        if event == b"[DONE]":
-            return
-        try:
-            chunk = parse(event)
-        except ValueError:
-            if b"\n" not in event or event.lstrip()[:1] == b"<":
-                raise self._unreadable(event) from None
-            for line in event.split(b"\n"):  # blank lines between events were left out
-                self._take(line, heard)
-            return
-        if isinstance(chunk, dict):
-            self._chunk(cast("Json", chunk), event, heard)
+    def _done(self) -> None:
+        """Go on reading: what some servers say at the end is not a word of this API."""
 
-    def _chunk(self, chunk: Json, event: bytes, heard: list[Delta]) -> None:
-        if chunk.get("error") or ("candidates" not in chunk and "message" in chunk):
-            raise self._refuse(read_fault(chunk))
-        usage = as_object(chunk.get("usageMetadata"))
+    def _take(self, event: bytes, heard: list[Delta]) -> None:
+        self._raw = event
+        super()._take(event, heard)
+
+    def _event(self, event: Json, heard: list[Delta]) -> None:
+        if event.get("error") or ("candidates" not in event and "message" in event):
+            raise self._refuse(read_fault(event))
+        usage = as_object(event.get("usageMetadata"))
         counts = _Counts(**{name: as_count(usage.get(key)) for name, key in _COUNTED})
         self._counts = _counted_on(self._counts, counts)
-        candidates = as_list(chunk.get("candidates"))
+        candidates = as_list(event.get("candidates"))
         candidate = as_object(candidates[0] if candidates else None)
         if not as_count(candidate.get("index")):
             parts = as_list(as_object(candidate.get("content")).get("parts"))
-            written = written_arguments(event, parts)
+            written = written_arguments(self._raw, parts)
             for part in parts:
                 self._part(as_object(part), written, heard)
             self._finished(candidate, heard)
-        feedback = as_object(chunk.get("promptFeedback"))
+        feedback = as_object(event.get("promptFeedback"))
         if reason := as_text(feedback.get("blockReason")):
             why = as_text(feedback.get("blockReasonMessage"))
             self._blocked(why or f"(the request was blocked: {reason})", heard)
@@ -303,14 +259,6 @@ class GeminiDecoder:
         self._close()
         if all(part.get("thought") or not part.get("text") for part in self._parts):
             self._say(why, heard, thought=False)
-
-    def _unreadable(self, body: bytes) -> ProtocolViolation:
-        said = read_fault(body).message if body.strip() else "nothing at all"
-        error = ProtocolViolation(
-            self._provider_name, f"the answer is no content of Gemini: {short(said)}"
-        )
-        error.retryable = not body.lstrip().startswith(b"<")
-        return error
 
 
 def _counted_on(before: _Counts | None, now: _Counts) -> _Counts:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from agentouto.providers._json import as_object, dump, parse_object, unquoted
+from agentouto.providers._json import as_object, dump, unwrapped
 
 
 class _RawCall(msgspec.Struct):
@@ -54,9 +54,5 @@ def written_arguments(event: bytes, parts: list[object]) -> list[str]:
 
 def _meant(written: str) -> str:
     """Return the object that ``written`` is or stands for; nothing stands for an empty one."""
-    if written == "null":
-        return "{}"
-    if not written.startswith('"'):
-        return written
-    inner = unquoted(written)
-    return inner if parse_object(inner) is not None or not inner else written
+    empty = {"null": "{}", '""': ""}
+    return empty[written] if written in empty else unwrapped(written)

@@ -10,15 +10,15 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from typing import assert_never, cast
+from typing import assert_never
 
 import msgspec
 
 from agentouto._domain.content import Entry, Incoming, Outcome, Outcomes, Reply, Text, ToolCall
-from agentouto._domain.errors import ProviderError
 from agentouto._domain.message import Attachment
-from agentouto.providers._json import Json, as_list, as_object, dump, parse_object, unquoted
-from agentouto.providers._media import File, Unsendable, described, opened
+from agentouto.providers._entries import sendable, showable, valid_id
+from agentouto.providers._json import Json, as_list, as_object, as_text, dump, object_of
+from agentouto.providers._media import File, Unsendable, described, no_place
 
 NOBODY = dump({"parts": [{"text": ""}], "role": "user"})
 """A user who says nothing: stands where the API insists that somebody has spoken."""
@@ -94,46 +94,41 @@ def takes_address(url: str) -> bool:
     return _ADDRESSES.match(url) is not None
 
 
+def must_be_fetched(file: File) -> bool:
+    """Return whether ``file``, which is at an address, can be sent, but only whole."""
+    sendable = file.mime_type in _KINDS or file.is_text or file.is_vague
+    return sendable and not takes_address(file.url)
+
+
 def _user(parts: list[Json]) -> Json:
     return {"parts": parts, "role": "user"}
 
 
 def _parts(text: str, attachments: Sequence[Attachment], manner: Manner) -> list[Json]:
     parts: list[Json] = [{"text": text}] if text or not attachments else []
-    for attachment in attachments:
-        try:
-            parts.append(_part(opened(attachment)))
-        except Unsendable as error:
-            raise ProviderError(
-                manner.provider_name, f"{described(attachment)} cannot be sent: {error}"
-            ) from error
-    return parts
+    return parts + [sendable(file, _part, manner.provider_name) for file in attachments]
 
 
 def _part(file: File) -> Json:
     """Return ``file`` as a part of what a user says; ``Unsendable`` if there is no such part."""
     mime_type = _KINDS.get(file.mime_type) or file.mime_type
-    if file.url:
-        return _by_address(file.url, mime_type)
+    if file.url and (must_be_fetched(file) or takes_address(file.url)):
+        return _by_address(file, mime_type)
     if file.mime_type in _KINDS:
         return {"inlineData": {"mimeType": mime_type, "data": file.data}}
     if file.is_text:
-        return {"text": _quoted(file)}
-    raise Unsendable(f"this API has no place for {file.mime_type or 'such files'}; {_POSSIBLE}")
+        return {"text": file.quoted}
+    raise no_place(file, _POSSIBLE)
 
 
-def _by_address(url: str, mime_type: str) -> Json:
-    if not takes_address(url):
+def _by_address(file: File, mime_type: str) -> Json:
+    if must_be_fetched(file):
         raise Unsendable(
             "this API fetches videos from YouTube and files it keeps itself, nothing else; "
             "give the file itself as data="
         )
     named: Json = {"mimeType": mime_type} if mime_type else {}
-    return {"fileData": {**named, "fileUri": url}}
-
-
-def _quoted(file: File) -> str:
-    return f"{file.name or 'Attached file'}:\n{file.text}"
+    return {"fileData": {**named, "fileUri": file.url}}
 
 
 # Replies ------------------------------------------------------------------------------------------
@@ -182,21 +177,11 @@ def _foreign(reply: Reply, ids: Mapping[str, str]) -> list[Json]:
         if isinstance(part, Text) and part.text:
             parts.append({"text": part.text})
         elif isinstance(part, ToolCall):
-            made: Json = {"name": _name(part.name), "args": _arguments(part.arguments)}
+            made: Json = {"name": _name(part.name), "args": object_of(part.arguments)}
             if id_ := ids.get(part.id):
                 made["id"] = id_
             parts.append({"functionCall": made})
     return parts
-
-
-def _arguments(written: str) -> Json:
-    """Return arguments as the object they have to be, whatever the model wrote."""
-    if not written.strip():
-        return {}
-    meant = parse_object(written)
-    if meant is None:
-        meant = parse_object(unquoted(written))
-    return {"_invalid_json": written} if meant is None else meant
 
 
 def _ids(reply: Reply, manner: Manner) -> dict[str, str]:
@@ -212,18 +197,7 @@ def _ids(reply: Reply, manner: Manner) -> dict[str, str]:
             for call, named in zip(reply.tool_calls, made, strict=False)
             if named.get("id")
         }
-    ids: dict[str, str] = {}
-    if manner.ids:
-        for call in reply.tool_calls:
-            id_ = _id(call.id)
-            while id_ in ids.values():
-                id_ = f"{id_[:60]}_{len(ids)}"
-            ids[call.id] = id_
-    return ids
-
-
-def _id(id_: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "_", id_)[:64] or "call"
+    return {call.id: valid_id(call.id) for call in reply.tool_calls} if manner.ids else {}
 
 
 def _name(name: str) -> str:
@@ -260,15 +234,15 @@ def _enclosed(outcome: Outcome, inside: list[Json], files: list[Json], manner: M
     """Add the files of ``outcome`` to one of the lists; return what its text says of them."""
     notes: list[str] = []
     for attachment in outcome.attachments:
-        try:
-            file = opened(attachment)
-            part = _part(file)
-        except Unsendable as error:
-            notes.append(f"({described(attachment)} cannot be shown to you: {error})")
-            continue
-        if "text" in part:
-            notes.append(cast("str", part["text"]))
-        elif manner.files_in_results and file.data and file.mime_type in _IN_RESULTS:
+        part = showable(attachment, _part)
+        if isinstance(part, str):
+            notes.append(part)
+        elif "text" in part:
+            notes.append(as_text(part["text"]))
+        elif (
+            manner.files_in_results
+            and as_object(part.get("inlineData")).get("mimeType") in _IN_RESULTS
+        ):
             inside.append(part)
         else:
             number = len(files) // 2 + 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 
+from agentouto._domain.errors import AuthError, ContextOverflow, ProviderError, QuotaExhausted
 from agentouto._domain.participants import Agent
 from agentouto.providers._json import Json, as_object
 from agentouto.providers._models import effort_for_budget
@@ -55,6 +56,11 @@ class Habits:
             effort = effort_for_budget(agent.reasoning_budget)
             self.note("reasoning_budget", f"this API takes efforts; {effort!r} comes closest")
         return effort
+
+
+def is_lesson(error: ProviderError | AuthError) -> bool:
+    """Return whether a request that failed so could have been written better."""
+    return not isinstance(error, AuthError | ContextOverflow | QuotaExhausted)
 
 
 def named(ours: frozenset[str], fault: Fault) -> str:

@@ -1,4 +1,4 @@
-"""The one place that touches the network, and the one door through which aiohttp comes in.
+"""The one place that talks to models, and the door through which aiohttp comes in.
 
 ``HttpBackend`` speaks any wire over HTTP: it asks for a key, posts, and hands the bytes that come
 back to the wire's decoder, one list of deltas for each read. It knows no format and no model.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing, suppress
 from io import BytesIO
 from typing import cast
 from urllib.parse import urlsplit
@@ -19,16 +19,30 @@ from agentouto._domain.errors import AuthError, ProviderError, ProviderUnavailab
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import ModelRequest
 from agentouto.providers._belongings import Belongings, Response, Session, belongings
-from agentouto.providers._keys import find_key, resolve_key
+from agentouto.providers._fetch import fetch
+from agentouto.providers._json import Json, parse_object
+from agentouto.providers._keys import find_key, renewed, resolve_key, secrets, signed
 from agentouto.providers._refusal import Fault, read_fault, short
 from agentouto.providers._retry import RetryPolicy, with_retries
 from agentouto.providers._sse import SseReader
-from agentouto.providers._wire import Decoder, Wire, WireRequest, is_local, shown
+from agentouto.providers._wire import (
+    Curious,
+    Decoder,
+    Wire,
+    WireRequest,
+    is_local,
+    joined,
+    shown,
+    with_query,
+)
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 600.0
 DRAIN_SECONDS = 0.1
 """How long the end of a response is waited for, so that its connection can be used again."""
+
+LOOK_UP_SECONDS = 2.0
+"""How long a model's limits are waited for where nobody here knows them."""
 
 _HEADERS = {
     "Content-Type": "application/json",
@@ -62,6 +76,7 @@ class HttpBackend:
         self._wire = wire
         self._policy = policy or RetryPolicy()
         self._idle_seconds = idle_seconds
+        self._secrets = secrets(provider)
         parts = urlsplit(wire.url)
         self._host = f"{parts.scheme}://{parts.netloc} {idle_seconds}"
 
@@ -76,31 +91,71 @@ class HttpBackend:
         self, request: ModelRequest, mine: Belongings
     ) -> AsyncGenerator[Sequence[Delta], None]:
         """Ask once, and once more for each field that the server teaches us to leave out."""
-        wire = self._wire
-        key = await resolve_key(self._provider, wire.url)
-        sent = wire.encode(request)
-        session = await mine.session(self._host, self._open)
+        wire, provider = self._wire, self._provider
+        renewal = mine.renewal(provider.auth)
+        seen, mends, may_renew = renewal.count, _MENDS, provider.auth is not None
+        key = await resolve_key(provider, wire.url)
         try:
-            for mends in range(_MENDS + 1):
-                headers = {**wire.credentials(key), **sent.headers}
+            await self._prepare(request, mine, key)
+            session = await mine.session(self._host, self._open)
+            sent = wire.encode(request)
+            while True:
+                url, headers = await self._addressed(sent, key)
                 async with session.post(
-                    sent.url, data=_portions(sent.body), headers=headers, allow_redirects=False
+                    url, data=_portions(sent.body), headers=headers, allow_redirects=False
                 ) as response:
                     if 200 <= response.status < 300:
                         async with aclosing(self._answer(response, request)) as answer:
                             async for deltas in answer:
                                 yield deltas
                         return
-                    fault = await _read_fault(response, key)
-                again = self._mended(request, sent, fault) if mends < _MENDS else sent
+                    fault = await _read_fault(response, (key, *self._secrets))
+                if fault.status == 401 and may_renew:
+                    may_renew = False
+                    other = await renewed(provider, wire.url, key, renewal, seen)
+                    if other is not None:
+                        key = other
+                        continue
+                again = self._mended(request, sent, fault) if mends else sent
                 if again == sent:
                     raise wire.refusal(fault)
-                sent = again
+                sent, mends = again, mends - 1
         except _network_errors() as error:
             raise self._unreachable(error) from error
         except (ProviderError, AuthError) as error:
-            error.args = tuple(_hidden(str(arg), key) for arg in error.args)
+            hide = (key, *self._secrets)
+            error.args = tuple(_hidden(str(arg), hide) for arg in error.args)
             raise
+
+    async def _prepare(self, request: ModelRequest, mine: Belongings, key: str) -> None:
+        """Get what the wire needs before it can write ``request`` down."""
+        wire, files = self._wire, request.draft.files
+        for attachment in wire.wanted(request):
+            files[attachment] = await fetch(attachment, mine)
+        if isinstance(wire, Curious) and wire.question(request) is not None:
+            async with mine.lock(self._host):  # one asks for all
+                if question := wire.question(request):
+                    wire.told(request, await self._look_up(question, mine, key))
+
+    async def _look_up(self, question: WireRequest, mine: Belongings, key: str) -> Json:
+        """Return the answer to ``question``; an empty one if there is none in time."""
+        with suppress(*_network_errors()):
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                session = await mine.session(self._host, self._open)
+                url, headers = await self._addressed(question, key, "GET")
+                async with session.get(url, headers=headers, allow_redirects=False) as response:
+                    if response.status == 200:
+                        return parse_object(await _rest(response)) or {}
+        return {}
+
+    async def _addressed(
+        self, sent: WireRequest, key: str, method: str = "POST"
+    ) -> tuple[str, dict[str, str]]:
+        """Return where ``sent`` goes, and with which headers: the agent's own come first."""
+        wire, provider = self._wire, self._provider
+        url = with_query(sent.url, provider.query)
+        headers = joined(wire.credentials(key), provider.headers, sent.headers)
+        return url, joined(headers, await signed(provider, method, url, sent.body))
 
     def _mended(self, request: ModelRequest, sent: WireRequest, fault: Fault) -> WireRequest:
         if fault.status not in {400, 422}:
@@ -201,7 +256,7 @@ async def _drain(response: Response) -> None:
         return
 
 
-async def _read_fault(response: Response, key: str) -> Fault:
+async def _read_fault(response: Response, hidden: Iterable[str]) -> Fault:
     """Return what an unsuccessful response complains about."""
     if 300 <= response.status < 400:
         there = shown(response.headers.get("location", "somewhere else"))
@@ -212,12 +267,14 @@ async def _read_fault(response: Response, key: str) -> Fault:
     body = b""
     while len(body) < _LONGEST_FAULT and (block := await response.content.readany()):
         body += block
-    shown_body = _hidden(body.decode("utf-8", "replace"), key)
+    shown_body = _hidden(body.decode("utf-8", "replace"), hidden)
     return read_fault(shown_body.encode(), response.status, response.headers)
 
 
-def _hidden(text: str, key: str) -> str:
-    return text.replace(key, "***") if len(key) >= _SHORTEST_SECRET else text
+def _hidden(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else text
+    return text
 
 
 def _network_errors() -> tuple[type[BaseException], ...]:

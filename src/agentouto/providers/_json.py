@@ -52,11 +52,26 @@ def object_text(written: str) -> str:
     try:
         _read_object(written)
     except (msgspec.DecodeError, UnicodeEncodeError):
-        if not written.strip():
-            return "{}"
-        meant = parse_object(written) or parse_object(unquoted(written))
-        return dump({"_invalid_json": written} if meant is None else meant).decode()
+        return dump(object_of(written)).decode()
     return written
+
+
+def object_of(written: str) -> Json:
+    """Return the object that arguments stand for, whatever a model wrote."""
+    if not written.strip():
+        return {}
+    meant = parse_object(written)
+    if meant is None:
+        meant = parse_object(unquoted(written))
+    return {"_invalid_json": written} if meant is None else meant
+
+
+def unwrapped(written: str) -> str:
+    """Return the object that was written as a JSON string, if that is what it was."""
+    if not written.lstrip().startswith('"'):
+        return written
+    inner = unquoted(written)
+    return written if parse_object(inner) is None else inner
 
 
 def dump(value: object) -> bytes:

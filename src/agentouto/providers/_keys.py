@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar, cast
 
 from agentouto._domain.errors import AuthError, ProviderError
-from agentouto._domain.participants import Provider
+from agentouto._domain.participants import Provider, Signer
+from agentouto.providers._belongings import Renewal
 from agentouto.providers._wire import is_local, shown
 
 VENDOR_VARIABLES: dict[str, tuple[str, ...]] = {
@@ -20,6 +23,13 @@ VENDOR_VARIABLES: dict[str, tuple[str, ...]] = {
     "anthropic": ("ANTHROPIC_API_KEY",),
     "google": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
 }
+
+
+_CARRIES_A_KEY = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "key"})
+_SECRET = re.compile(r"auth|cookie|key|pass|secret|sig|token", re.IGNORECASE)
+"""What the name of a header or a query has in it if nobody may read the value."""
+
+T = TypeVar("T")
 
 
 def own_variable(name: str) -> str:
@@ -40,17 +50,24 @@ def find_key(provider: Provider) -> str:
 def missing_key(provider: Provider) -> str | None:
     """Return the variable to set before ``provider`` can be asked, or ``None`` if it can be."""
     vendors = VENDOR_VARIABLES.get(provider.kind, ())
-    if not vendors or provider.base_url is not None or provider.auth or find_key(provider):
-        return None
-    return vendors[0]
+    has_own = provider.base_url is not None or provider.auth or _carries_key(provider)
+    return None if not vendors or has_own or find_key(provider) else vendors[0]
+
+
+def secrets(provider: Provider) -> tuple[str, ...]:
+    """Return the values in the provider's settings that may not be shown to anybody."""
+    given = (*provider.headers.items(), *provider.query.items())
+    return tuple(value for name, value in given if _SECRET.search(name))
 
 
 async def resolve_key(provider: Provider, url: str) -> str:
     """Return the key for one request to ``url``; empty where none is needed."""
+    if _signer(provider) is not None:
+        return ""
     if provider.auth is not None:
-        return _sendable(provider, await _token(provider, url))
+        return _sendable(provider, await _asked(provider, url, provider.resolve_api_key))
     key = find_key(provider)
-    if not key and provider.base_url is None:
+    if not key and provider.base_url is None and not _carries_key(provider):
         variable = VENDOR_VARIABLES[provider.kind][0]
         raise AuthError(
             provider.name,
@@ -61,17 +78,70 @@ async def resolve_key(provider: Provider, url: str) -> str:
     return _sendable(provider, key)
 
 
-async def _token(provider: Provider, url: str) -> str:
+async def signed(provider: Provider, method: str, url: str, body: bytes) -> Mapping[str, str]:
+    """Return the headers that ``auth=`` puts on a request, if it signs requests."""
+    signer = _signer(provider)
+    if signer is None:
+        return {}
+    made = await _asked(provider, url, lambda: signer.headers(method, url, body))
+    return {name: _sendable(provider, value) for name, value in made.items()}
+
+
+async def renewed(
+    provider: Provider, url: str, refused: str, renewal: Renewal, seen: int
+) -> str | None:
+    """Return another token than the ``refused`` one; ``None`` if there is none to be had.
+
+    Of all who were refused at once, one renews the token for all. ``seen`` is how often it had been
+    renewed when the caller got its own.
+    """
+    if provider.auth is None:
+        return None
+    async with renewal.lock:
+        if renewal.count == seen:
+            renewal.count += 1
+            renewal.token = None
+            renewal.token = await _other(provider, url, refused)
+        return renewal.token
+
+
+async def _other(provider: Provider, url: str, refused: str) -> str | None:
+    if _signer(provider) is None:
+        token = await resolve_key(provider, url)
+        if token != refused:
+            return token
+    refresh: object = getattr(provider.auth, "refresh_token", None)
+    if not callable(refresh):
+        return None
+    asked = cast("Callable[[], Awaitable[object]]", refresh)
+    token = await _asked(provider, url, asked)
+    if _signer(provider) is not None:
+        return ""
+    return _sendable(provider, token) if isinstance(token, str) and token != refused else None
+
+
+def _signer(provider: Provider) -> Signer | None:
+    signs = callable(getattr(provider.auth, "headers", None))
+    return cast("Signer", provider.auth) if signs else None
+
+
+def _carries_key(provider: Provider) -> bool:
+    names = {name.lower() for name in (*provider.headers, *provider.query)}
+    return bool(names & _CARRIES_A_KEY)
+
+
+async def _asked(provider: Provider, url: str, ask: Callable[[], Awaitable[T]]) -> T:
+    """Return what ``auth=`` says; whatever a stranger's raises, the caller gets ``AuthError``."""
     if not (url.startswith("https://") or is_local(url)):
         raise AuthError(
             provider.name,
             f"auth= is for https:// addresses and this machine only, and {shown(url)} is neither",
         )
     try:
-        return await provider.resolve_api_key()
+        return await ask()
     except (AuthError, ProviderError):
         raise
-    except Exception as error:  # whatever a stranger's auth raises, the caller gets AuthError
+    except Exception as error:
         raise AuthError(provider.name, f"auth= handed out no token: {error!r}") from error
 
 

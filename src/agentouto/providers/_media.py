@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -37,6 +39,9 @@ _TEXTS = frozenset(
         "image/svg+xml",
     }
 )
+_VAGUE = frozenset(
+    {"", "*/*", "application/octet-stream", "binary/octet-stream", "application/x-download"}
+)
 _BEGINNINGS = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -58,6 +63,13 @@ class Unsendable(Exception):
     """A file cannot be sent; the text says why and what could be."""
 
 
+@dataclass(frozen=True, slots=True)
+class Missing(Attachment):
+    """A file that was looked for at its address and not found; ``why`` says the reason."""
+
+    why: str = ""
+
+
 class File(msgspec.Struct, frozen=True):
     """A file ready to be sent: its type, and either its content or where that is.
 
@@ -75,6 +87,11 @@ class File(msgspec.Struct, frozen=True):
         return self.mime_type.startswith("text/") or self.mime_type in _TEXTS
 
     @property
+    def is_vague(self) -> bool:
+        """Whether nobody has said what it is."""
+        return self.mime_type in _VAGUE
+
+    @property
     def data_uri(self) -> str:
         """The file as a URL that contains it."""
         return f"data:{self.mime_type};base64,{self.data}"
@@ -84,9 +101,16 @@ class File(msgspec.Struct, frozen=True):
         """The content, as text."""
         return base64.b64decode(self.data).decode("utf-8", "replace")
 
+    @property
+    def quoted(self) -> str:
+        """The content as words in a message: what it is called, and what it says."""
+        return f"{self.name or 'Attached file'}:\n{self.text}"
+
 
 def opened(attachment: Attachment) -> File:
     """Return ``attachment`` with its true type; ``Unsendable`` if it holds nothing that is."""
+    if isinstance(attachment, Missing):
+        raise Unsendable(attachment.why)
     mime_type = _plain(attachment.mime_type)
     name = attachment.name or ""
     data, url = attachment.data, attachment.url or ""
@@ -105,10 +129,20 @@ def opened(attachment: Attachment) -> File:
     return msgspec.structs.replace(file, mime_type=_sniffed(content_bytes) or mime_type)
 
 
+def no_place(file: File, possible: str) -> Unsendable:
+    """Return the complaint that an API has no words for ``file``, only for what is ``possible``."""
+    return Unsendable(f"this API has no place for {file.mime_type or 'such files'}; {possible}")
+
+
 def described(attachment: Attachment) -> str:
     """Return what ``attachment`` is called when it is spoken of."""
-    name = attachment.name or "a file"
+    name = attachment.name or name_in(attachment.url or "") or "a file"
     return f"{name} ({attachment.mime_type or 'of unknown type'})"
+
+
+def name_in(url: str) -> str:
+    """Return what the file at ``url`` is called, if its address says so."""
+    return "" if url.startswith("data:") else unquote(urlsplit(url).path.rpartition("/")[2])
 
 
 def _plain(mime_type: str) -> str:

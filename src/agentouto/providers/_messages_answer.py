@@ -10,8 +10,7 @@ A reply is complete when a stop reason or the end of the message has been seen, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias, cast
+from collections.abc import Sequence
 
 import msgspec
 
@@ -25,7 +24,8 @@ from agentouto._domain.delta import (
     ToolCallDelta,
     UsageDelta,
 )
-from agentouto._domain.errors import AuthError, ContextOverflow, ProtocolViolation, ProviderError
+from agentouto._domain.errors import ContextOverflow
+from agentouto.providers._answer import Answer, Refuse
 from agentouto.providers._json import (
     Json,
     as_count,
@@ -33,22 +33,20 @@ from agentouto.providers._json import (
     as_object,
     as_text,
     dump,
-    parse,
     parse_object,
 )
 from agentouto.providers._messages_blocks import Argument, Block, Said, Word, read_piece, read_word
-from agentouto.providers._refusal import Fault, read_fault, short
+from agentouto.providers._refusal import read_fault
 from agentouto.providers._think import ThinkSplitter
 
-Refuse: TypeAlias = Callable[[Fault], ProviderError | AuthError]
-
 _FULL = "model_context_window_exceeded"
-_PAUSED = "pause_turn"
 _STOPS = {
     "max_tokens": Stop.OUT_OF_TOKENS,
     _FULL: Stop.OUT_OF_TOKENS,
     "refusal": Stop.REFUSED,
+    "pause_turn": Stop.PAUSED,
 }
+_CUT = frozenset({Stop.OUT_OF_TOKENS, Stop.REFUSED})
 _COUNTED = (
     "input_tokens",
     "cache_read_input_tokens",
@@ -56,34 +54,24 @@ _COUNTED = (
     "output_tokens",
 )
 
-_PATIENCE = 8
-"""How many pieces may miss the short way before this server's pieces all take the long one."""
 
-
-class MessagesDecoder:
-    """Reads one answer. Sans I/O: bytes are brought to it."""
+class MessagesDecoder(Answer):
+    """Reads one answer."""
 
     __slots__ = (
         "_at",
         "_blocks",
         "_calls",
-        "_done",
-        "_error",
         "_explained",
-        "_misfits",
-        "_origin",
-        "_plain",
-        "_provider_name",
         "_reason",
-        "_refuse",
         "_think",
         "_usage",
     )
 
+    _called = "no message of this API"
+
     def __init__(self, provider_name: str, origin: str, refuse: Refuse) -> None:
-        self._provider_name = provider_name
-        self._origin = origin
-        self._refuse = refuse
+        super().__init__(provider_name, origin, refuse)
         self._think = ThinkSplitter()
         self._blocks: list[Block] = []
         self._at: dict[int, Block] = {}
@@ -91,20 +79,6 @@ class MessagesDecoder:
         self._usage: dict[str, int] = {}
         self._reason = ""
         self._explained = ""
-        self._error: ProviderError | AuthError | None = None
-        self._done = False
-        self._plain = True
-        self._misfits = 0
-
-    @property
-    def over(self) -> bool:
-        """Whether the end of the message or an error has been read: nothing more will come."""
-        return self._done
-
-    @property
-    def complete(self) -> bool:
-        """Whether the reply is whole, even if the connection breaks now."""
-        return self._error is None and bool(self._reason)
 
     def feed(self, events: Sequence[bytes]) -> list[Delta]:
         """Take the data of events that arrived together; return what they say."""
@@ -120,13 +94,9 @@ class MessagesDecoder:
                 else:
                     self._more(block, piece.delta, heard)
                     continue
-            if self._done:
+            if self._over:
                 break
-            try:
-                self._take(event, heard)
-            except (ProviderError, AuthError) as error:
-                self._error = error  # what came before it is told first
-                self._end()
+            self._read(event, heard)
         return heard
 
     def whole(self, body: bytes) -> list[Delta]:
@@ -140,27 +110,30 @@ class MessagesDecoder:
             self._think.end(heard)
         self._count(as_object(message.get("usage")))
         self._stopped(message)
-        self._end()
+        self._done()
         return heard + self.end()
 
     def end(self) -> list[Delta]:
         """Return what is left to say; ``ProtocolViolation`` if the answer was cut short."""
-        if self._error is not None:
-            raise self._error
-        if not self._reason:
-            raise ProtocolViolation(self._provider_name, "the reply was cut short by the server")
-        spoken = any(block.spoken for block in self._blocks)
-        self._refuse_half(spoken=spoken)
+        stop = self._ended()
+        if self._reason == _FULL and not self._calls:
+            raise ContextOverflow(
+                self._provider_name, "the context window was full before the reply was complete"
+            )
         heard: list[Delta] = []
         self._think.end(heard)
         self._end_calls(heard)
-        if self._explained and not spoken:
+        if self._explained and not any(block.spoken for block in self._blocks):
             heard.append(TextDelta(self._explained))
         if (usage := self._counted()) is not None:
             heard.append(UsageDelta(usage))
         if self._blocks:
-            heard.append(NativeDelta(self._origin, self._native()))
-        heard.append(StopDelta(_STOPS.get(self._reason, Stop.COMPLETE)))
+            heard.append(
+                NativeDelta(self._origin, {"content": [block.whole() for block in self._blocks]})
+            )
+        if stop is Stop.PAUSED and self._calls:
+            stop = Stop.COMPLETE  # it goes on with what comes of them
+        heard.append(StopDelta(stop))
         return heard
 
     # Pieces ---------------------------------------------------------------------------------------
@@ -185,22 +158,6 @@ class MessagesDecoder:
             if text:
                 heard.append(ReasoningDelta(text))
 
-    def _take(self, event: bytes, heard: list[Delta]) -> None:
-        if event == b"[DONE]":
-            self._end()
-            return
-        try:
-            said = parse(event)
-        except ValueError:
-            if b"\n" not in event:
-                raise self._unreadable(event) from None
-            for line in event.split(b"\n"):  # blank lines between events were left out
-                if not self._done:
-                    self._take(line, heard)
-            return
-        if isinstance(said, dict):
-            self._event(cast("Json", said), heard)
-
     def _event(self, event: Json, heard: list[Delta]) -> None:
         """Read one event the long way. Those that are not known say nothing."""
         index = as_count(event.get("index"))
@@ -217,7 +174,7 @@ class MessagesDecoder:
                 self._count(as_object(event.get("usage")))
                 self._stopped(as_object(event.get("delta")))
             case "message_stop":
-                self._end()
+                self._done()
             case _:
                 if _complains(event):
                     raise self._refuse(read_fault(event))
@@ -243,8 +200,7 @@ class MessagesDecoder:
         block = self._block(index, kind, heard)
         word = read_word(kind, delta)
         if word is not None:
-            self._misfits += 1
-            self._plain = self._misfits < _PATIENCE
+            self._missed()
             self._more(block, word, heard)
         elif kind == "citations_delta":
             known = as_list(block.fields.get("citations"))
@@ -263,27 +219,15 @@ class MessagesDecoder:
 
     # The end --------------------------------------------------------------------------------------
 
-    def _end(self) -> None:
-        self._done, self._plain = True, False
-        self._reason = self._reason or "end_turn"
+    def _done(self) -> None:
+        self._over, self._plain = True, False
+        self._stop = self._stop or Stop.COMPLETE
 
     def _stopped(self, fields: Json) -> None:
-        self._reason = as_text(fields.get("stop_reason")) or self._reason
+        if reason := as_text(fields.get("stop_reason")):
+            self._reason, self._stop = reason, _STOPS.get(reason, Stop.COMPLETE)
         details = as_object(fields.get("stop_details"))
         self._explained = as_text(details.get("explanation")) or self._explained
-
-    def _refuse_half(self, *, spoken: bool) -> None:
-        """Raise for a reply that would be taken for whole and is not."""
-        if self._reason == _FULL and not self._calls:
-            raise ContextOverflow(
-                self._provider_name, "the context window was full before the reply was complete"
-            )
-        if self._reason == _PAUSED and spoken and not self._calls:
-            raise ProviderError(
-                self._provider_name,
-                "the server paused in the middle of its own tools, and what it had said by then "
-                "is no answer; give it less to do in one turn, or fewer of its own tools",
-            )
 
     def _end_calls(self, heard: list[Delta]) -> None:
         """Tell the arguments of calls that came without pieces."""
@@ -291,13 +235,9 @@ class MessagesDecoder:
             if not call.arguments:
                 given = call.fields.get("input")
                 arguments = given if isinstance(given, str) else dump(given or {}).decode()
-                if not given and call is self._blocks[-1] and self._reason in _STOPS:
+                if not given and call is self._blocks[-1] and self._stop in _CUT:
                     arguments = "{"  # it was cut off here; nothing is no arguments
                 heard.append(ToolCallDelta(call.slot, "", "", arguments))
-
-    def _native(self) -> Json:
-        native: Json = {"content": [block.whole() for block in self._blocks]}
-        return {**native, "paused": True} if self._reason == _PAUSED else native
 
     def _count(self, usage: Json) -> None:
         """Take a count. Each is a sum so far, and what a later one leaves out still holds."""
@@ -324,14 +264,6 @@ class MessagesDecoder:
             usage.get("thinking_tokens"),
             complete=fresh is not None and written is not None,
         )
-
-    def _unreadable(self, body: bytes) -> ProtocolViolation:
-        said = read_fault(body).message if body.strip() else "nothing at all"
-        error = ProtocolViolation(
-            self._provider_name, f"the answer is no message of this API: {short(said)}"
-        )
-        error.retryable = not body.lstrip().startswith(b"<")
-        return error
 
 
 def _complains(event: Json) -> bool:

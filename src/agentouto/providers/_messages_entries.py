@@ -7,24 +7,20 @@ its signature, and blocks that nobody here knows. How a request as a whole looks
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import assert_never
 
 import msgspec
 
 from agentouto._domain.content import Entry, Incoming, Outcome, Outcomes, Reply, Text, ToolCall
-from agentouto._domain.errors import ProviderError
 from agentouto._domain.message import Attachment
+from agentouto.providers._entries import sendable, showable, valid_id, valid_name
 from agentouto.providers._json import Json, as_list, as_object, as_text, dump, object_text
-from agentouto.providers._media import File, Unsendable, described, opened
+from agentouto.providers._media import File, Unsendable, no_place
 
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _POSSIBLE = "png, jpeg, gif, webp, pdf and text files can"
 _THINKING = frozenset({"thinking", "redacted_thinking"})
-_ODD = re.compile(r"[^A-Za-z0-9_-]")
-_LONGEST_NAME = 64
 
 
 class Manner(msgspec.Struct, frozen=True):
@@ -73,13 +69,13 @@ def _words(text: str) -> list[Json]:
 # Files --------------------------------------------------------------------------------------------
 
 
+def must_be_fetched(file: File) -> bool:
+    """Return whether ``file``, which is at an address, can be sent, but only whole."""
+    return file.is_vague or (file.is_text and not file.mime_type.startswith("image/"))
+
+
 def _enclosed(attachment: Attachment, manner: Manner) -> Json:
-    try:
-        return _file(opened(attachment), manner)
-    except Unsendable as error:
-        raise ProviderError(
-            manner.provider_name, f"{described(attachment)} cannot be sent: {error}"
-        ) from error
+    return sendable(attachment, lambda file: _file(file, manner), manner.provider_name)
 
 
 def _file(file: File, manner: Manner) -> Json:
@@ -88,12 +84,14 @@ def _file(file: File, manner: Manner) -> Json:
         return {"type": "image", "source": _source(file)}
     if file.mime_type == "application/pdf":
         return _document(file, _source(file))
-    if file.url:
-        raise Unsendable(_why_not_fetched(file))
+    if file.url and must_be_fetched(file):
+        raise Unsendable(
+            "this API takes addresses of images and pdf files only; give the file itself as data="
+        )
     if not file.is_text:
-        raise Unsendable(f"this API has no place for {file.mime_type or 'such files'}; {_POSSIBLE}")
+        raise no_place(file, _POSSIBLE)
     if not manner.documents or not file.text.strip():
-        return _text(f"{file.name or 'Attached file'}:\n{file.text}")
+        return _text(file.quoted)
     return _document(file, {"type": "text", "media_type": "text/plain", "data": file.text})
 
 
@@ -106,14 +104,6 @@ def _source(file: File) -> Json:
 def _document(file: File, source: Json) -> Json:
     document: Json = {"type": "document", "source": source}
     return {**document, "title": file.name} if file.name else document
-
-
-def _why_not_fetched(file: File) -> str:
-    """Return why a file is not sent that would have to be fetched first."""
-    return (
-        f"this API takes addresses of images and pdf files only, not of {file.mime_type!r}; "
-        "give the file itself as data="
-    )
 
 
 # Replies ------------------------------------------------------------------------------------------
@@ -165,21 +155,9 @@ def _may_return(block: Json, *, plain: bool) -> bool:
 
 def _call(call: ToolCall, block: Json) -> bytes:
     """Return ``block`` with what ``call`` says; arguments stay the text that the model wrote."""
-    said = {**block, "id": valid_id(call.id), "name": _valid_name(call.name)}
+    said = {**block, "id": valid_id(call.id), "name": valid_name(call.name)}
     said.pop("input", None)
     return dump(said)[:-1] + b',"input":' + object_text(call.arguments).encode() + b"}"
-
-
-def valid_id(id_: str) -> str:
-    """Return an id that the API takes: ``id_`` itself where it can be, always the same for one."""
-    if id_ and len(id_) <= _LONGEST_NAME and not _ODD.search(id_):
-        return id_
-    digest = blake2b(id_.encode("utf-8", "replace"), digest_size=6).hexdigest()
-    return f"{_ODD.sub('_', id_)[:40]}_{digest}"
-
-
-def _valid_name(name: str) -> str:
-    return _ODD.sub("_", name)[:_LONGEST_NAME] or "unknown"
 
 
 # Results of tools ---------------------------------------------------------------------------------
@@ -199,7 +177,5 @@ def _result(outcome: Outcome, manner: Manner) -> Json:
 
 def _shown(attachment: Attachment, manner: Manner) -> Json:
     """Return a file within a result; a note where it cannot be there."""
-    try:
-        return _file(opened(attachment), manner)
-    except Unsendable as error:
-        return _text(f"({described(attachment)} cannot be shown to you: {error})")
+    block = showable(attachment, lambda file: _file(file, manner))
+    return _text(block) if isinstance(block, str) else block

@@ -7,17 +7,16 @@ the user put into ``extra`` is left alone. What is done with the fields is not k
 from __future__ import annotations
 
 from agentouto._domain.participants import Agent
-from agentouto.providers._claude import (
-    LEAST_BUDGET,
-    ROOM_FOR_WORDS,
-    SAFE_CAP,
-    Manners,
-    budget_for,
-    manners,
-    nearest,
-)
 from agentouto.providers._json import Json, as_object
 from agentouto.providers._messages_habits import Lesson, MessagesHabits
+from agentouto.providers._models import Claude, claude_budget, known_claude, nearest
+
+_SAFE_CAP = 16_384
+"""How long a reply may be of a model of which nobody knows."""
+
+_LEAST_BUDGET = 1_024
+_ROOM_FOR_WORDS = 4_096
+"""How much a reply may say beside a budget for thinking, where nobody has set a limit."""
 
 _ACTIVE = frozenset({"adaptive", "enabled"})
 
@@ -26,7 +25,7 @@ def chosen_fields(
     agent: Agent, habits: MessagesHabits, lesson: Lesson, extra: Json, *, home: bool
 ) -> Json:
     """Return the fields that we choose to send, and may stop sending."""
-    claude = manners(agent.model)
+    claude = known_claude(agent.model)
     kind = _thinking_kind(agent, claude, habits, lesson)
     budget = _budget(agent) if kind == "enabled" else 0
     cap = _cap(agent, claude, habits, lesson, budget)
@@ -41,6 +40,11 @@ def chosen_fields(
     if home and "cache_control" not in habits.left_out:
         chosen["cache_control"] = {"type": "ephemeral"}
     return chosen
+
+
+def cap_is_unknown(model: str, habits: MessagesHabits) -> bool:
+    """Return whether nobody knows yet how long a reply of ``model`` may be."""
+    return habits.cap is None and known_claude(model).most is None
 
 
 def said_in(body: Json) -> dict[str, str]:
@@ -60,7 +64,7 @@ def said_in(body: Json) -> dict[str, str]:
 
 def why_no_temperature(model: str, body: Json) -> str:
     """Return why the model cannot be told a temperature with ``body``, or nothing if it can."""
-    if not manners(model).sampling:
+    if not known_claude(model).sampling:
         return "the model takes none"
     thinks = as_object(body.get("thinking")).get("type") in _ACTIVE
     return "the model takes none while it thinks" if thinks else ""
@@ -70,7 +74,7 @@ def _asked(agent: Agent) -> bool:
     return agent.reasoning and agent.reasoning_effort != "none"
 
 
-def _thinking_kind(agent: Agent, claude: Manners, habits: MessagesHabits, lesson: Lesson) -> str:
+def _thinking_kind(agent: Agent, claude: Claude, habits: MessagesHabits, lesson: Lesson) -> str:
     """Return the type of ``thinking`` to send; nothing if it is better left out."""
     if _asked(agent) and not lesson.silent:
         return claude.thinks if habits.thinks is None else habits.thinks
@@ -92,7 +96,7 @@ def _thinking(habits: MessagesHabits, lesson: Lesson, kind: str, budget: int) ->
     return thinking
 
 
-def _effort(agent: Agent, claude: Manners, habits: MessagesHabits, kind: str) -> str:
+def _effort(agent: Agent, claude: Claude, habits: MessagesHabits, kind: str) -> str:
     """Return how hard the model is to think; nothing if it is not told."""
     efforts = habits.efforts or claude.efforts
     if not efforts or kind not in {"", "adaptive"}:
@@ -103,12 +107,12 @@ def _effort(agent: Agent, claude: Manners, habits: MessagesHabits, kind: str) ->
     return nearest(efforts, habits.wanted_effort(agent))
 
 
-def _cap(agent: Agent, claude: Manners, habits: MessagesHabits, lesson: Lesson, budget: int) -> int:
+def _cap(agent: Agent, claude: Claude, habits: MessagesHabits, lesson: Lesson, budget: int) -> int:
     """Return how long the reply may be, thinking included."""
     most = habits.cap or claude.most
     cap = agent.max_output_tokens
     if cap is None:
-        cap = most or max(SAFE_CAP, budget + ROOM_FOR_WORDS)
+        cap = most or max(_SAFE_CAP, budget + _ROOM_FOR_WORDS)
     elif most is not None and cap > most:
         habits.note(f"max_output_tokens={cap}", f"the model writes {most} at most")
         cap = most
@@ -117,12 +121,12 @@ def _cap(agent: Agent, claude: Manners, habits: MessagesHabits, lesson: Lesson, 
 
 def _budget(agent: Agent) -> int:
     if agent.reasoning_budget is not None:
-        return max(agent.reasoning_budget, LEAST_BUDGET)
-    return budget_for(agent.reasoning_effort)
+        return max(agent.reasoning_budget, _LEAST_BUDGET)
+    return claude_budget(agent.reasoning_effort)
 
 
 def _fitting(agent: Agent, budget: int, cap: int) -> int:
     """Return a budget that leaves room for words, none if there is too little for both."""
     if agent.reasoning_budget is None or budget >= cap:
-        budget = max(min(budget, cap - min(cap // 4, ROOM_FOR_WORDS)), LEAST_BUDGET)
+        budget = max(min(budget, cap - min(cap // 4, _ROOM_FOR_WORDS)), _LEAST_BUDGET)
     return budget if budget < cap else 0

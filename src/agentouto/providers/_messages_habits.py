@@ -83,10 +83,11 @@ class MessagesHabits(Habits):
         refused: The types that it does not take.
         efforts: The efforts that it says it takes.
         cap: How long a reply may be at most.
+        asked: Whether the server has been asked what it knows of the model.
         version: The version of the API that it asks for; empty if it is content.
     """
 
-    __slots__ = ("cap", "efforts", "lessons", "refused", "rests", "thinks", "version")
+    __slots__ = ("asked", "cap", "efforts", "lessons", "refused", "rests", "thinks", "version")
 
     def __init__(self, origin: str) -> None:
         super().__init__(origin)
@@ -95,6 +96,7 @@ class MessagesHabits(Habits):
         self.rests: str | None = None
         self.efforts: tuple[str, ...] = ()
         self.cap: int | None = None
+        self.asked = False
         self.version = ""
         self.lessons: dict[str, Lesson] = {}
 

@@ -11,10 +11,11 @@ import logging
 from collections.abc import Mapping
 
 from agentouto._domain.errors import AuthError, ProviderError
+from agentouto._domain.message import Attachment
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import ModelRequest
 from agentouto.providers import openai_responses
-from agentouto.providers._models import reasons
+from agentouto.providers._models import known_gpt
 from agentouto.providers._refusal import Fault, sort_out
 from agentouto.providers._wire import Decoder, Wire, WireRequest
 from agentouto.providers.openai import HOST, OpenAIChatWire
@@ -67,6 +68,10 @@ class OpenAIWire:
         """Return the headers that carry ``api_key``."""
         return self._chat.credentials(api_key)
 
+    def wanted(self, request: ModelRequest) -> list[Attachment]:
+        """Return what must be fetched before ``request`` can be written down."""
+        return self._for(request.agent).wanted(request)
+
     def encode(self, request: ModelRequest) -> WireRequest:
         """Write ``request`` down in the format its model is asked in."""
         return self._for(request.agent).encode(request)
@@ -88,7 +93,7 @@ class OpenAIWire:
             wire.learn(request, sent, fault)
 
     def _for(self, agent: Agent) -> Wire:
-        known = reasons(agent.model)
+        known = known_gpt(agent.model)
         wanted = agent.model in self._learnt or (known is not None and known.no_tools_on_chat)
         if not (wanted and _may_switch(agent)):
             return self._chat

@@ -10,8 +10,8 @@ A reply is complete when its response was said to be over, and not before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias, cast
+from collections.abc import Sequence
+from typing import cast
 
 import msgspec
 
@@ -25,7 +25,7 @@ from agentouto._domain.delta import (
     ToolCallDelta,
     UsageDelta,
 )
-from agentouto._domain.errors import AuthError, ProtocolViolation, ProviderError
+from agentouto.providers._answer import Answer, Refuse
 from agentouto.providers._json import (
     Json,
     as_count,
@@ -33,14 +33,11 @@ from agentouto.providers._json import (
     as_object,
     as_text,
     dump,
-    parse,
     parse_object,
-    unquoted,
+    unwrapped,
 )
-from agentouto.providers._refusal import Fault, read_fault, short
+from agentouto.providers._refusal import Fault, read_fault
 from agentouto.providers._responses_entries import text_of
-
-Refuse: TypeAlias = Callable[[Fault], ProviderError | AuthError]
 
 STOPS = {
     "content_filter": Stop.REFUSED,
@@ -94,30 +91,24 @@ class _Item:
         self.arguments: object = None
 
 
-class ResponsesDecoder:
-    """Reads one answer. Sans I/O: bytes are brought to it."""
+class ResponsesDecoder(Answer):
+    """Reads one answer."""
 
     __slots__ = (
         "_by_id",
         "_by_index",
         "_calls",
-        "_error",
         "_items",
         "_native",
-        "_origin",
-        "_over",
-        "_provider_name",
-        "_refuse",
         "_refused",
         "_speaker",
-        "_stop",
         "_usage",
     )
 
+    _called = "no response"
+
     def __init__(self, provider_name: str, origin: str, refuse: Refuse) -> None:
-        self._provider_name = provider_name
-        self._origin = origin
-        self._refuse = refuse
+        super().__init__(provider_name, origin, refuse)
         self._items: list[_Item] = []
         self._by_index: dict[int, _Item] = {}
         self._by_id: dict[str, _Item] = {}
@@ -125,20 +116,7 @@ class ResponsesDecoder:
         self._calls = 0
         self._speaker = -1
         self._usage: Json = {}
-        self._stop: Stop | None = None
-        self._error: ProviderError | AuthError | None = None
         self._refused = False
-        self._over = False
-
-    @property
-    def over(self) -> bool:
-        """Whether the response has ended, or failed: nothing more will come."""
-        return self._over
-
-    @property
-    def complete(self) -> bool:
-        """Whether the reply is whole, even if the connection breaks now."""
-        return self._stop is not None
 
     def feed(self, events: Sequence[bytes]) -> list[Delta]:
         """Take the data of events that arrived together; return what they say."""
@@ -149,11 +127,7 @@ class ResponsesDecoder:
             try:
                 piece = _read_piece(event)
             except (msgspec.DecodeError, UnicodeDecodeError):
-                try:
-                    self._take(event, heard)
-                except (ProviderError, AuthError) as error:
-                    self._error = error  # what came before it is told first
-                    self._over = True
+                self._read(event, heard)
                 continue
             if piece.type == _TEXT and piece.output_index == self._speaker:
                 heard.append(TextDelta(piece.delta))
@@ -176,10 +150,7 @@ class ResponsesDecoder:
 
     def end(self) -> list[Delta]:
         """Return what is left to say; ``ProtocolViolation`` if the answer was cut short."""
-        if self._error is not None:
-            raise self._error
-        if self._stop is None:
-            raise ProtocolViolation(self._provider_name, "the reply was cut short by the server")
+        stop = self._ended()
         heard: list[Delta] = []
         if (usage := _counted(self._usage)) is not None:
             heard.append(UsageDelta(usage))
@@ -187,23 +158,8 @@ class ResponsesDecoder:
             self._native.pop()  # thinking is not taken back without what it led to
         if self._native and all(item.closed for item in self._items):
             heard.append(NativeDelta(self._origin, self._native))
-        heard.append(StopDelta(Stop.REFUSED if self._refused else self._stop))
+        heard.append(StopDelta(Stop.REFUSED if self._refused else stop))
         return heard
-
-    def _take(self, event: bytes, heard: list[Delta]) -> None:
-        if event == b"[DONE]":
-            self._over = True
-            return
-        try:
-            said = parse(event)
-        except ValueError:
-            if b"\n" not in event:
-                raise self._unreadable(event) from None
-            for line in event.split(b"\n"):  # blank lines between events were left out
-                self._take(line, heard)
-            return
-        if isinstance(said, dict) and not self._over:
-            self._event(cast("Json", said), heard)
 
     def _event(self, event: Json, heard: list[Delta]) -> None:
         type_ = as_text(event.get("type"))
@@ -319,12 +275,6 @@ class ResponsesDecoder:
             if not item.closed and item.begun.get("type") == "function_call":
                 self._close(item, item.begun, heard)
 
-    def _unreadable(self, body: bytes) -> ProtocolViolation:
-        said = read_fault(body).message if body.strip() else "nothing at all"
-        error = ProtocolViolation(self._provider_name, f"the answer is no response: {short(said)}")
-        error.retryable = not body.lstrip().startswith(b"<")
-        return error
-
 
 def _as_piece(type_: str, event: Json) -> _Piece:
     index, summary = as_count(event.get("output_index")), as_count(event.get("summary_index"))
@@ -338,16 +288,8 @@ def _arguments(whole: Json, item: _Item) -> str:
         if isinstance(written, dict):
             return dump(cast("Json", written)).decode()
         if isinstance(written, str) and written:
-            return _meant(written)
-    return _meant("".join(item.pieces))
-
-
-def _meant(arguments: str) -> str:
-    """Return the object that was written as a JSON string, if that is what it was."""
-    if not arguments.lstrip().startswith('"'):
-        return arguments
-    inner = unquoted(arguments)
-    return arguments if parse_object(inner) is None else inner
+            return unwrapped(written)
+    return unwrapped("".join(item.pieces))
 
 
 def _thoughts(item: Json) -> str:

@@ -9,23 +9,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import assert_never
 
 import msgspec
 
 from agentouto._domain.content import Entry, Incoming, Outcome, Outcomes, Reply, ToolCall
-from agentouto._domain.errors import ProviderError
 from agentouto._domain.message import Attachment
+from agentouto.providers._entries import sendable, showable, valid_id, valid_name
 from agentouto.providers._json import Json, as_list, as_object, as_text, dump, object_text
-from agentouto.providers._media import File, Unsendable, described, opened
+from agentouto.providers._media import File, no_place
 
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _DOCUMENTS = re.compile(
     r"application/(pdf|rtf|msword|epub\+zip|vnd\.(openxmlformats-officedocument|ms-|oasis).*)"
 )
 _POSSIBLE = "png, jpeg, gif, webp, pdf, office and text files can"
-_VALID_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Manner(msgspec.Struct, frozen=True):
@@ -67,14 +65,7 @@ def _joined(items: Sequence[Json]) -> bytes:
 
 def _parts(text: str, attachments: Sequence[Attachment], manner: Manner) -> list[Json]:
     parts = [_words(text)] if text else []
-    for attachment in attachments:
-        try:
-            parts.append(_part(opened(attachment)))
-        except Unsendable as error:
-            raise ProviderError(
-                manner.provider_name, f"{described(attachment)} cannot be sent: {error}"
-            ) from error
-    return parts
+    return parts + [sendable(file, _part, manner.provider_name) for file in attachments]
 
 
 def _words(text: str) -> Json:
@@ -87,9 +78,9 @@ def _part(file: File) -> Json:
         url = file.url or file.data_uri
         return {"type": "input_image", "image_url": url, "detail": "auto"}
     if file.is_text and not file.url:
-        return _words(f"{file.name or 'Attached file'}:\n{file.text}")
+        return _words(file.quoted)
     if not (file.is_text or _DOCUMENTS.fullmatch(file.mime_type)):
-        raise Unsendable(f"this API has no place for {file.mime_type or 'such files'}; {_POSSIBLE}")
+        raise no_place(file, _POSSIBLE)
     if file.url:
         return {"type": "input_file", "file_url": file.url}
     name = file.name or f"file.{file.mime_type.rpartition('/')[2]}"
@@ -149,18 +140,10 @@ def _said(text: str) -> Json:
 def _call(call: ToolCall) -> Json:
     return {
         "type": "function_call",
-        "call_id": _valid_id(call.id),
-        "name": call.name,
+        "call_id": valid_id(call.id),
+        "name": valid_name(call.name),
         "arguments": object_text(call.arguments),
     }
-
-
-def _valid_id(id_: str) -> str:
-    """Return an id this API takes: ``id_`` itself if it does, else always the same other one."""
-    if _VALID_ID.fullmatch(id_):
-        return id_
-    told_apart = blake2b(id_.encode("utf-8", "replace"), digest_size=6).hexdigest()
-    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', id_)[:51]}_{told_apart}"
 
 
 # Results of tools ---------------------------------------------------------------------------------
@@ -172,13 +155,11 @@ def _result(outcome: Outcome) -> Json:
     only_words = len(parts) < 2 and not outcome.attachments
     return {
         "type": "function_call_output",
-        "call_id": _valid_id(outcome.tool_call.id),
+        "call_id": valid_id(outcome.tool_call.id),
         "output": (outcome.content or "(no output)") if only_words else parts,
     }
 
 
 def _enclosed(attachment: Attachment) -> Json:
-    try:
-        return _part(opened(attachment))
-    except Unsendable as error:
-        return _words(f"({described(attachment)} cannot be shown to you: {error})")
+    part = showable(attachment, _part)
+    return _words(part) if isinstance(part, str) else part

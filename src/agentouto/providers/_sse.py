@@ -48,6 +48,8 @@ def _unified(block: bytes) -> tuple[bytes, bytes]:
 def _data(frames: list[bytes]) -> list[bytes]:
     events: list[bytes] = []
     for frame in frames:
+        if frame.startswith(b"event: "):  # the data says it too, where it matters
+            frame = frame.partition(b"\n")[2]
         if frame.startswith(b"data: ") and b"\n" not in frame and len(frame) > 6:
             events.append(frame[6:])
         elif data := _data_lines(frame):

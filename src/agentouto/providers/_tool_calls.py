@@ -16,7 +16,7 @@ from agentouto.providers._json import (
     as_text,
     dump,
     parse_object,
-    unquoted,
+    unwrapped,
 )
 
 _KNOWN = frozenset({"index", "id", "type", "function"})
@@ -119,7 +119,7 @@ class ToolCallReader:
         for call in self._calls:
             call.begin(heard)
             if call.quoted:
-                heard.append(ToolCallDelta(call.slot, arguments=_meant(call.arguments)))
+                heard.append(ToolCallDelta(call.slot, arguments=unwrapped(call.arguments)))
 
     def extras(self) -> list[Json]:
         """Return the fields of each call that we do not know; none at all if no call has any."""
@@ -161,12 +161,6 @@ def _as_json(arguments: object) -> str:
     if isinstance(arguments, str):
         return arguments
     return "" if arguments is None else dump(arguments).decode()
-
-
-def _meant(arguments: str) -> str:
-    """Return the object that was written as a JSON string, if that is what it was."""
-    inner = unquoted(arguments)
-    return arguments if parse_object(inner) is None else inner
 
 
 def pieces_of(delta: Json) -> list[object]:

@@ -10,11 +10,12 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
-from urllib.parse import urlsplit
+from typing import Protocol, runtime_checkable
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from agentouto._domain.delta import Delta
 from agentouto._domain.errors import AuthError, ConfigurationError, ProviderError
+from agentouto._domain.message import Attachment
 from agentouto._domain.ports import ModelRequest
 from agentouto.providers._json import Json, as_object
 from agentouto.providers._refusal import Fault
@@ -81,6 +82,10 @@ class Wire(Protocol):
         """Return the headers that carry ``api_key``."""
         ...
 
+    def wanted(self, request: ModelRequest) -> list[Attachment]:
+        """Return what must be fetched into the draft's ``files`` before ``encode``."""
+        ...
+
     def encode(self, request: ModelRequest) -> WireRequest:
         """Write ``request`` down; ``ProviderError`` if this format has no words for it."""
         ...
@@ -95,6 +100,19 @@ class Wire(Protocol):
 
     def learn(self, request: ModelRequest, sent: WireRequest, fault: Fault) -> None:
         """Take from ``fault`` what the next ``encode`` should do otherwise, if anything."""
+        ...
+
+
+@runtime_checkable
+class Curious(Protocol):
+    """A wire that may have to know something of its server before it can write a request down."""
+
+    def question(self, request: ModelRequest) -> WireRequest | None:
+        """Return what is to be asked for, without a body; ``None`` if nothing is."""
+        ...
+
+    def told(self, request: ModelRequest, answer: Json) -> None:
+        """Take in the answer; an empty one if there is none."""
         ...
 
 
@@ -121,6 +139,13 @@ def endpoint(base_url: str | None, default: str, version: str, path: str) -> str
     return url._replace(path=below, fragment="").geturl()
 
 
+def not_json(provider_name: str, error: Exception) -> ProviderError:
+    """Return what is wrong with a request that JSON has no form for."""
+    return ProviderError(
+        provider_name, f"the agent's extra= or a tool's schema is not JSON: {error}"
+    )
+
+
 def split_extra(provider_name: str, extra: Mapping[str, object]) -> tuple[Json, dict[str, str]]:
     """Return what an agent adds to the body, and what it adds to the headers."""
     fields = dict(extra)
@@ -129,6 +154,23 @@ def split_extra(provider_name: str, extra: Mapping[str, object]) -> tuple[Json, 
         if not re.fullmatch(r"[\w!#$%&'*+.^`|~-]+", name, re.ASCII) or not value.isprintable():
             raise ProviderError(provider_name, f"{name!r} in extra_headers is no header")
     return fields, headers
+
+
+def with_query(url: str, query: Mapping[str, str]) -> str:
+    """Return ``url`` with ``query`` in it, in place of what was there under the same names."""
+    if not query:
+        return url
+    parts = urlsplit(url)
+    kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in query]
+    return parts._replace(query=urlencode([*kept, *query.items()])).geturl()
+
+
+def joined(*headers: Mapping[str, str]) -> dict[str, str]:
+    """Return all of ``headers``; of those that differ only in case, the last."""
+    last: dict[str, tuple[str, str]] = {}
+    for some in headers:
+        last |= {name.lower(): (name, value) for name, value in some.items()}
+    return dict(last.values())
 
 
 def shown(url: str) -> str:

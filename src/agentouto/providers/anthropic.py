@@ -18,29 +18,42 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from agentouto._domain.content import Entry, Reply
+from agentouto._domain.content import Entry, Reply, Stop
 from agentouto._domain.errors import AuthError, ContextOverflow, ProviderError, QuotaExhausted
+from agentouto._domain.message import Attachment
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import ModelRequest, ToolSpec
-from agentouto.providers._json import Json, as_object, dump, merged, parse_object
+from agentouto.providers._addresses import to_fetch
+from agentouto.providers._entries import write_new
+from agentouto.providers._json import Json, dump, merged, parse_object
 from agentouto.providers._messages_answer import MessagesDecoder
-from agentouto.providers._messages_entries import Manner, write_entry
-from agentouto.providers._messages_fields import chosen_fields, said_in, why_no_temperature
+from agentouto.providers._messages_entries import Manner, must_be_fetched, write_entry
+from agentouto.providers._messages_fields import (
+    cap_is_unknown,
+    chosen_fields,
+    said_in,
+    why_no_temperature,
+)
 from agentouto.providers._messages_habits import Lesson, MessagesHabits
 from agentouto.providers._refusal import Fault, sort_out
-from agentouto.providers._wire import WireRequest, endpoint, shown, split_extra
+from agentouto.providers._tools import ToolLists
+from agentouto.providers._wire import WireRequest, endpoint, not_json, shown, split_extra
 
 HOST = "https://api.anthropic.com"
 VERSION = "2023-06-01"
+VERTEX_VERSION = "vertex-2023-10-16"
 SAMPLING_UNTIL = "2026-10-21"
 """From this version of the API on, no model is told a temperature."""
 
 BINDING_BETA = "thinking-binding-controls-2026-08-01"
 TOKEN_BETA = "oauth-2025-04-20"  # noqa: S105
+
+_AT_VERTEX = ":streamRawPredict"
+"""How an address ends at Google Cloud, where the model is a part of it and not of the body."""
 
 _STATUS = {
     "invalid_request_error": 400,
@@ -56,7 +69,6 @@ _STATUS = {
 }
 """The status that each type of error has, for those that come without one."""
 
-_MOST_TOOL_LISTS = 64
 _END = b"]}"
 _STUB = b'{"type":"text","text":"(go on)"}'
 
@@ -71,10 +83,10 @@ class AnthropicWire:
         self._name = provider.name
         self._home = provider.base_url is None
         self._tokens = provider.auth is not None
+        self._own = provider.headers
         self._url = _address(provider.base_url)
         self._shown = shown(self._url)
-        self._tools: dict[int, tuple[tuple[ToolSpec, ...], bytes]] = {}
-        self._habits: dict[str, MessagesHabits] = {}
+        self._tools = ToolLists(_written)
 
     @property
     def url(self) -> str:
@@ -93,6 +105,26 @@ class AnthropicWire:
             return {**bearer, "anthropic-beta": TOKEN_BETA} if self._home else bearer
         return {"x-api-key": api_key} if self._home else {"x-api-key": api_key, **bearer}
 
+    def wanted(self, request: ModelRequest) -> list[Attachment]:
+        """Return what must be fetched first: all but images and pdf files."""
+        return to_fetch(request, must_be_fetched)
+
+    def question(self, request: ModelRequest) -> WireRequest | None:
+        """Ask how much a model may write that nobody here knows, of the vendor itself, once."""
+        agent, habits = request.agent, self._habits_for(request.agent)
+        given = agent.max_output_tokens is not None or "max_tokens" in agent.extra
+        if given or habits.asked or not self._home or not cap_is_unknown(agent.model, habits):
+            return None
+        below = f"/models/{quote(agent.model, safe='')}"
+        return WireRequest(endpoint(None, HOST, "/v1", below), b"", self._headers({}, VERSION))
+
+    def told(self, request: ModelRequest, answer: Json) -> None:
+        """Remember what the vendor says a reply may have; nothing if it says nothing."""
+        habits, most = self._habits_for(request.agent), answer.get("max_tokens")
+        habits.asked = True
+        if isinstance(most, int) and most > 0:
+            habits.cap = most if habits.cap is None else min(most, habits.cap)
+
     def encode(self, request: ModelRequest) -> WireRequest:
         """Write ``request`` down; ``ProviderError`` if this format has no words for it."""
         agent, habits = request.agent, self._habits_for(request.agent)
@@ -108,14 +140,16 @@ class AnthropicWire:
             else:
                 chosen["temperature"] = agent.temperature
         head = merged({"model": agent.model, **chosen, "stream": True}, extra)
+        url = self._url
+        if url.endswith(_AT_VERTEX):
+            url = url.replace("{model}", quote(str(head.pop("model")), safe="@"))
+            head.setdefault("anthropic_version", VERTEX_VERSION)
         try:
             body = self._body(head, request, habits, lesson)
         except (TypeError, ValueError) as error:
-            raise ProviderError(
-                self._name, f"the agent's extra= or a tool's schema is not JSON: {error}"
-            ) from error
+            raise not_json(self._name, error) from error
         ours = said_in(chosen).keys() - said_in(extra).keys()
-        return WireRequest(self._url, body, headers, frozenset(ours))
+        return WireRequest(url, body, headers, frozenset(ours))
 
     def decoder(self, request: ModelRequest) -> MessagesDecoder:
         """Return a reader for the answer to ``request``."""
@@ -139,19 +173,17 @@ class AnthropicWire:
         self._habits_for(request.agent).learn(request.call_id, chosen, fault)
 
     def _habits_for(self, agent: Agent) -> MessagesHabits:
-        habits = self._habits.get(agent.model)
-        if habits is None:
-            origin = f"anthropic {self._shown} {agent.model}"
-            habits = _HABITS.setdefault(origin, MessagesHabits(origin))
-            self._habits[agent.model] = habits
-        return habits
+        origin = f"anthropic {self._shown} {agent.model}"
+        return _HABITS.get(origin) or _HABITS.setdefault(origin, MessagesHabits(origin))
 
-    def _headers(self, own: Mapping[str, str], version: str, lesson: Lesson) -> dict[str, str]:
+    def _headers(
+        self, own: Mapping[str, str], version: str, lesson: Lesson | None = None
+    ) -> dict[str, str]:
         """Return what a request says in its headers; the user's own have the last word."""
-        headers = {name.lower(): value for name, value in own.items()}
+        headers = {name.lower(): value for name, value in {**self._own, **own}.items()}
         headers.setdefault("anthropic-version", version)
         betas = [beta.strip() for beta in headers.get("anthropic-beta", "").split(",")]
-        if lesson.bound:
+        if lesson and lesson.bound:
             betas.append(BINDING_BETA)
         if any(betas):
             if self._tokens and self._home:
@@ -165,7 +197,7 @@ class AnthropicWire:
         """Return the request with what never changes in front and what grows at the end."""
         pieces = [dump(head)[:-1]]
         if request.tools and "tools" not in head:
-            pieces.append(b',"tools":' + self._written_tools(request.tools))
+            pieces.append(b',"tools":' + self._tools.written(request.tools))
         if request.transcript.system.strip() and "system" not in head:
             pieces.append(b',"system":' + dump(request.transcript.system))
         if "messages" not in head:
@@ -178,43 +210,31 @@ class AnthropicWire:
         """Return the messages in pieces, one for each entry: who speaks on goes on."""
         entries, draft = request.transcript.entries, request.draft
         manner = Manner(self._name, habits.origin, documents=self._home, plain=lesson.plain)
-        new = draft.unwritten(request.transcript, f"{habits.origin} {lesson.plain}")
-        speaker = _last_speaker(entries, draft.pieces)
-        try:
-            for entry in new:
-                blocks = write_entry(entry, manner)
-                draft.pieces.append(_linked(blocks, _role(entry), speaker))
-                speaker = _role(entry) if blocks else speaker
-        except BaseException:
-            draft.wire = ""  # it says more is written down than is
-            raise
-        if speaker == "user" or _paused(entries, habits.origin):
-            return [*draft.pieces, _END]
-        return [*draft.pieces, _linked(_STUB, "user", speaker), _END]
 
-    def _written_tools(self, tools: tuple[ToolSpec, ...]) -> bytes:
-        known = self._tools.get(id(tools))
-        if known is not None:
-            return known[1]
-        written = dump(
-            [
-                {
-                    "name": tool.name,
-                    "description": tool.description,
-                    "input_schema": tool.parameters,
-                }
-                for tool in tools
-            ]
-        )
-        if len(self._tools) >= _MOST_TOOL_LISTS:
-            self._tools.clear()
-        self._tools[id(tools)] = tools, written
-        return written
+        def write(entry: Entry, _: int) -> bytes:
+            before = _last_speaker(entries, draft.pieces)
+            return _linked(write_entry(entry, manner), _role(entry), before)
+
+        pieces = write_new(request, f"{habits.origin} {lesson.plain}", write)
+        speaker = _last_speaker(entries, pieces)
+        if speaker == "user" or _paused(entries, habits.origin):
+            return [*pieces, _END]
+        return [*pieces, _linked(_STUB, "user", speaker), _END]
+
+
+def _written(tools: tuple[ToolSpec, ...]) -> bytes:
+    told = [
+        {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
+        for tool in tools
+    ]
+    return dump(told)
 
 
 def _address(base_url: str | None) -> str:
     """Return where to post. Addresses are given with the version of the API and without it."""
     below = urlsplit((base_url or "").strip()).path.rstrip("/")
+    if below.endswith(_AT_VERTEX):
+        return endpoint(base_url, HOST, "", _AT_VERTEX)
     versioned = re.search(r"/(v\d\w*|messages)$", below)
     return endpoint(base_url, HOST, "", "/messages" if versioned else "/v1/messages")
 
@@ -225,8 +245,8 @@ def _role(entry: Entry) -> str:
 
 def _last_speaker(entries: Sequence[Entry], pieces: Sequence[bytes]) -> str:
     """Return who said the last of ``pieces``, if anybody has said anything."""
-    written = zip(reversed(entries[: len(pieces)]), reversed(pieces), strict=True)
-    return next((_role(entry) for entry, piece in written if piece), "")
+    places = range(len(pieces) - 1, -1, -1)
+    return next((_role(entries[place]) for place in places if pieces[place]), "")
 
 
 def _linked(blocks: bytes, role: str, before: str) -> bytes:
@@ -245,5 +265,6 @@ def _linked(blocks: bytes, role: str, before: str) -> bytes:
 def _paused(entries: Sequence[Entry], origin: str) -> bool:
     """Return whether the model was interrupted by its server, and is to go on by itself."""
     last = entries[-1] if entries else None
-    native = last.native if isinstance(last, Reply) else None
-    return native is not None and native.origin == origin and "paused" in as_object(native.data)
+    if not isinstance(last, Reply) or last.stop is not Stop.PAUSED:
+        return False
+    return last.native is not None and last.native.origin == origin

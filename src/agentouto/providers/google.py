@@ -22,17 +22,28 @@ from collections.abc import Mapping
 from typing import cast
 from urllib.parse import quote, urlsplit
 
-from agentouto._domain.content import Reply
-from agentouto._domain.errors import AuthError, ContextOverflow, ProviderError, QuotaExhausted
+from agentouto._domain.content import Entry, Reply
+from agentouto._domain.errors import AuthError, ProviderError
+from agentouto._domain.message import Attachment
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import Draft, ModelRequest, ToolSpec
-from agentouto.providers._gemini import Gemini, declared, known, unknown
+from agentouto.providers._addresses import to_fetch
+from agentouto.providers._entries import is_unsealed, unseal, unsealed, write_new
 from agentouto.providers._gemini_answer import GeminiDecoder
-from agentouto.providers._gemini_entries import MODEL_ENDS, NOBODY, Manner, write_entry
-from agentouto.providers._habits import REFUSING, Habits, paths, without
+from agentouto.providers._gemini_entries import (
+    MODEL_ENDS,
+    NOBODY,
+    Manner,
+    must_be_fetched,
+    write_entry,
+)
+from agentouto.providers._gemini_schema import declared
+from agentouto.providers._habits import REFUSING, Habits, is_lesson, paths, without
 from agentouto.providers._json import Json, as_object, dump, merged
+from agentouto.providers._models import SOME_GEMINI, Gemini, known_gemini
 from agentouto.providers._refusal import Fault, sort_out
-from agentouto.providers._wire import WireRequest, endpoint, shown, split_extra
+from agentouto.providers._tools import ToolLists
+from agentouto.providers._wire import WireRequest, endpoint, not_json, shown, split_extra
 
 HOST = "https://generativelanguage.googleapis.com"
 KIND = "google"
@@ -65,10 +76,6 @@ _CANNOT_FIND = re.compile(r"cannot find field", re.IGNORECASE)
 _SIGNATURE = re.compile(r"thought.?signature", re.IGNORECASE)
 _MISSING = re.compile(r"missing|required|without", re.IGNORECASE)
 _UNKNOWN_ID = re.compile(r"""unknown name ["'`]?id\b""", re.IGNORECASE)
-_UNSEALED = " unsealed"
-"""Ends the name a draft goes by when replies are written without what they came with."""
-
-_MOST_TOOL_LISTS = 64
 
 
 class _Habits(Habits):
@@ -84,7 +91,12 @@ class _Habits(Habits):
     def wire(self, draft: Draft) -> str:
         """Name the way the entries of ``draft`` are written."""
         name = f"{self.origin} {self.signed} {self.ids}"
-        return name + _UNSEALED if draft.wire.endswith(_UNSEALED) else name
+        return unsealed(name) if is_unsealed(draft, self.origin) else name
+
+
+def _new_habits(origin: str, agent: Agent) -> _Habits:
+    model = known_gemini(agent.model) or SOME_GEMINI
+    return _Habits(origin, signed=model.recent)
 
 
 _HABITS: dict[str, _Habits] = {}
@@ -99,8 +111,7 @@ class GeminiWire:
         self._has_auth = provider.auth is not None
         self._url = _models_url(provider.base_url)
         self._shown = shown(self._url)
-        self._tools: dict[int, tuple[tuple[ToolSpec, ...], bytes]] = {}
-        self._habits: dict[str, _Habits] = {}
+        self._tools = ToolLists(_written)
 
     @property
     def url(self) -> str:
@@ -116,6 +127,10 @@ class GeminiWire:
             return {"Authorization": f"Bearer {api_key}"}
         return {"x-goog-api-key": api_key}
 
+    def wanted(self, request: ModelRequest) -> list[Attachment]:
+        """Return what must be fetched first: nearly everything."""
+        return to_fetch(request, must_be_fetched)
+
     def encode(self, request: ModelRequest) -> WireRequest:
         """Write ``request`` down; ``ProviderError`` if this format has no words for it."""
         agent = request.agent
@@ -126,9 +141,7 @@ class GeminiWire:
         try:
             body = self._body(merged(chosen, extra), request, habits)
         except (TypeError, ValueError) as error:
-            raise ProviderError(
-                self._name, f"the agent's extra= or a tool's schema is not JSON: {error}"
-            ) from error
+            raise not_json(self._name, error) from error
         ours = frozenset(paths(chosen) - paths(extra))
         return WireRequest(self._url_of(agent.model), body, headers, ours)
 
@@ -142,13 +155,13 @@ class GeminiWire:
 
     def learn(self, request: ModelRequest, sent: WireRequest, fault: Fault) -> None:
         """Remember what ``fault`` says of what we chose to send."""
-        if isinstance(self.refusal(fault), AuthError | ContextOverflow | QuotaExhausted):
+        if not is_lesson(self.refusal(fault)):
             return
         habits, draft = self._habits_for(request.agent), request.draft
         said = f"{fault.param} {fault.message}"
         if _SIGNATURE.search(said):
             if habits.signed or not _MISSING.search(said):
-                draft.wire, draft.count = draft.wire.removesuffix(_UNSEALED) + _UNSEALED, 0
+                unseal(draft)
             habits.signed = habits.signed or bool(_MISSING.search(said))
         elif _UNKNOWN_ID.search(said):
             habits.ids = False
@@ -159,13 +172,8 @@ class GeminiWire:
                     habits.note(path.rpartition(".")[2], fault.message)
 
     def _habits_for(self, agent: Agent) -> _Habits:
-        habits = self._habits.get(agent.model)
-        if habits is None:
-            origin = f"{KIND} {self._shown} {agent.model}"
-            model = known(agent.model) or unknown()
-            habits = _HABITS.setdefault(origin, _Habits(origin, signed=model.recent))
-            self._habits[agent.model] = habits
-        return habits
+        origin = f"{KIND} {self._shown} {agent.model}"
+        return _HABITS.get(origin) or _HABITS.setdefault(origin, _new_habits(origin, agent))
 
     def _url_of(self, model: str) -> str:
         below = model if model.startswith(_COLLECTIONS) else f"models/{model}"
@@ -182,7 +190,7 @@ class GeminiWire:
             system = {"parts": [{"text": request.transcript.system}]}
             pieces.append(b'"systemInstruction":' + dump(system))
         if request.tools and not cached and "tools" not in head:
-            pieces.append(b'"tools":' + self._written_tools(request.tools))
+            pieces.append(b'"tools":' + self._tools.written(request.tools))
         if head:
             pieces.append(dump(head)[1:-1])
         if "contents" not in head:
@@ -191,23 +199,17 @@ class GeminiWire:
         return b"{" + b",".join(pieces) + b"}"
 
     def _contents(self, request: ModelRequest, habits: _Habits) -> list[bytes]:
-        transcript, draft = request.transcript, request.draft
-        wire = habits.wire(draft)
-        manner = self._manner(request.agent.model, habits, sealed=not wire.endswith(_UNSEALED))
-        try:
-            new = draft.unwritten(transcript, wire)
-            start = draft.count - len(new)
-            before = transcript.entries[start - 1] if start else None
-            for entry in new:
-                if written := write_entry(entry, before, manner):
-                    if isinstance(entry, Reply) and _must_be_asked(draft.pieces):
-                        written = NOBODY + b"," + written
-                    draft.pieces.append(written)
-                before = entry
-        except BaseException:
-            draft.wire = ""  # it says more is written down than is
-            raise
-        return draft.pieces or [NOBODY]
+        entries, draft = request.transcript.entries, request.draft
+        plain = is_unsealed(draft, habits.origin)
+        manner = self._manner(request.agent.model, habits, sealed=not plain)
+
+        def write(entry: Entry, place: int) -> bytes | None:
+            written = write_entry(entry, entries[place - 1] if place else None, manner)
+            if written and isinstance(entry, Reply) and _must_be_asked(draft.pieces):
+                return NOBODY + b"," + written
+            return written or None
+
+        return write_new(request, habits.wire(draft), write) or [NOBODY]
 
     def _manner(self, model: str, habits: _Habits, *, sealed: bool) -> Manner:
         return Manner(
@@ -215,18 +217,12 @@ class GeminiWire:
             habits.origin if sealed else "",
             signed=habits.signed,
             ids=habits.ids,
-            files_in_results=(known(model) or unknown()).recent,
+            files_in_results=(known_gemini(model) or SOME_GEMINI).recent,
         )
 
-    def _written_tools(self, tools: tuple[ToolSpec, ...]) -> bytes:
-        written = self._tools.get(id(tools))
-        if written is not None:
-            return written[1]
-        declarations = dump([{"functionDeclarations": [_declaration(tool) for tool in tools]}])
-        if len(self._tools) >= _MOST_TOOL_LISTS:
-            self._tools.clear()
-        self._tools[id(tools)] = tools, declarations
-        return declarations
+
+def _written(tools: tuple[ToolSpec, ...]) -> bytes:
+    return dump([{"functionDeclarations": [_declaration(tool) for tool in tools]}])
 
 
 def _models_url(base_url: str | None) -> str:
@@ -256,7 +252,7 @@ def _declaration(tool: ToolSpec) -> Json:
 def _chosen(request: ModelRequest, habits: _Habits, extra: Json) -> Json:
     """Return the settings that we chose to send, and may stop sending."""
     agent = request.agent
-    model = known(agent.model)
+    model = known_gemini(agent.model)
     settings: Json = {}
     if agent.max_output_tokens is not None:
         settings["maxOutputTokens"] = agent.max_output_tokens
@@ -277,7 +273,7 @@ def _thinking(agent: Agent, model: Gemini | None, habits: _Habits, extra: Json) 
     asked = agent.reasoning and agent.reasoning_effort != "none"
     if not asked and model is None:
         return {}
-    model = model or unknown()
+    model = model or SOME_GEMINI
     if not model.thinks:
         if asked:
             habits.note("reasoning", "the model does not take it")

@@ -15,30 +15,27 @@ Peculiarities worth knowing:
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 
 from agentouto._domain.content import Reply
-from agentouto._domain.errors import AuthError, ContextOverflow, ProviderError, QuotaExhausted
+from agentouto._domain.errors import AuthError, ProviderError
+from agentouto._domain.message import Attachment
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import ModelRequest, ToolSpec
+from agentouto.providers._addresses import to_fetch
 from agentouto.providers._chat_answer import ChatDecoder
-from agentouto.providers._chat_entries import Manner, write_entry
+from agentouto.providers._chat_entries import Manner, must_be_fetched, write_entry
+from agentouto.providers._entries import write_new
+from agentouto.providers._habits import REFUSING, Habits, is_lesson, named, paths, without
 from agentouto.providers._json import Json, dump, merged
-from agentouto.providers._models import effort_for_budget, reasons
+from agentouto.providers._models import known_gpt, nearest
 from agentouto.providers._refusal import Fault, sort_out
-from agentouto.providers._wire import WireRequest, endpoint, shown, split_extra
-
-log: logging.Logger = logging.getLogger("agentouto")
+from agentouto.providers._tools import ToolLists
+from agentouto.providers._wire import WireRequest, endpoint, not_json, shown, split_extra
 
 HOST = "https://api.openai.com/v1"
 
-_REFUSING = re.compile(
-    r"unsupported|unknown|unrecogni[sz]ed|not support|n.t support|unexpected|extra|not permitted"
-    r"|not allowed|not accepted|deprecated|instead|only the default|invalid (field|param|argument)",
-    re.IGNORECASE,
-)
 _MISSING = re.compile(r"missing|required|must be (passed|provided|included)", re.IGNORECASE)
 _KEPT_FIELD = re.compile(r"\b(reasoning_content|reasoning_details|reasoning|extra_content)\b")
 _SAYS_NONE = re.compile(r"""to ['"`]?none\b""", re.IGNORECASE)
@@ -46,22 +43,16 @@ _BACKFILLED = "reasoning_content"
 """What some servers want in every reply with tool calls, even in those of other models."""
 
 _CAPS = ("max_completion_tokens", "max_tokens")
-_MOST_TOOL_LISTS = 64
 
 
-class _Habits:
-    """How one server wants one model to be asked: what it has refused, what it insists on.
+class _Habits(Habits):
+    """How one server wants one model to be asked."""
 
-    Habits are only ever added, so two requests that learn the same thing at once agree.
-    """
-
-    __slots__ = ("backfill", "effort", "hushed", "left_out", "origin", "other_cap", "plain", "wire")
+    __slots__ = ("backfill", "effort", "other_cap", "plain", "wire")
 
     def __init__(self, origin: str) -> None:
-        self.origin = origin
+        super().__init__(origin)
         self.wire = origin
-        self.left_out: set[str] = set()
-        self.hushed: set[str] = set()
         self.other_cap = False
         self.effort = ""
         self.plain = False
@@ -74,12 +65,6 @@ class _Habits:
     def rewrite(self) -> None:
         """Let entries be written anew."""
         self.wire = f"{self.origin} {self.plain} {self.backfill}"
-
-    def note(self, field: str, why: str) -> None:
-        """Say, once, that a setting of the user's is not sent."""
-        if field not in self.hushed:
-            self.hushed.add(field)
-            log.warning("%s: %s is not sent: %s", self.origin, field, why)
 
 
 _HABITS: dict[str, _Habits] = {}
@@ -94,8 +79,7 @@ class OpenAIChatWire:
         self._url = endpoint(provider.base_url, HOST, "/v1", "/chat/completions")
         self._home = self._url.startswith(f"{HOST}/")
         self._shown = shown(self._url)
-        self._tools: dict[int, tuple[tuple[ToolSpec, ...], bytes]] = {}
-        self._habits: dict[str, _Habits] = {}
+        self._tools = ToolLists(_written)
 
     @property
     def url(self) -> str:
@@ -105,6 +89,10 @@ class OpenAIChatWire:
     def credentials(self, api_key: str) -> Mapping[str, str]:
         """Return the headers that carry ``api_key``."""
         return {"Authorization": f"Bearer {api_key}"} if api_key else {}
+
+    def wanted(self, request: ModelRequest) -> list[Attachment]:
+        """Return what must be fetched first: all but images."""
+        return to_fetch(request, must_be_fetched)
 
     def encode(self, request: ModelRequest) -> WireRequest:
         """Write ``request`` down; ``ProviderError`` if this format has no words for it."""
@@ -116,10 +104,9 @@ class OpenAIChatWire:
         try:
             body = self._body(head, request, habits)
         except (TypeError, ValueError) as error:
-            raise ProviderError(
-                self._name, f"the agent's extra= or a tool's schema is not JSON: {error}"
-            ) from error
-        return WireRequest(self._url, body, headers, frozenset(chosen.keys() - extra.keys()))
+            raise not_json(self._name, error) from error
+        ours = {path for path in paths(chosen) if path.partition(".")[0] not in extra}
+        return WireRequest(self._url, body, headers, frozenset(ours))
 
     def decoder(self, request: ModelRequest) -> ChatDecoder:
         """Return a reader for the answer to ``request``."""
@@ -131,14 +118,14 @@ class OpenAIChatWire:
 
     def learn(self, request: ModelRequest, sent: WireRequest, fault: Fault) -> None:
         """Remember what ``fault`` says of fields that we chose to send."""
-        if isinstance(self.refusal(fault), AuthError | ContextOverflow | QuotaExhausted):
+        if not is_lesson(self.refusal(fault)):
             return
         habits = self._habits_for(request.agent)
-        field = _named(sent.ours, fault)
-        refused = _REFUSING.search(fault.labels)
+        field = named(sent.ours, fault)
+        refused = REFUSING.search(fault.labels)
         if field == "reasoning_effort" or (not field and _wants_no_effort(request.agent, fault)):
             _learn_effort(habits, sent, fault)
-        elif field == "stream_options":
+        elif field.startswith("stream_options"):
             habits.left_out.add(field)
         elif field in _CAPS:
             habits.other_cap = habits.other_cap or bool(refused)
@@ -153,45 +140,24 @@ class OpenAIChatWire:
             habits.rewrite()
 
     def _habits_for(self, agent: Agent) -> _Habits:
-        habits = self._habits.get(agent.model)
-        if habits is None:
-            origin = f"openai {self._shown} {agent.model}"
-            habits = _HABITS.setdefault(origin, _Habits(origin))
-            self._habits[agent.model] = habits
-        return habits
+        origin = f"openai {self._shown} {agent.model}"
+        return _HABITS.get(origin) or _HABITS.setdefault(origin, _Habits(origin))
 
     def _body(self, head: Json, request: ModelRequest, habits: _Habits) -> bytes:
         """Return the request with what never changes in front and what grows at the end."""
         pieces = [dump(head)[:-1]]
         if request.tools and "tools" not in head:
-            pieces.append(b',"tools":' + self._written_tools(request.tools))
+            pieces.append(b',"tools":' + self._tools.written(request.tools))
         if "messages" not in head:
             pieces.append(b',"messages":[' + b",".join(self._messages(request, habits)) + b"]")
         return b"".join((*pieces, b"}"))
 
     def _messages(self, request: ModelRequest, habits: _Habits) -> list[bytes]:
-        transcript, draft = request.transcript, request.draft
         manner = habits.manner(self._name)
-        try:
-            for entry in draft.unwritten(transcript, habits.wire):
-                if written := write_entry(entry, manner):
-                    draft.pieces.append(written)
-        except BaseException:
-            draft.wire = ""  # it says more is written down than is
-            raise
-        if not transcript.system:
-            return draft.pieces
-        return [dump({"role": "system", "content": transcript.system}), *draft.pieces]
-
-    def _written_tools(self, tools: tuple[ToolSpec, ...]) -> bytes:
-        known = self._tools.get(id(tools))
-        if known is not None:
-            return known[1]
-        written = dump([{"type": "function", "function": tool} for tool in tools])
-        if len(self._tools) >= _MOST_TOOL_LISTS:
-            self._tools.clear()
-        self._tools[id(tools)] = tools, written
-        return written
+        said = write_new(request, habits.wire, lambda entry, _: write_entry(entry, manner) or None)
+        if not request.transcript.system:
+            return said
+        return [dump({"role": "system", "content": request.transcript.system}), *said]
 
     def _chosen(self, agent: Agent, habits: _Habits) -> Json:
         """Return the fields that we chose to send, and may stop sending."""
@@ -207,44 +173,32 @@ class OpenAIChatWire:
             else:
                 chosen["temperature"] = agent.temperature
         for field in habits.left_out:
-            chosen.pop(field, None)
+            without(chosen, field)
         return chosen
 
     def _effort(self, agent: Agent, habits: _Habits) -> str | None:
         if habits.effort:
             return habits.effort
-        known = reasons(agent.model) if self._home else None
+        known = known_gpt(agent.model) if self._home else None
         if not agent.reasoning:
             return "none" if known and known.by_default and known.can_be_off else None
-        effort: str = agent.reasoning_effort
-        if agent.reasoning_budget is not None and effort == "medium":
-            effort = effort_for_budget(agent.reasoning_budget)
-            habits.note("reasoning_budget", f"this API takes efforts; {effort!r} comes closest")
+        effort = habits.wanted_effort(agent)
         if not self._home:
             return effort
         if known is None:
             return "xhigh" if effort == "max" else effort
-        return known.nearest(effort) if known.efforts else None
+        return nearest(known.efforts, effort) if known.efforts else None
+
+
+def _written(tools: tuple[ToolSpec, ...]) -> bytes:
+    return dump([{"type": "function", "function": tool} for tool in tools])
 
 
 def _is_reasoning(model: str, effort: str | None) -> bool:
     if effort is not None:
         return effort != "none"
-    known = reasons(model)
+    known = known_gpt(model)
     return known is not None and known.by_default
-
-
-def _named(ours: frozenset[str], fault: Fault) -> str:
-    """Return the field of ours that ``fault`` names first, or nothing."""
-    param = fault.param.partition(".")[0]
-    if param in ours:
-        return param
-    places = {
-        field: found.start()
-        for field in ours
-        if (found := re.search(rf"\b{field}\b", fault.message))
-    }
-    return min(places, key=places.__getitem__, default="")
 
 
 def _wants_no_effort(agent: Agent, fault: Fault) -> bool:

@@ -18,16 +18,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from agentouto._domain.errors import AuthError, ContextOverflow, ProviderError, QuotaExhausted
+from agentouto._domain.errors import AuthError, ProviderError
+from agentouto._domain.message import Attachment
 from agentouto._domain.participants import EFFORTS, Agent, Provider
 from agentouto._domain.ports import ModelRequest, ToolSpec
-from agentouto.providers._habits import REFUSING, Habits, named, paths, without
+from agentouto.providers._addresses import to_fetch
+from agentouto.providers._entries import is_unsealed, unseal, unsealed, write_new
+from agentouto.providers._habits import REFUSING, Habits, is_lesson, named, paths, without
 from agentouto.providers._json import Json, dump, merged
-from agentouto.providers._models import Reasons, reasons
+from agentouto.providers._models import Gpt, known_gpt, nearest
 from agentouto.providers._refusal import Fault, sort_out
 from agentouto.providers._responses_answer import ResponsesDecoder
 from agentouto.providers._responses_entries import Manner, write_entry
-from agentouto.providers._wire import WireRequest, endpoint, shown, split_extra
+from agentouto.providers._tools import ToolLists
+from agentouto.providers._wire import WireRequest, endpoint, not_json, shown, split_extra
 
 HOST = "https://api.openai.com/v1"
 KIND = "openai_responses"
@@ -35,7 +39,6 @@ KIND = "openai_responses"
 _ENCRYPTED = "reasoning.encrypted_content"
 _STRICT = "tools.strict"
 _FEWEST_TOKENS = 16
-_MOST_TOOL_LISTS = 64
 
 _SETTINGS = frozenset({"temperature", "max_output_tokens"})
 """What a user has set and is told of if it cannot be sent; ``reasoning`` and what is in it too."""
@@ -76,8 +79,8 @@ class OpenAIResponsesWire:
         self._url = endpoint(provider.base_url, HOST, "/v1", "/responses")
         self._home = self._url.startswith(f"{HOST}/")
         self._shown = shown(self._url)
-        self._tools: dict[tuple[int, bool], tuple[tuple[ToolSpec, ...], bytes]] = {}
-        self._habits: dict[str, _Habits] = {}
+        self._tools = ToolLists(_written_loosely)
+        self._bare_tools = ToolLists(_written)
 
     @property
     def url(self) -> str:
@@ -87,6 +90,10 @@ class OpenAIResponsesWire:
     def credentials(self, api_key: str) -> Mapping[str, str]:
         """Return the headers that carry ``api_key``."""
         return {"Authorization": f"Bearer {api_key}"} if api_key else {}
+
+    def wanted(self, request: ModelRequest) -> list[Attachment]:
+        """Return what must be fetched first: only what nobody has said the type of."""
+        return to_fetch(request, lambda file: file.is_vague)
 
     def encode(self, request: ModelRequest) -> WireRequest:
         """Write ``request`` down; ``ProviderError`` if this format has no words for it."""
@@ -98,9 +105,7 @@ class OpenAIResponsesWire:
         try:
             body = self._body(head, request, habits)
         except (TypeError, ValueError) as error:
-            raise ProviderError(
-                self._name, f"the agent's extra= or a tool's schema is not JSON: {error}"
-            ) from error
+            raise not_json(self._name, error) from error
         theirs = paths(extra) | {_STRICT for _ in {"tools"} & extra.keys()}
         ours = {path for path in paths(chosen) | {_STRICT} if path not in theirs}
         return WireRequest(self._url, body, headers, frozenset(ours))
@@ -115,29 +120,25 @@ class OpenAIResponsesWire:
 
     def learn(self, request: ModelRequest, sent: WireRequest, fault: Fault) -> None:
         """Remember what ``fault`` says of fields that we chose to send, and of items sent back."""
-        if isinstance(self.refusal(fault), AuthError | ContextOverflow | QuotaExhausted):
+        if not is_lesson(self.refusal(fault)):
             return
         habits, draft = self._habits_for(request.agent), request.draft
         refused = bool(REFUSING.search(fault.labels))
         if _BROKEN_SEAL.search(fault.labels):
-            draft.wire, draft.count = _unsealed(draft.wire), 0
+            unseal(draft)
         elif item := _ITEM.search(f"{fault.param} {fault.message}"):
             if refused and item[1] and item[1] not in _NEEDED:
                 habits.bare |= {item[1]}
             elif refused:
-                draft.wire, draft.count = _unsealed(draft.wire), 0
+                unseal(draft)
         elif field := named(sent.ours, fault):
             _learn_field(habits, field, fault, refused=refused)
         elif refused and "include" in sent.ours and "encrypted content" in fault.message.lower():
             habits.left_out.add("include")
 
     def _habits_for(self, agent: Agent) -> _Habits:
-        habits = self._habits.get(agent.model)
-        if habits is None:
-            origin = f"{KIND} {self._shown} {agent.model}"
-            habits = _HABITS.setdefault(origin, _Habits(origin))
-            self._habits[agent.model] = habits
-        return habits
+        origin = f"{KIND} {self._shown} {agent.model}"
+        return _HABITS.get(origin) or _HABITS.setdefault(origin, _Habits(origin))
 
     # The body -------------------------------------------------------------------------------------
 
@@ -145,8 +146,8 @@ class OpenAIResponsesWire:
         """Return the request with what never changes in front and what grows at the end."""
         pieces = [dump(head)[:-1]]
         if request.tools and "tools" not in head:
-            strict = _STRICT not in habits.left_out
-            pieces.append(b',"tools":' + self._written_tools(request.tools, say_strict=strict))
+            lists = self._bare_tools if _STRICT in habits.left_out else self._tools
+            pieces.append(b',"tools":' + lists.written(request.tools))
         if request.transcript.system and "instructions" not in head:
             pieces.append(b',"instructions":' + dump(request.transcript.system))
         if "input" not in head:
@@ -155,47 +156,19 @@ class OpenAIResponsesWire:
         return b"".join((*pieces, b"}"))
 
     def _items(self, request: ModelRequest, habits: _Habits, *, stored: bool) -> list[bytes]:
-        draft, origin = request.draft, habits.origin
-        wire = " ".join((origin, str(stored), *sorted(habits.bare)))
-        unsealed = draft.wire == _unsealed(wire)
-        needs_seal = self._home and not stored
-        manner = Manner(self._name, origin, unsealed, needs_seal, habits.bare)
-        try:
-            for entry in draft.unwritten(request.transcript, draft.wire if unsealed else wire):
-                if written := write_entry(entry, manner):
-                    draft.pieces.append(written)
-        except BaseException:
-            draft.wire = ""  # it says more is written down than is
-            raise
-        return draft.pieces or [dump({"role": "user", "content": ""})]
-
-    def _written_tools(self, tools: tuple[ToolSpec, ...], *, say_strict: bool) -> bytes:
-        known = self._tools.get((id(tools), say_strict))
-        if known is not None:
-            return known[1]
-        strict = {"strict": False} if say_strict else {}
-        written = dump(
-            [
-                {
-                    "type": "function",
-                    "name": tool.name,
-                    "description": tool.description,
-                    "parameters": tool.parameters,
-                }
-                | strict
-                for tool in tools
-            ]
-        )
-        if len(self._tools) >= _MOST_TOOL_LISTS:
-            self._tools.clear()
-        self._tools[id(tools), say_strict] = tools, written
-        return written
+        origin, bare = habits.origin, habits.bare
+        wire = " ".join((origin, str(stored), *sorted(bare)))
+        plain = is_unsealed(request.draft, origin)
+        manner = Manner(self._name, origin, plain, self._home and not stored, bare)
+        name = unsealed(wire) if plain else wire
+        items = write_new(request, name, lambda entry, _: write_entry(entry, manner) or None)
+        return items or [dump({"role": "user", "content": ""})]
 
     # Settings -------------------------------------------------------------------------------------
 
     def _chosen(self, agent: Agent, habits: _Habits) -> Json:
         """Return the fields that we chose to send, and may stop sending."""
-        known = reasons(agent.model)
+        known = known_gpt(agent.model)
         chosen: Json = {"store": False}
         if bool(known.efforts) if known else (self._home or agent.reasoning):
             chosen["include"] = [_ENCRYPTED]
@@ -219,24 +192,36 @@ class OpenAIResponsesWire:
             without(chosen, field)
         return chosen
 
-    def _effort(self, agent: Agent, habits: _Habits, known: Reasons | None) -> str | None:
+    def _effort(self, agent: Agent, habits: _Habits, known: Gpt | None) -> str | None:
         if habits.efforts:
-            known = Reasons(efforts=habits.efforts)
+            known = Gpt(efforts=habits.efforts)
         elif not self._home:
             known = None
         if known is not None and not known.efforts:
             return None
         if agent.reasoning:
             effort = habits.wanted_effort(agent)
-            return known.nearest(effort) if known else effort
+            return nearest(known.efforts, effort) if known else effort
         if known is None or not self._home:
             return None
         return "none" if known.can_be_off else known.efforts[0]
 
 
-def _unsealed(wire: str) -> str:
-    """Return what a draft is called that is written without seals."""
-    return f"{wire.removesuffix(' unsealed')} unsealed"
+def _written(tools: tuple[ToolSpec, ...]) -> bytes:
+    return dump([_told(tool) for tool in tools])
+
+
+def _written_loosely(tools: tuple[ToolSpec, ...]) -> bytes:
+    return dump([_told(tool) | {"strict": False} for tool in tools])
+
+
+def _told(tool: ToolSpec) -> Json:
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+    }
 
 
 def _learn_field(habits: _Habits, field: str, fault: Fault, *, refused: bool) -> None:

@@ -1,0 +1,149 @@
+"""What holds whichever format is spoken, over the network, in whole runs."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import replace
+
+import pytest
+
+from agentouto import Agent, Attachment, Tool, ToolResult, async_run
+from agentouto._domain.content import Incoming
+from agentouto._domain.delta import Delta, RetryDelta, TextDelta
+from agentouto._domain.errors import ProviderError
+from agentouto.providers._http import HttpBackend
+from agentouto.providers._retry import RetryPolicy
+from wire import turns
+from wire import words as chat
+from wire.anthropic_words import stream as claude_events
+from wire.conversations import JPEG, PNG
+from wire.dialects import DIALECTS, Call, Dialect, Thought, Words
+from wire.gemini_words import stream as gemini_events
+from wire.responses_words import stream as responses_events
+from wire.server import Answer, Server, breaks, serving, streams
+from wire.words import folded
+
+EVERY = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+QUICK = RetryPolicy(total=5.0, first=0.01, longest=0.02)
+
+OVERLOADED = {
+    "openai": chat.stream({"error": {"message": "Overloaded", "code": 503}}, done=False),
+    "openai_responses": responses_events(
+        [{"type": "error", "code": "server_error", "message": "Overloaded"}]
+    ),
+    "anthropic": claude_events(
+        {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    ),
+    "google": gemini_events(
+        {"error": {"code": 503, "message": "Overloaded", "status": "UNAVAILABLE"}}
+    ),
+}
+FAULTS = ("an error in the stream", "a silent end", "a cut line")
+
+
+def fault(kind: str, dialect: Dialect, before: bytes) -> Answer:
+    match kind:
+        case "an error in the stream":
+            return streams(before + OVERLOADED[dialect.name])
+        case "a silent end":
+            return streams(before or b": hello\n\n")
+        case _:
+            return breaks(before or b": hello\n\n")
+
+
+def first_word(dialect: Dialect) -> bytes:
+    """A reply as far as its first word."""
+    data = dialect.stream([Words("Hello")])
+    return data[: data.index(b"\n\n", data.index(b'"He')) + 2]
+
+
+async def ask(dialect: Dialect, server: Server, into: list[Delta]) -> None:
+    provider = replace(dialect.home, base_url=server.url, api_key="k")
+    backend = HttpBackend(provider, dialect.wire(provider), policy=QUICK, idle_seconds=5)
+    async with aclosing(backend.stream(dialect.request([Incoming("Hi")]))) as answer:
+        async for deltas in answer:
+            into += deltas
+
+
+@EVERY
+@pytest.mark.parametrize("kind", FAULTS)
+async def test_what_breaks_before_the_first_word_is_tried_again(
+    dialect: Dialect, kind: str
+) -> None:
+    heard: list[Delta] = []
+    whole = streams(dialect.stream([Words("Hello")]))
+    async with serving(fault(kind, dialect, b""), whole) as server:
+        await ask(dialect, server, heard)
+        assert len(server.asked) == 2
+    assert isinstance(heard[0], RetryDelta)
+    assert folded(heard).text == "Hello"
+
+
+@EVERY
+@pytest.mark.parametrize("kind", FAULTS)
+async def test_what_breaks_after_the_first_word_is_not_tried_again(
+    dialect: Dialect, kind: str
+) -> None:
+    heard: list[Delta] = []
+    async with serving(fault(kind, dialect, first_word(dialect))) as server:
+        with pytest.raises(ProviderError):
+            await ask(dialect, server, heard)
+        assert len(server.asked) == 1
+    said = [delta.text for delta in heard if isinstance(delta, TextDelta)]
+    assert said == ["Hello" if dialect.name == "google" else "He"]
+
+
+@EVERY
+async def test_results_go_back_in_the_order_of_the_calls_whoever_is_done_first(
+    dialect: Dialect,
+) -> None:
+    last_is_done = asyncio.Event()
+
+    @Tool
+    async def slow() -> ToolResult:
+        """Wait for the last."""
+        await last_is_done.wait()
+        return ToolResult("slowly", [Attachment("image/png", data=PNG.data)])
+
+    @Tool
+    async def fail() -> str:
+        """Fail."""
+        raise RuntimeError("boom")
+
+    @Tool
+    async def last() -> ToolResult:
+        """Let the others go on."""
+        last_is_done.set()
+        return ToolResult("at once", [Attachment("image/jpeg", data=JPEG.data)])
+
+    calls = [Call(f"call_{name}", "{}", name) for name in ("slow", "fail", "last")]
+    asking = streams(dialect.stream([Thought("hm"), *calls]))
+    async with serving(asking, streams(dialect.stream([Words("Done.")]))) as server:
+        provider = replace(dialect.home, base_url=server.url, api_key="k")
+        agent = Agent("a", "Do it.", dialect.model, provider)
+        result = await async_run("Go.", [agent], [slow, fail, last])
+        body = server.asked[-1].body
+    assert result.output == "Done."
+    assert dialect.complaints(body) == []
+    groups: list[turns.Group] = dialect.groups(body)
+    assert groups[-1].results == [call.id for call in calls]
+    said = str(groups[-1].items)
+    assert PNG.data in said
+    assert JPEG.data in said
+    assert said.index("slowly") < said.index("boom") < said.index("at once")
+
+
+# Compatible servers -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("finish", ["tool_calls", "stop", "", None, "function_call", "eos"])
+def test_calls_are_trusted_whatever_the_reason_of_the_end(finish: str | None) -> None:
+    piece = chat.piece(0, "a", "look", "{}")
+    assert chat.calls_of(chat.calling(piece), chat.chunk({}, finish)) == [("a", "look", "{}")]
+
+
+def test_a_call_that_is_printed_as_words_is_words() -> None:
+    printed = '<tool_call>{"name":"look","arguments":{}}</tool_call>'
+    reply = chat.reply_to(chat.chunk({"content": printed}), chat.chunk({}, "stop"))
+    assert (reply.text, reply.tool_calls) == (printed, ())
