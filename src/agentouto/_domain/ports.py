@@ -38,7 +38,7 @@ class Draft:
         files: What was found at the addresses of attachments that had to be fetched.
     """
 
-    __slots__ = ("count", "files", "last", "pieces", "wire")
+    __slots__ = ("_seen", "count", "files", "last", "pieces", "wire")
 
     def __init__(self) -> None:
         self.wire: str = ""
@@ -46,6 +46,20 @@ class Draft:
         self.count: int = 0
         self.pieces: list[bytes] = []
         self.files: dict[Attachment, Attachment] = {}
+        self._seen: tuple[object, int, Entry | None] = (None, 0, None)
+
+    def unseen(self, transcript: Transcript, by: object) -> tuple[Entry, ...]:
+        """Return the entries that ``by`` has not been through, as ``see`` has noted."""
+        who, count, last = self._seen
+        entries = transcript.entries
+        if who is by and 0 < count <= len(entries) and entries[count - 1] is last:
+            return entries[count:]
+        return entries
+
+    def see(self, transcript: Transcript, by: object) -> None:
+        """Note that ``by`` has been through all of ``transcript``."""
+        entries = transcript.entries
+        self._seen = by, len(entries), entries[-1] if entries else None
 
     def unwritten(self, transcript: Transcript, wire: str) -> tuple[Entry, ...]:
         """Return the entries that still have to be encoded for ``wire``; forget what is stale."""

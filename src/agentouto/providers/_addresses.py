@@ -24,16 +24,19 @@ def to_fetch(request: ModelRequest, fetches: Callable[[File], bool]) -> list[Att
 
     ``fetches`` says of a file at an address whether it has to be.
     """
-    known = request.draft.files
+    draft = request.draft
+    known = draft.files
     missing = {
         attachment: None
-        for entry in request.transcript.entries
+        for entry in draft.unseen(request.transcript, fetches)
         for attachment in _attached(entry)
         if attachment.url
         and not attachment.url.startswith("data:")
         and attachment not in known
         and fetches(opened(attachment))
     }
+    if not missing:
+        draft.see(request.transcript, fetches)
     return list(missing)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Collection
 
 from agentouto._domain.errors import AuthError, ContextOverflow, ProviderError, QuotaExhausted
 from agentouto._domain.participants import Agent
@@ -91,12 +92,13 @@ def _mention(field: str) -> re.Pattern[str]:
     return re.compile(rf"{pointing}{re.escape(field)}(?!\.?\w)")
 
 
-def paths(fields: Json, under: str = "") -> set[str]:
-    """Return the path of every value in ``fields`` that is no object itself."""
+def paths(fields: Json, under: str = "", whole: Collection[str] = ()) -> set[str]:
+    """Return the path of every value in ``fields`` that is no object itself, or is in ``whole``."""
     found: set[str] = set()
     for name, value in fields.items():
-        inner = as_object(value)
-        found |= paths(inner, f"{under}{name}.") if inner else {under + name}
+        path = under + name
+        inner = {} if path in whole else as_object(value)
+        found |= paths(inner, f"{path}.", whole) if inner else {path}
     return found
 
 

@@ -7,6 +7,7 @@ the user put into ``extra`` is left alone. What is done with the fields is not k
 from __future__ import annotations
 
 from agentouto._domain.participants import Agent
+from agentouto._domain.ports import ModelRequest
 from agentouto.providers._json import Json, as_object
 from agentouto.providers._messages_habits import Lesson, MessagesHabits
 from agentouto.providers._models import Claude, claude_budget, known_claude, nearest
@@ -22,9 +23,10 @@ _ACTIVE = frozenset({"adaptive", "enabled"})
 
 
 def chosen_fields(
-    agent: Agent, habits: MessagesHabits, lesson: Lesson, extra: Json, *, home: bool
+    request: ModelRequest, habits: MessagesHabits, lesson: Lesson, extra: Json, *, home: bool
 ) -> Json:
     """Return the fields that we choose to send, and may stop sending."""
+    agent = request.agent
     claude = known_claude(agent.model)
     kind = _thinking_kind(agent, claude, habits, lesson)
     budget = _budget(agent) if kind == "enabled" else 0
@@ -37,6 +39,9 @@ def chosen_fields(
     effort = _effort(agent, claude, habits, kind)
     if effort and "effort" not in habits.left_out:
         chosen["output_config"] = {"effort": effort}
+    if request.form is not None and home and "format" not in habits.left_out:
+        form = {"type": "json_schema", "schema": request.form}
+        chosen["output_config"] = {**as_object(chosen.get("output_config")), "format": form}
     if home and "cache_control" not in habits.left_out:
         chosen["cache_control"] = {"type": "ephemeral"}
     return chosen
@@ -56,6 +61,7 @@ def said_in(body: Json) -> dict[str, str]:
         "display": thinking.get("display"),
         "block_binding": thinking.get("block_binding"),
         "effort": as_object(body.get("output_config")).get("effort"),
+        "format": as_object(as_object(body.get("output_config")).get("format")).get("type"),
         "temperature": body.get("temperature"),
         "cache_control": body.get("cache_control"),
     }

@@ -74,6 +74,10 @@ class Lesson:
         self.room: int | None = None
 
 
+_FORM = re.compile(r"output_config\.format|output_format|compiled grammar|schema is too complex")
+"""What a server says that will not promise a form."""
+
+
 class MessagesHabits(Habits):
     """How one server wants one model to be asked.
 
@@ -148,6 +152,9 @@ class MessagesHabits(Habits):
         return True
 
     def _learn_field(self, lesson: Lesson, sent: dict[str, str], fault: Fault) -> None:
+        if "format" in sent and _FORM.search(fault.message):
+            self.left_out.add("format")
+            return
         if _HISTORY.search(fault.message) or not _REFUSING.search(fault.labels):
             return
         field = next((f for f in _named(fault) if f in sent), "")

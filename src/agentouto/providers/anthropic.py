@@ -131,7 +131,7 @@ class AnthropicWire:
         lesson = habits.lesson(request.call_id)
         extra, own = split_extra(self._name, agent.extra)
         headers = self._headers(own, habits.version or VERSION, lesson)
-        chosen = chosen_fields(agent, habits, lesson, extra, home=self._home)
+        chosen = chosen_fields(request, habits, lesson, extra, home=self._home)
         if agent.temperature != 1.0 and "temperature" not in habits.left_out:
             if headers["anthropic-version"] >= SAMPLING_UNTIL:
                 habits.note("temperature", "this version of the API takes none")

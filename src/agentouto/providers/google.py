@@ -142,7 +142,7 @@ class GeminiWire:
             body = self._body(merged(chosen, extra), request, habits)
         except (TypeError, ValueError) as error:
             raise not_json(self._name, error) from error
-        ours = frozenset(paths(chosen) - paths(extra))
+        ours = frozenset(paths(chosen, whole=_FORM) - paths(extra))
         return WireRequest(self._url_of(agent.model), body, headers, ours)
 
     def decoder(self, request: ModelRequest) -> GeminiDecoder:
@@ -165,6 +165,8 @@ class GeminiWire:
             habits.signed = habits.signed or bool(_MISSING.search(said))
         elif _UNKNOWN_ID.search(said):
             habits.ids = False
+        elif _FORM[0] in sent.ours and _ABOUT_FORM.search(said):
+            habits.left_out.update(_FORM)
         elif field := _refused(said):
             for path in sent.ours:
                 if path == field or path.startswith(f"{field}."):
@@ -249,6 +251,10 @@ def _declaration(tool: ToolSpec) -> Json:
 # Settings -----------------------------------------------------------------------------------------
 
 
+_FORM = ("generationConfig.responseJsonSchema", "generationConfig.responseMimeType")
+_ABOUT_FORM = re.compile(r"response_?(json_?)?schema|response_?mime_?type", re.IGNORECASE)
+
+
 def _chosen(request: ModelRequest, habits: _Habits, extra: Json) -> Json:
     """Return the settings that we chose to send, and may stop sending."""
     agent = request.agent
@@ -260,6 +266,8 @@ def _chosen(request: ModelRequest, habits: _Habits, extra: Json) -> Json:
         settings["temperature"] = agent.temperature
     if thinking := _thinking(agent, model, habits, extra):
         settings["thinkingConfig"] = thinking
+    if request.form is not None and model is not None and model.levels:
+        settings |= {"responseMimeType": "application/json", "responseJsonSchema": request.form}
     chosen: Json = {"generationConfig": settings} if settings else {}
     has_tools = request.tools and not extra.keys() & {"tools", "cachedContent"}
     if has_tools and model is not None and model.validates:

@@ -42,6 +42,7 @@ _SAYS_NONE = re.compile(r"""to ['"`]?none\b""", re.IGNORECASE)
 _BACKFILLED = "reasoning_content"
 """What some servers want in every reply with tool calls, even in those of other models."""
 
+_FORM = "response_format"
 _CAPS = ("max_completion_tokens", "max_tokens")
 
 
@@ -98,14 +99,16 @@ class OpenAIChatWire:
         """Write ``request`` down; ``ProviderError`` if this format has no words for it."""
         agent = request.agent
         habits = self._habits_for(agent)
-        chosen = self._chosen(agent, habits)
+        chosen = self._chosen(request, habits)
         extra, headers = split_extra(self._name, agent.extra)
         head = merged({"model": agent.model, "stream": True, **chosen}, extra)
         try:
             body = self._body(head, request, habits)
         except (TypeError, ValueError) as error:
             raise not_json(self._name, error) from error
-        ours = {path for path in paths(chosen) if path.partition(".")[0] not in extra}
+        ours = {
+            path for path in paths(chosen, whole=(_FORM,)) if path.partition(".")[0] not in extra
+        }
         return WireRequest(self._url, body, headers, frozenset(ours))
 
     def decoder(self, request: ModelRequest) -> ChatDecoder:
@@ -125,7 +128,7 @@ class OpenAIChatWire:
         refused = REFUSING.search(fault.labels)
         if field == "reasoning_effort" or (not field and _wants_no_effort(request.agent, fault)):
             _learn_effort(habits, sent, fault)
-        elif field.startswith("stream_options"):
+        elif field.startswith(("stream_options", _FORM)):
             habits.left_out.add(field)
         elif field in _CAPS:
             habits.other_cap = habits.other_cap or bool(refused)
@@ -159,8 +162,9 @@ class OpenAIChatWire:
             return said
         return [dump({"role": "system", "content": request.transcript.system}), *said]
 
-    def _chosen(self, agent: Agent, habits: _Habits) -> Json:
+    def _chosen(self, request: ModelRequest, habits: _Habits) -> Json:
         """Return the fields that we chose to send, and may stop sending."""
+        agent = request.agent
         chosen: Json = {"stream_options": {"include_usage": True}}
         if agent.max_output_tokens is not None:
             chosen[_CAPS[self._home == habits.other_cap]] = agent.max_output_tokens
@@ -172,6 +176,9 @@ class OpenAIChatWire:
                 habits.note("temperature", "the model takes none while it reasons")
             else:
                 chosen["temperature"] = agent.temperature
+        if request.form is not None and self._home:
+            form = {"name": "result", "schema": request.form, "strict": True}
+            chosen[_FORM] = {"type": "json_schema", "json_schema": form}
         for field in habits.left_out:
             without(chosen, field)
         return chosen

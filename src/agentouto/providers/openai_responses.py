@@ -26,6 +26,7 @@ from agentouto.providers._addresses import to_fetch
 from agentouto.providers._entries import is_unsealed, unseal, unsealed, write_new
 from agentouto.providers._habits import REFUSING, Habits, is_lesson, named, paths, without
 from agentouto.providers._json import Json, dump, merged
+from agentouto.providers._media import File
 from agentouto.providers._models import Gpt, known_gpt, nearest
 from agentouto.providers._refusal import Fault, sort_out
 from agentouto.providers._responses_answer import ResponsesDecoder
@@ -71,6 +72,14 @@ _HABITS: dict[str, _Habits] = {}
 """What servers have taught this process, by where a reply comes from."""
 
 
+_FORM = "text.format"
+"""Where it is said that text has to have a form."""
+
+
+def _is_vague(file: File) -> bool:
+    return file.is_vague
+
+
 class OpenAIResponsesWire:
     """One server that speaks the Responses API."""
 
@@ -93,13 +102,13 @@ class OpenAIResponsesWire:
 
     def wanted(self, request: ModelRequest) -> list[Attachment]:
         """Return what must be fetched first: only what nobody has said the type of."""
-        return to_fetch(request, lambda file: file.is_vague)
+        return to_fetch(request, _is_vague)
 
     def encode(self, request: ModelRequest) -> WireRequest:
         """Write ``request`` down; ``ProviderError`` if this format has no words for it."""
         agent = request.agent
         habits = self._habits_for(agent)
-        chosen = self._chosen(agent, habits)
+        chosen = self._chosen(request, habits)
         extra, headers = split_extra(self._name, agent.extra)
         head = merged({"model": agent.model, "stream": True, **chosen}, extra)
         try:
@@ -107,7 +116,7 @@ class OpenAIResponsesWire:
         except (TypeError, ValueError) as error:
             raise not_json(self._name, error) from error
         theirs = paths(extra) | {_STRICT for _ in {"tools"} & extra.keys()}
-        ours = {path for path in paths(chosen) | {_STRICT} if path not in theirs}
+        ours = {path for path in paths(chosen, whole=(_FORM,)) | {_STRICT} if path not in theirs}
         return WireRequest(self._url, body, headers, frozenset(ours))
 
     def decoder(self, request: ModelRequest) -> ResponsesDecoder:
@@ -131,6 +140,8 @@ class OpenAIResponsesWire:
                 habits.bare |= {item[1]}
             elif refused:
                 unseal(draft)
+        elif _FORM in sent.ours and _FORM in f"{fault.param} {fault.message}":
+            habits.left_out.add(_FORM)
         elif field := named(sent.ours, fault):
             _learn_field(habits, field, fault, refused=refused)
         elif refused and "include" in sent.ours and "encrypted content" in fault.message.lower():
@@ -166,8 +177,9 @@ class OpenAIResponsesWire:
 
     # Settings -------------------------------------------------------------------------------------
 
-    def _chosen(self, agent: Agent, habits: _Habits) -> Json:
+    def _chosen(self, request: ModelRequest, habits: _Habits) -> Json:
         """Return the fields that we chose to send, and may stop sending."""
+        agent = request.agent
         known = known_gpt(agent.model)
         chosen: Json = {"store": False}
         if bool(known.efforts) if known else (self._home or agent.reasoning):
@@ -188,6 +200,9 @@ class OpenAIResponsesWire:
                 habits.note("temperature", "the model takes none while it reasons")
             else:
                 chosen["temperature"] = agent.temperature
+        if request.form is not None and self._home:
+            form = {"type": "json_schema", "name": "result", "schema": request.form, "strict": True}
+            chosen["text"] = {"format": form}
         for field in habits.left_out:
             without(chosen, field)
         return chosen
