@@ -75,7 +75,7 @@ def test_a_server_of_ones_own_is_not_asked_for_promises(
 def test_who_will_not_promise_is_not_asked_again(
     wire: object, kind: str, model: str, path: list[str]
 ) -> None:
-    model += f"-refuses-{getattr(wire, "__name__", "").lower()}"
+    model += "-refuses-" + getattr(wire, "__name__", "").lower()
     made: Wire = wire(Provider(kind, api_key="k"))  # type: ignore[operator]
     request = asked(model, FORM)
     sent = made.encode(request)
