@@ -94,10 +94,7 @@ def plan_of(function: str, given: tuple[object, ...], options: RunOptions) -> Pl
         TypeError: An argument there is not, or two ways of saying the same were mixed.
         ConfigurationError: An argument cannot work.
     """
-    for name in options:
-        if name not in KNOWN:
-            close = nearest(name, POSITIONAL + KNOWN)
-            raise TypeError(f"{function}() has no argument {name!r}{close}")
+    check_options(f"{function}()", options, POSITIONAL)
     message, starting, participants, tools, providers = _modern(function, given, options)
     if not isinstance(message, str):
         raise ConfigurationError(f"message must be text, not {message!r}")
@@ -126,6 +123,14 @@ def plan_of(function: str, given: tuple[object, ...], options: RunOptions) -> Pl
         output_type=options.get("output_type"),
         backends={name: open_backend(provider) for name, provider in found.items()},
     )
+
+
+def check_options(function: str, options: Iterable[str], besides: tuple[str, ...] = ()) -> None:
+    """Raise ``TypeError`` for a keyword there is not, naming the nearest there is."""
+    for name in options:
+        if name not in KNOWN:
+            close = nearest(name, besides + KNOWN)
+            raise TypeError(f"{function} has no argument {name!r}{close}")
 
 
 def _modern(

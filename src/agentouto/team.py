@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Unpack
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar, Unpack, cast
 
 from agentouto._core.result import RunResult
+from agentouto._domain.misuse import ConfigurationError
 from agentouto._domain.participants import Agent, Provider
 from agentouto._engine.builtins import AnyTool
 from agentouto._engine.host import Handle
 from agentouto._engine.live import RunStream
-from agentouto._options import Options
+from agentouto._options import Options, check_options
 from agentouto.api import (
     AnyTools,
     async_run,
@@ -18,6 +19,8 @@ from agentouto.api import (
     run,
     run_background,
 )
+
+T = TypeVar("T")
 
 
 class Team:
@@ -40,9 +43,10 @@ class Team:
         starting_agents: Sequence[Agent] | None = None,
         **options: Unpack[Options],
     ) -> None:
-        self.agents: list[Agent] = list(agents)
-        self.tools: list[AnyTool | Callable[..., object]] = list(tools or ())
-        self.providers: list[Provider] = list(providers or ())
+        check_options("Team()", options)
+        self.agents: list[Agent] = _listed("agents", agents)
+        self.tools: list[AnyTool | Callable[..., object]] = _listed("tools", tools)
+        self.providers: list[Provider] = _listed("providers", providers)
         self.starting_agents: list[Agent] = list(
             self.agents if starting_agents is None else starting_agents
         )
@@ -95,4 +99,11 @@ class Team:
         return run_background(message, starting, self.tools, self.providers, **self._with(options))
 
     def _with(self, options: Options) -> Options:
+        check_options("A run of a Team", options)
         return {"run_agents": self.agents, **self.options, **options}
+
+
+def _listed(name: str, given: Iterable[T] | None) -> list[T]:
+    if given is not None and not isinstance(cast("object", given), Iterable):
+        raise ConfigurationError(f"Team({name}=) takes a list, not {given!r:.60}")
+    return list(given or ())

@@ -477,3 +477,44 @@ def test_a_team_takes_any_sequence_and_an_empty_one_is_empty() -> None:
     assert team.run("Go.", attachments=iter([])).output == "x"  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError):
         team.run("Go.", [])
+
+
+def test_a_typo_is_told_where_it_stands() -> None:
+    solo = peers({"a": [finish("x")]}, "a")
+    with pytest.raises(TypeError, match=r"Team\(\) has no argument 'tool'"):
+        Team(solo, tool=[])  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="A run of a Team has no argument 'tools'"):
+        Team(solo).run("Go.", tools=[])  # type: ignore[call-arg]
+    with pytest.raises(ConfigurationError, match=r"Team\(agents=\) takes a list"):
+        Team(solo[0])  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="a task id is text"):
+        get_messages(None)  # type: ignore[arg-type]
+
+
+def test_a_tool_may_return_a_file_and_nothing_else() -> None:
+    picture = Attachment("image/png", data="iVBORw0KGgo=")
+
+    @Tool
+    def draw() -> Attachment:
+        """Draw."""
+        return picture
+
+    seen: list[object] = []
+
+    def a(request: Request) -> object:
+        seen.extend(file for outcome in request.outcomes for file in outcome.attachments)
+        return finish("x") if request.turn else tool("draw")
+
+    run("Go.", peers({"a": a}, "a"), [draw])
+    assert seen == [picture]
+
+
+def test_the_log_and_the_trace_can_be_printed() -> None:
+    result = run("Go.", peers({"a": [finish("x")]}, "a"))
+    assert str(result.event_log) == result.event_log.format()
+    assert str(result.trace) == result.format_trace()
+
+
+def test_a_server_that_asks_for_too_much_time_is_quoted() -> None:
+    with pytest.raises(ProviderError, match="asks to wait 9999 s"):
+        run("Go.", peers({"a": [fail(429, retry_after=9999)]}, "a"))

@@ -53,6 +53,10 @@ class EventLog:
             ]
         return "\n".join(lines)
 
+    def __str__(self) -> str:
+        """Return the log as text."""
+        return self.format()
+
     def __iter__(self) -> Iterator[AgentEvent]:
         """Iterate over the lines, oldest first."""
         return iter(self.events)
@@ -104,6 +108,10 @@ class Trace:
     def root(self) -> Span | None:
         """The first starting agent's call."""
         return self.roots[0] if self.roots else None
+
+    def __str__(self) -> str:
+        """Return the tree as text."""
+        return self.print_tree()
 
     def print_tree(self) -> str:
         """Return the tree as text, with durations and the tools each call used."""

@@ -14,9 +14,10 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 
 from agentouto._core.result import RunResult
+from agentouto._domain.misuse import ConfigurationError
 from agentouto._engine.mail import USER_ADDRESS, nobody_at
 from agentouto._engine.run import Run
 from agentouto._engine.stream import RunEvents
@@ -243,6 +244,8 @@ class Host:
         Raises:
             RoutingError: There is none.
         """
+        if not isinstance(cast("object", address), str):
+            raise ConfigurationError(f"a task id is text, not {address!r:.40}")
         call_id = address.removeprefix(USER_ADDRESS)
         with self._lock:
             likely = self._background.get(call_id)

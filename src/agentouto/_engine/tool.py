@@ -20,7 +20,7 @@ import msgspec
 from agentouto._core.schema import Blueprint, draw, render
 from agentouto._core.signature import Callee, read
 from agentouto._domain.errors import ToolError
-from agentouto._domain.message import ToolResult
+from agentouto._domain.message import Attachment, ToolResult
 from agentouto._domain.ports import ToolSpec
 from agentouto._engine.threads import Escaped, Threads
 
@@ -239,6 +239,8 @@ def as_result(value: object, tool_name: str) -> ToolResult:
     Raises:
         ToolError: It is bytes that are no text.
     """
+    if isinstance(value, Attachment):
+        return ToolResult("", [value])
     if isinstance(value, ToolResult):
         content = as_text(value.content, tool_name)
         return value if content is value.content else ToolResult(content, value.attachments)

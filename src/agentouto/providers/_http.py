@@ -216,6 +216,8 @@ class HttpBackend:
             why = f"{where} has said nothing for {self._idle_seconds:g} s"
         elif isinstance(error, aiohttp.ClientConnectorError):
             why = f"no connection to {where}: {short(error.strerror or str(error.os_error))}"
+        elif isinstance(error, aiohttp.ClientPayloadError):
+            why = f"the connection to {where} ended in the middle of the answer"
         else:
             why = f"the connection to {where} broke: {short(str(error)) or type(error).__name__}"
         unavailable = ProviderUnavailable(self._provider.name, why)

@@ -7,6 +7,7 @@ it would hear the beginning twice. How a request is made is not known here.
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -66,6 +67,13 @@ class Gate:
             self.opens, self.why = until, why
 
 
+def _too_long(error: RateLimited, wait: float, most: float) -> RateLimited:
+    """Return ``error`` with the reason why it is not waited for."""
+    longer = copy.copy(error)
+    longer.args = (f"{error} (it asks to wait {wait:g} s; no more than {most:g} s are waited)",)
+    return longer
+
+
 async def with_retries(
     provider_name: str, policy: RetryPolicy, gate: Gate, attempt: Attempt
 ) -> AsyncGenerator[Sequence[Delta], None]:
@@ -94,6 +102,8 @@ async def with_retries(
             if isinstance(error, RateLimited) and error.retry_after is not None:
                 wait = error.retry_after
             if clock() + wait > deadline:
+                if isinstance(error, RateLimited) and wait > policy.total:
+                    raise _too_long(error, wait, policy.total) from error
                 raise
             why = str(error)
             if isinstance(error, RateLimited):
