@@ -117,7 +117,7 @@ async def test_sixty_four_plain_tools_of_one_reply_wait_for_none() -> None:
     script = {"a": [[tool("nap")] * 64, finish("x")]}
     begun = time.perf_counter()
     await async_run("Go.", peers(script, "a"), [nap])
-    assert time.perf_counter() - begun < 0.5
+    assert time.perf_counter() - begun < 1.6  # one after the other they would take twice that
     await asyncio.sleep(0.02)
     assert not [t for t in threading.enumerate() if t.name.startswith("agentouto-tool")]
 

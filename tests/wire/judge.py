@@ -5,7 +5,17 @@ from __future__ import annotations
 import types
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any, Literal, NotRequired, Required, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    Required,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import typing_extensions
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
@@ -22,7 +32,7 @@ def complaints(
 ) -> list[str]:
     """Return what is wrong with ``value`` as a ``type_``."""
     origin = get_origin(type_)
-    if origin in REQUIRED | NOT_REQUIRED:
+    if origin in REQUIRED | NOT_REQUIRED | {Annotated}:
         return complaints(value, get_args(type_)[0], where)
     if origin in {Union, types.UnionType}:
         return _of_any(value, get_args(type_), where)

@@ -668,3 +668,13 @@ async def test_proxies_of_the_environment_are_for_other_machines(
     assert _proxy("http://127.0.0.1:1/v1") is None
     monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy:3128")
     assert _proxy("https://api.openai.com/v1") is None
+
+
+async def test_a_run_in_which_everything_fails_stops_asking() -> None:
+    policy = RetryPolicy(tries=4, total=5.0, first=0.001, longest=0.001, spare=5)
+    async with serving(refuses(500)) as server:
+        asked = backend(server, policy)
+        for _ in range(20):
+            with pytest.raises(ProviderUnavailable):
+                await ask(asked)
+    assert len(server.asked) == 20 + 20 + 5  # the requests, a try more for each, and the spare ones

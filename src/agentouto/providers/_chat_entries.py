@@ -6,7 +6,9 @@ whole looks, and what comes back, is not known here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import assert_never
 
 import msgspec
@@ -26,6 +28,7 @@ from agentouto.providers._media import File, Unsendable, described, no_place
 
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _SOUNDS = {"audio/wav": "wav", "audio/mpeg": "mp3"}
+_SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
 _POSSIBLE = "png, jpeg, gif, webp, wav, mp3, pdf and text files can"
 
 
@@ -36,11 +39,25 @@ class Manner(msgspec.Struct, frozen=True):
         provider_name: Who complains if an entry cannot be written.
         origin: Replies from here are returned with all they came with; empty returns none so.
         backfill: A field that every reply with tool calls must have, if need be empty.
+        short_ids: Whether ids of tool calls are nine letters and digits.
+        alternate: Whether a user message may follow nothing but a reply.
     """
 
     provider_name: str
     origin: str = ""
     backfill: str = ""
+    short_ids: bool = False
+    alternate: bool = False
+
+    def id_of(self, call: ToolCall) -> str:
+        """Return the id that ``call`` goes by at this server."""
+        if not self.short_ids or _SHORT_ID.fullmatch(call.id):
+            return call.id
+        return blake2b(call.id.encode("utf-8", "replace"), digest_size=5).hexdigest()[:9]
+
+
+BRIDGE = dump({"role": "assistant", "content": "(going on)"})
+"""What is put between two messages where a server wants a reply between them."""
 
 
 def write_entry(entry: Entry, manner: Manner) -> bytes:
@@ -53,7 +70,10 @@ def write_entry(entry: Entry, manner: Manner) -> bytes:
         case Reply():
             return _reply(entry, manner)
         case Outcomes(items):
-            return b",".join(dump(message) for message in _results(items))
+            messages = _results(items, manner)
+            if manner.alternate and messages[-1]["role"] == "user":
+                return b",".join((*map(dump, messages[:-1]), BRIDGE, dump(messages[-1])))
+            return b",".join(map(dump, messages))
         case _:
             assert_never(entry)
 
@@ -93,7 +113,7 @@ def _part(file: File) -> Json:
 def _reply(reply: Reply, manner: Manner) -> bytes:
     message: Json = {"role": "assistant", "content": reply.text or None}
     foreign = reply.native is not None and reply.native.origin != manner.origin
-    calls = [_call(call, foreign=foreign) for call in reply.tool_calls]
+    calls = [_call(call, manner, foreign=foreign) for call in reply.tool_calls]
     if calls:
         message["tool_calls"] = calls
     if reply.native is not None and reply.native.origin == manner.origin:
@@ -103,11 +123,11 @@ def _reply(reply: Reply, manner: Manner) -> bytes:
     return dump(message) if calls or message["content"] else b""
 
 
-def _call(call: ToolCall, *, foreign: bool) -> Json:
+def _call(call: ToolCall, manner: Manner, *, foreign: bool) -> Json:
     """Return ``call`` as it was made; elsewhere, models may call what cannot be a name here."""
     name = valid_name(call.name) if foreign else call.name
     function = {"name": name, "arguments": object_text(call.arguments)}
-    return {"id": call.id, "type": "function", "function": function}
+    return {"id": manner.id_of(call), "type": "function", "function": function}
 
 
 def _restore(message: Json, calls: list[Json], native: Native) -> None:
@@ -122,15 +142,14 @@ def _restore(message: Json, calls: list[Json], native: Native) -> None:
 # Results of tools ---------------------------------------------------------------------------------
 
 
-def _results(items: Sequence[Outcome]) -> list[Json]:
+def _results(items: Sequence[Outcome], manner: Manner) -> list[Json]:
     """Return one message for each result, and one more for the files, which results cannot hold."""
     messages: list[Json] = []
     files: list[Json] = []
     for item in items:
         text = "\n\n".join(part for part in (item.content, *_enclosed(item, files)) if part)
-        messages.append(
-            {"role": "tool", "tool_call_id": item.tool_call.id, "content": text or "(no output)"}
-        )
+        id_ = manner.id_of(item.tool_call)
+        messages.append({"role": "tool", "tool_call_id": id_, "content": text or "(no output)"})
     if files:
         messages.append({"role": "user", "content": files})
     return messages

@@ -23,7 +23,7 @@ from agentouto.providers._fetch import fetch
 from agentouto.providers._json import Json, parse_object
 from agentouto.providers._keys import find_key, renewed, resolve_key, secrets, signed
 from agentouto.providers._refusal import Fault, read_fault, short
-from agentouto.providers._retry import RetryPolicy, with_retries
+from agentouto.providers._retry import Budget, RetryPolicy, with_retries
 from agentouto.providers._sse import SseReader
 from agentouto.providers._wire import (
     Curious,
@@ -75,6 +75,7 @@ class HttpBackend:
         self._provider = provider
         self._wire = wire
         self._policy = policy or RetryPolicy()
+        self._budget = Budget(self._policy)
         self._idle_seconds = idle_seconds
         self._secrets = secrets(provider)
         parts = urlsplit(wire.url)
@@ -85,7 +86,10 @@ class HttpBackend:
         provider, mine = self._provider, belongings()
         key = "" if provider.auth else find_key(provider)
         gate = mine.gate((self._host, provider.name, key))
-        return with_retries(provider.name, self._policy, gate, lambda: self._attempt(request, mine))
+        policy, budget = self._policy, self._budget
+        return with_retries(
+            provider.name, policy, gate, budget, lambda: self._attempt(request, mine)
+        )
 
     async def _attempt(
         self, request: ModelRequest, mine: Belongings

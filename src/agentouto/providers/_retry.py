@@ -32,6 +32,8 @@ class RetryPolicy:
         longest: Seconds before any try at most, unless the server asks for more.
         spread: How much longer than asked those wait who share a key, as a part of the wait, so
             that they do not all come back at once.
+        spare: How many tries more than requests one run may make. A run in which nearly everything
+            fails stops asking: its fan-out would only add to what the provider suffers from.
         chance: A number from 0 to 1, different each time.
     """
 
@@ -40,6 +42,7 @@ class RetryPolicy:
     first: float = 0.5
     longest: float = 8.0
     spread: float = 0.5
+    spare: int = 100
     chance: Callable[[], float] = chance
 
     def pause(self, tried: int) -> float:
@@ -67,6 +70,26 @@ class Gate:
             self.opens, self.why = until, why
 
 
+class Budget:
+    """How often one run may ask one provider again: as often as it has asked, and some more."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self.left = policy.spare
+
+    def earn(self) -> None:
+        """A request is made for the first time."""
+        self.left += 1
+
+    def spend(self) -> bool:
+        """Take one more try, if there is one left; say whether there was."""
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+
 def _too_long(error: RateLimited, wait: float, most: float) -> RateLimited:
     """Return ``error`` with the reason why it is not waited for."""
     longer = copy.copy(error)
@@ -75,9 +98,10 @@ def _too_long(error: RateLimited, wait: float, most: float) -> RateLimited:
 
 
 async def with_retries(
-    provider_name: str, policy: RetryPolicy, gate: Gate, attempt: Attempt
+    provider_name: str, policy: RetryPolicy, gate: Gate, budget: Budget, attempt: Attempt
 ) -> AsyncGenerator[Sequence[Delta], None]:
     """Yield what ``attempt`` yields, trying again while it fails and nothing has been heard."""
+    budget.earn()
     clock = asyncio.get_running_loop().time
     deadline = clock() + policy.total
     tried, heard = 0, False
@@ -104,6 +128,8 @@ async def with_retries(
             if clock() + wait > deadline:
                 if isinstance(error, RateLimited) and wait > policy.total:
                     raise _too_long(error, wait, policy.total) from error
+                raise
+            if not budget.spend():
                 raise
             why = str(error)
             if isinstance(error, RateLimited):

@@ -18,14 +18,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from agentouto._domain.content import Reply
+from agentouto._domain.content import Entry, Incoming, Reply
 from agentouto._domain.errors import AuthError, ProviderError
 from agentouto._domain.message import Attachment
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import ModelRequest, ToolSpec
 from agentouto.providers._addresses import to_fetch
 from agentouto.providers._chat_answer import ChatDecoder
-from agentouto.providers._chat_entries import Manner, must_be_fetched, write_entry
+from agentouto.providers._chat_entries import BRIDGE, Manner, must_be_fetched, write_entry
 from agentouto.providers._entries import write_new
 from agentouto.providers._habits import REFUSING, Habits, is_lesson, named, paths, without
 from agentouto.providers._json import Json, dump, merged
@@ -42,6 +42,12 @@ _SAYS_NONE = re.compile(r"""to ['"`]?none\b""", re.IGNORECASE)
 _BACKFILLED = "reasoning_content"
 """What some servers want in every reply with tool calls, even in those of other models."""
 
+_SHORT_IDS = re.compile(r"tool.?call.?id.{0,80}(length of 9|9 characters|nine)", re.IGNORECASE)
+_ALTERNATE = re.compile(
+    r"roles must alternate|unexpected role .{0,3}user.{0,3} after", re.IGNORECASE
+)
+"""What Mistral's servers and templates complain about."""
+
 _FORM = "response_format"
 _CAPS = ("max_completion_tokens", "max_tokens")
 
@@ -49,7 +55,7 @@ _CAPS = ("max_completion_tokens", "max_tokens")
 class _Habits(Habits):
     """How one server wants one model to be asked."""
 
-    __slots__ = ("backfill", "effort", "other_cap", "plain", "wire")
+    __slots__ = ("alternate", "backfill", "effort", "other_cap", "plain", "short_ids", "wire")
 
     def __init__(self, origin: str) -> None:
         super().__init__(origin)
@@ -58,14 +64,18 @@ class _Habits(Habits):
         self.effort = ""
         self.plain = False
         self.backfill = ""
+        self.short_ids = False
+        self.alternate = False
 
     def manner(self, provider_name: str) -> Manner:
         """Return how entries are to be written."""
-        return Manner(provider_name, "" if self.plain else self.origin, self.backfill)
+        origin = "" if self.plain else self.origin
+        return Manner(provider_name, origin, self.backfill, self.short_ids, self.alternate)
 
     def rewrite(self) -> None:
         """Let entries be written anew."""
-        self.wire = f"{self.origin} {self.plain} {self.backfill}"
+        learnt = (self.plain, self.backfill, self.short_ids, self.alternate)
+        self.wire = f"{self.origin} {learnt}"
 
 
 _HABITS: dict[str, _Habits] = {}
@@ -124,6 +134,11 @@ class OpenAIChatWire:
         if not is_lesson(self.refusal(fault)):
             return
         habits = self._habits_for(request.agent)
+        if _SHORT_IDS.search(fault.message) or _ALTERNATE.search(fault.message):
+            habits.short_ids = habits.short_ids or bool(_SHORT_IDS.search(fault.message))
+            habits.alternate = habits.alternate or bool(_ALTERNATE.search(fault.message))
+            habits.rewrite()
+            return
         field = named(sent.ours, fault)
         refused = REFUSING.search(fault.labels)
         if field == "reasoning_effort" or (not field and _wants_no_effort(request.agent, fault)):
@@ -157,7 +172,16 @@ class OpenAIChatWire:
 
     def _messages(self, request: ModelRequest, habits: _Habits) -> list[bytes]:
         manner = habits.manner(self._name)
-        said = write_new(request, habits.wire, lambda entry, _: write_entry(entry, manner) or None)
+        entries = request.transcript.entries
+
+        def write(entry: Entry, place: int) -> bytes | None:
+            written = write_entry(entry, manner)
+            before = entries[place - 1] if place else None
+            if manner.alternate and isinstance(entry, Incoming) and not isinstance(before, Reply):
+                written = BRIDGE + b"," + written if before else written
+            return written or None
+
+        said = write_new(request, habits.wire, write)
         if not request.transcript.system:
             return said
         return [dump({"role": "system", "content": request.transcript.system}), *said]

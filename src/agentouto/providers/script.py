@@ -34,7 +34,7 @@ from agentouto._domain.errors import (
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import Backend, ModelRequest
 from agentouto._domain.script import Ask, Decide, Fail, Lines, Say, Think, Turn
-from agentouto.providers._retry import Gate, RetryPolicy, with_retries
+from agentouto.providers._retry import Budget, Gate, RetryPolicy, with_retries
 
 STOPS: Mapping[int | str, Stop] = {"refused": Stop.REFUSED, "out_of_tokens": Stop.OUT_OF_TOKENS}
 SLOW_DOWN = frozenset({429})
@@ -77,12 +77,12 @@ class _ScriptBackend:
         self._provider_name = provider_name
         self._script = script
         self._gate = Gate()
+        self._budget = Budget(PATIENCE)
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta], None]:
         """Yield the reply of the script, asking again after failures as one asks a server."""
-        return with_retries(
-            self._provider_name, PATIENCE, self._gate, lambda: self._attempt(request)
-        )
+        name, gate, budget = self._provider_name, self._gate, self._budget
+        return with_retries(name, PATIENCE, gate, budget, lambda: self._attempt(request))
 
     async def _attempt(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta], None]:
         script = self._script
