@@ -378,8 +378,11 @@ def shares(counts: list[int]) -> tuple[float, float]:
 def main(arguments: list[str]) -> int:
     """Do what the command line asks for and return the exit code."""
     commands = {"demo": demo, "test": test}
-    if not arguments or arguments[0] not in commands:
-        asked_for_help = bool(arguments) and arguments[0] in ("-h", "--help", "help")
+    asked_for_help = bool(arguments) and arguments[0] in ("-h", "--help", "help")
+    if arguments and not asked_for_help and arguments[0] not in commands:
+        say("dev.py: there is no {!r}. There are: {}.".format(arguments[0], ", ".join(commands)))
+        return 2
+    if not arguments or asked_for_help:
         print((__doc__ or "").strip(), file=sys.stdout if asked_for_help else sys.stderr)
         return 0 if asked_for_help else 2
     try:

@@ -81,3 +81,20 @@ def test_a_fallback_is_checked_before_anything_starts() -> None:
         run("Go.", [Agent("a", "i", "m", "openai", fallback=[("opnai", "m")])])
     with pytest.raises(ConfigurationError, match="pairs"):
         Agent("a", "i", "m", "openai", fallback=["openai"])  # type: ignore[list-item]
+
+
+def test_what_is_meant_for_one_provider_is_not_told_to_another() -> None:
+    own = Agent(
+        "a",
+        "i",
+        "one",
+        "openai",
+        extra={"extra_headers": {"Authorization": "secret"}},
+        fallback=[("anthropic", "two"), ("openai", "three")],
+    )
+    assert [dict(model.extra) for model in own.stand_ins()] == [own.extra, {}, own.extra]
+
+
+def test_nonsense_all_the_time_is_as_good_as_nobody_there() -> None:
+    one = agent([fail("nonsense")] * 9, [finish("from two")])
+    assert run("Go.", [one]).output == "from two"

@@ -518,3 +518,12 @@ def test_the_log_and_the_trace_can_be_printed() -> None:
 def test_a_server_that_asks_for_too_much_time_is_quoted() -> None:
     with pytest.raises(ProviderError, match="asks to wait 9999 s"):
         run("Go.", peers({"a": [fail(429, retry_after=9999)]}, "a"))
+
+
+async def test_what_was_said_before_a_login_failed_is_on_record() -> None:
+    team = peers({"a": [Turn(say("half of it"), fail(401), stream=True)]}, "a")
+    task = run_background("Go.", team)
+    live = [event async for event in task.events()]
+    late = [event async for event in get_stream_events(task)]
+    assert [event.type for event in late] == ["token", "error"]
+    assert "".join(str(e.data["token"]) for e in live if e.type == "token") == late[0].data["token"]

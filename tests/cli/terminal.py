@@ -14,16 +14,20 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 COMMAND = (sys.executable, "-m", "agentouto.cli")
 PATIENCE = 20.0
 ERASED = re.compile(r"(?:\x1b\[1A\x1b\[2K)+")
 SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+Process: TypeAlias = subprocess.Popen[str]
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,31 @@ def at_once(cases: Iterable[Sequence[str]], cwd: Path) -> list[Ended]:
     """Run the command several times side by side."""
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(lambda arguments: agentouto(*arguments, cwd=cwd), cases))
+
+
+@contextmanager
+def begun(here: Path, *arguments: str, stdin: int = subprocess.DEVNULL) -> Iterator[Process]:
+    """Start ``agentouto run`` without a terminal, and end it if it has not ended."""
+    with subprocess.Popen(
+        [*COMMAND, "run", *arguments],
+        cwd=here,
+        env=surroundings(),
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def read_until(process: Process, told: str) -> None:
+    """Read standard error up to a line with ``told`` in it."""
+    assert process.stderr is not None
+    while told not in process.stderr.readline():
+        assert process.poll() is None
 
 
 class Terminal:

@@ -17,6 +17,10 @@ from typing import Any
 
 import pytest
 
+from agentouto.cli.demo import folder as reading
+from agentouto.cli.demo.folder import MARK, Folder
+from agentouto.cli.demo.notes import Notes
+from agentouto.cli.demo.report import write
 from cli.folders import LONG, MARKER, PASSAGE, make_folder, recounted
 from cli.terminal import Ended, Terminal, agentouto, plain
 
@@ -185,6 +189,49 @@ def test_five_thousand_files_take_seconds(tmp_path: Path) -> None:
     done = agentouto("demo", "many", cwd=tmp_path)
     assert done.code == 0
     assert "Reviewed: 5,000 text files, 25,000 lines" in report_of(tmp_path)
+    assert "Looking at the files: 4,000 so far." in done.err
+    second = done.err.splitlines()[1]
+    assert "forward  user -> surveyor" in second
+    assert float(second.split("s ")[0]) < 1
+
+
+def test_what_is_beyond_the_limit_is_counted_to_the_last_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        (tmp_path / f"f{number:02}.txt").write_text("words\n")
+    told: list[str] = []
+    for limit, files in (("MOST_FILES", 10), ("MOST_BYTES", 7 * len("words\n"))):
+        with monkeypatch.context() as patch:
+            patch.setattr(reading, limit, files)
+            patch.setattr(reading, "FIRST_TOLD", 8)
+            folder = Folder(tmp_path, tmp_path / "report.md", told.append)
+            kept = len(folder.texts)
+        ((why, left),) = folder.left_out.items()
+        assert kept == (10 if limit == "MOST_FILES" else 7)
+        assert (left.number, left.names[0]) == (30 - kept, f"f{kept:02}.txt")
+        assert why.startswith("beyond ")
+        report = tmp_path.parent / f"{tmp_path.name}.md"
+        write(Notes(folder), report)
+        shown = ", ".join(f"`f{kept + n:02}.txt`" for n in range(5))
+        assert f"- {why}: {30 - kept} ({shown}, ...)\n" in report.read_text("utf-8") + "\n"
+    assert told[:2] == [f"Looking at the files: {seen} so far." for seen in (8, 16)]
+
+
+def test_reports_of_the_demo_are_not_reviewed_whatever_they_are_called(tmp_path: Path) -> None:
+    (tmp_path / "things").mkdir()
+    (tmp_path / "things" / "one.txt").write_text("a\n")
+    (tmp_path / "things" / "old.txt").write_bytes(f"{MARK}\r\n\r\n# Review\r\n".encode())
+    assert agentouto("demo", "things", cwd=tmp_path).code == 0
+    report = report_of(tmp_path)
+    assert "Reviewed: 1 text file, 1 line, 1 word, 2 bytes." in report
+    assert "- a report of this demo: 1 (`old.txt`)" in report
+
+
+def test_one_line_is_not_told_as_1_lines(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text(f"# {MARKER}\n")
+    done = agentouto("demo", "one.py", cwd=tmp_path)
+    assert "Most in `one.py`, which has 1 line and 2 words." in done.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such permission")
@@ -221,7 +268,7 @@ def test_an_answer_given_beforehand_decides_what_comes_first(folder: Path, tmp_p
 
 
 def test_a_person_at_the_terminal_is_asked(folder: Path, tmp_path: Path) -> None:
-    with Terminal("demo", "things", "--pause", "0.002", cwd=tmp_path, rows=16) as terminal:
+    with Terminal("demo", "things", "--pause", "0.001", cwd=tmp_path, rows=16) as terminal:
         terminal.wait_for("> ")
         shown = plain(terminal.seen)
         assert "scout (background)" in shown

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
 from agentouto.cli._board import Board
+from agentouto.cli._lines import sentence
 from agentouto.cli._tree import picture
 from cli.terminal import Terminal, at_terminal, highest_frame, plain
 
@@ -78,11 +80,40 @@ def test_an_answer_and_a_next_try_end_the_waiting() -> None:
     assert "writer writing" in shown(board)[1]
 
 
+@pytest.mark.parametrize(
+    ("wait", "told_as"),
+    [(0.4, "0.4 s"), (0.043, "0.04 s"), (2.0, "2 s"), (12.34, "12.3 s"), (60.0, "60 s")],
+)
+def test_a_wait_is_told_as_long_as_it_is(wait: float, told_as: str) -> None:
+    board = begun()
+    told(board, "forward", "writer", "c1")
+    line = {"t": 1.0, "type": "retry", "agent": "writer", "call": "c1"}
+    line |= {"wait": wait, "attempt": 2, "error": "429"}
+    board.feed(line)
+    assert f" wait {told_as}, then try 2: 429" in shown(board)[1]
+    assert sentence(line) == f"   1.00s retry    writer  wait {told_as}, then try 2: 429"
+
+
+def test_a_very_deep_chain_of_calls_is_drawn_too() -> None:
+    board = begun()
+    for depth in range(1, 1501):
+        told(board, "forward", "a", f"c{depth}", parent=f"c{depth - 1}", text="On.")
+    lines = shown(board, height=40)
+    assert len(lines) == 38
+    assert lines[1:3] == ["└── a waits for peers 1.0s On.", "    └── a waits for peers 1.0s On."]
+    assert lines[11] == " " * 36 + "(11 deep) └── a waits for peers 1.0s On."
+    assert lines[-2] == "└── and 1465 more"
+    assert lines[-1].startswith("2.0s   1500 running")
+    for depth in range(1500, 0, -1):
+        told(board, "return", "a", f"c{depth}", text="Up.")
+    assert shown(board, height=40)[1] == "└── and 1500 returned"
+
+
 def test_background_calls_keep_nobody_waiting_and_show_their_mail() -> None:
     board = begun()
     told(board, "forward", "lead", "c1")
-    told(board, "forward", "scout", "bg_1", parent="c1")
-    told(board, "message", "lead", "c1", sender="lead", receiver="scout", to="bg_1", text="Faster!")
+    told(board, "forward", "scout", "s", parent="c1", background=True)
+    told(board, "message", "lead", "c1", sender="lead", receiver="scout", to="s", text="Faster!")
     assert shown(board)[1:3] == [
         "└── lead writing 1.0s ",
         "    └── scout (background) writing 1.0s message from lead: Faster!",
@@ -169,6 +200,12 @@ def crew(script):
     agents = [Agent(name, "", "m", provider) for name in ("researcher", "writer")]
     return Team(agents, starting_agents=agents[:1])
 team, asks = crew(script), crew(asking)
+def descend(seen):
+    left = int(seen.heard[0])
+    down = left and not seen.answers("researcher")
+    return call("researcher", str(left - 1)) if down else finish("up")
+
+deep = crew(Script({"researcher": descend}))
 short = crew(Script({"researcher": [call("writer", "?"), finish("ok")], "writer": [say("ok")]}))
 """
 
@@ -191,12 +228,21 @@ def test_the_tree_fits_the_terminal_and_keeps_tags(here: Path) -> None:
 
 
 def test_colours_are_an_extra(here: Path) -> None:
-    coloured = at_terminal("run", "team.py:short", "Go", cwd=here).err
+    ways: list[tuple[list[str], dict[str, str]]] = [
+        ([], {}),
+        (["--no-color"], {}),
+        ([], {"NO_COLOR": "1"}),
+    ]
+    with ThreadPoolExecutor(3) as pool:
+        coloured, *bare = pool.map(lambda way: short_run(here, *way), ways)
     assert re.search(r"\x1b\[[0-9;]*m", coloured)
-    for arguments, env in ((["--no-color"], {}), ([], {"NO_COLOR": "1"})):
-        bare = at_terminal("run", "team.py:short", "Go", *arguments, cwd=here, env=env).err
-        assert not re.search(r"\x1b\[[0-9;]*m", bare)
-        assert "researcher returned" in bare
+    for seen in bare:
+        assert not re.search(r"\x1b\[[0-9;]*m", seen)
+        assert "researcher returned" in seen
+
+
+def short_run(here: Path, arguments: list[str], env: dict[str, str]) -> str:
+    return at_terminal("run", "team.py:short", "Go", *arguments, cwd=here, env=env).err
 
 
 def test_a_dumb_terminal_gets_lines(here: Path) -> None:
@@ -220,6 +266,43 @@ def test_questions_are_asked_one_at_a_time_and_answered(here: Path) -> None:
         assert plain(done.err).count("writer asks:") == 2
         assert "For children" in plain(done.err)
         assert "For experts" in plain(done.err)
+
+
+LATE = """
+import asyncio
+from pathlib import Path
+from agentouto import Agent, Provider, Team, Tool
+from agentouto.testing import Script, call, say, tool
+
+@Tool
+async def hold() -> str:
+    while not Path("go").exists():
+        await asyncio.sleep(0.01)
+    return "go"
+
+script = Script({"writer": [tool("hold"), call("user", "Who reads it?"),
+                            lambda seen: say("For " + seen.answers("user")[0])]})
+team = Team([Agent("writer", "", "m", Provider("s", kind="script", script=script))], [hold])
+"""
+
+
+def test_keys_typed_before_a_question_do_not_answer_it(here: Path) -> None:
+    (here / "late.py").write_text(LATE)
+    with Terminal("run", "late.py", "Go", cwd=here) as terminal:
+        terminal.wait_for("hold")
+        terminal.type("typed too early\nand half a ")
+        terminal.wait_for("half a")  # the terminal has it
+        (here / "go").touch()
+        terminal.wait_for("> ")
+        terminal.type("children\n")
+        assert terminal.end().out == "For children\n"
+
+
+def test_a_very_deep_chain_of_calls_does_not_break_the_tree(here: Path) -> None:
+    done = at_terminal("run", "team.py:deep", "1500", cwd=here)
+    assert (done.code, done.out) == (0, "up\n")
+    assert "Error" not in done.err
+    assert "and 1501 returned" in plain(done.err)
 
 
 def test_the_end_of_the_terminal_is_no_answer(here: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -25,6 +26,13 @@ def test_the_commands_need_nothing_but_python() -> None:
     }
     assert needed
     assert needed <= sys.stdlib_module_names
+
+
+def test_a_command_there_is_not_is_told_with_those_there_are() -> None:
+    command = [sys.executable, str(DEV), "frob"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "dev.py: there is no 'frob'. There are: demo, test.\n"
 
 
 def test_ci_runs_what_everyone_runs() -> None:

@@ -18,19 +18,19 @@ import msgspec
 from agentouto._domain.message import Attachment
 
 
-class Text(msgspec.Struct, frozen=True, tag=True):
+class Text(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Words meant to be read."""
 
     text: str
 
 
-class Reasoning(msgspec.Struct, frozen=True, tag=True):
+class Reasoning(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Thinking aloud: shown to those who watch, kept out of every answer."""
 
     text: str
 
 
-class ToolCall(msgspec.Struct, frozen=True, tag=True):
+class ToolCall(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Something the model asks to be done.
 
     ``arguments`` is JSON exactly as the model wrote it. ``place`` says which tool call of which
@@ -108,7 +108,7 @@ class Stop(StrEnum):
     """The provider is busy with tools of its own and wants to be asked again."""
 
 
-class Native(msgspec.Struct, frozen=True):
+class Native(msgspec.Struct, frozen=True, gc=False):
     """A reply's own items, as its provider wrote them, to be sent back unread.
 
     ``origin`` tells which provider and model made them; to any other they are not sent.
@@ -118,14 +118,14 @@ class Native(msgspec.Struct, frozen=True):
     data: object
 
 
-class Incoming(msgspec.Struct, frozen=True, tag=True):
+class Incoming(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Something said to the agent: the forward, mail, history, or a note from the engine."""
 
     text: str
     attachments: tuple[Attachment, ...] = ()
 
 
-class Reply(msgspec.Struct, frozen=True, tag=True):
+class Reply(msgspec.Struct, frozen=True, tag=True, gc=False):
     """Everything the model said in one turn."""
 
     parts: tuple[Part, ...]
@@ -144,7 +144,7 @@ class Reply(msgspec.Struct, frozen=True, tag=True):
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What came of one tool call."""
 
     tool_call: ToolCall
@@ -157,7 +157,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """What the text stands for, where the agent returns data of a type."""
 
 
-class Returned(msgspec.Struct, frozen=True):
+class Returned(msgspec.Struct, frozen=True, gc=False):
     """What an agent returns. ``data`` is what the text stands for, where a type was asked for."""
 
     content: str
@@ -165,7 +165,7 @@ class Returned(msgspec.Struct, frozen=True):
     data: object = None
 
 
-class Outcomes(msgspec.Struct, frozen=True, tag=True):
+class Outcomes(msgspec.Struct, frozen=True, tag=True, gc=False):
     """What came of every tool call of one reply, in the order they were asked for."""
 
     items: tuple[Outcome, ...]
@@ -174,7 +174,7 @@ class Outcomes(msgspec.Struct, frozen=True, tag=True):
 Entry: TypeAlias = Incoming | Reply | Outcomes
 
 
-class Transcript(msgspec.Struct, frozen=True):
+class Transcript(msgspec.Struct, frozen=True, gc=False):
     """One agent's view of one call, oldest entry first."""
 
     system: str

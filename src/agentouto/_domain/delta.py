@@ -12,19 +12,19 @@ import msgspec
 from agentouto._domain.content import Stop, Usage
 
 
-class TextDelta(msgspec.Struct, frozen=True):
+class TextDelta(msgspec.Struct, frozen=True, gc=False):
     """A few more words."""
 
     text: str
 
 
-class ReasoningDelta(msgspec.Struct, frozen=True):
+class ReasoningDelta(msgspec.Struct, frozen=True, gc=False):
     """A little more thinking."""
 
     text: str
 
 
-class ToolCallDelta(msgspec.Struct, frozen=True):
+class ToolCallDelta(msgspec.Struct, frozen=True, gc=False):
     """The beginning of a tool call, or more of it.
 
     ``slot`` tells the calls of one reply apart while they are incomplete; ``id`` and ``name`` are
@@ -37,20 +37,20 @@ class ToolCallDelta(msgspec.Struct, frozen=True):
     arguments: str = ""
 
 
-class UsageDelta(msgspec.Struct, frozen=True):
+class UsageDelta(msgspec.Struct, frozen=True, gc=False):
     """What has been counted so far; a later count replaces an earlier one."""
 
     usage: Usage
 
 
-class NativeDelta(msgspec.Struct, frozen=True):
+class NativeDelta(msgspec.Struct, frozen=True, gc=False):
     """The reply's own items, complete, for whoever speaks to the same model again."""
 
     origin: str
     data: object
 
 
-class RetryDelta(msgspec.Struct, frozen=True):
+class RetryDelta(msgspec.Struct, frozen=True, gc=False):
     """Nothing was heard yet; the request will be made after a wait of ``wait`` seconds.
 
     ``attempt`` is the try that is about to be made: 2 or more after a failure, 1 if somebody else
@@ -62,7 +62,7 @@ class RetryDelta(msgspec.Struct, frozen=True):
     error: str
 
 
-class StopDelta(msgspec.Struct, frozen=True):
+class StopDelta(msgspec.Struct, frozen=True, gc=False):
     """The last word of a stream."""
 
     reason: Stop

@@ -14,7 +14,7 @@ from agentouto._domain.content import Outcome, Part, Reply, ToolCall
 from agentouto._domain.message import Message
 
 
-class Stamp(msgspec.Struct, frozen=True):
+class Stamp(msgspec.Struct, frozen=True, gc=False):
     """Whose work an event belongs to. One object serves all events of a call."""
 
     agent_name: str
@@ -22,7 +22,7 @@ class Stamp(msgspec.Struct, frozen=True):
     parent_call_id: str | None
 
 
-class CallStarted(msgspec.Struct, frozen=True):
+class CallStarted(msgspec.Struct, frozen=True, gc=False):
     """A participant has received a forward and begins to work on it."""
 
     stamp: Stamp
@@ -31,7 +31,7 @@ class CallStarted(msgspec.Struct, frozen=True):
     background: bool = False
 
 
-class ModelAsked(msgspec.Struct, frozen=True):
+class ModelAsked(msgspec.Struct, frozen=True, gc=False):
     """The agent's transcript is put to its model."""
 
     stamp: Stamp
@@ -39,7 +39,7 @@ class ModelAsked(msgspec.Struct, frozen=True):
     model: str
 
 
-class Token(msgspec.Struct, frozen=True):
+class Token(msgspec.Struct, frozen=True, gc=False):
     """The model said a few more words. Told to those who listen, not kept."""
 
     stamp: Stamp
@@ -47,7 +47,7 @@ class Token(msgspec.Struct, frozen=True):
     text: str
 
 
-class Thinking(msgspec.Struct, frozen=True):
+class Thinking(msgspec.Struct, frozen=True, gc=False):
     """The model thought a little more. Told to those who listen, not kept."""
 
     stamp: Stamp
@@ -55,7 +55,7 @@ class Thinking(msgspec.Struct, frozen=True):
     text: str
 
 
-class Retried(msgspec.Struct, frozen=True):
+class Retried(msgspec.Struct, frozen=True, gc=False):
     """A request will be made after ``wait`` seconds; ``attempt`` is the try to come."""
 
     stamp: Stamp
@@ -65,7 +65,7 @@ class Retried(msgspec.Struct, frozen=True):
     error: str
 
 
-class Replied(msgspec.Struct, frozen=True):
+class Replied(msgspec.Struct, frozen=True, gc=False):
     """The model has finished one reply."""
 
     stamp: Stamp
@@ -73,7 +73,7 @@ class Replied(msgspec.Struct, frozen=True):
     reply: Reply
 
 
-class Broken(msgspec.Struct, frozen=True):
+class Broken(msgspec.Struct, frozen=True, gc=False):
     """A reply broke off; ``parts`` had been said."""
 
     stamp: Stamp
@@ -81,7 +81,7 @@ class Broken(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...]
 
 
-class ToolStarted(msgspec.Struct, frozen=True):
+class ToolStarted(msgspec.Struct, frozen=True, gc=False):
     """A tool call begins."""
 
     stamp: Stamp
@@ -90,7 +90,7 @@ class ToolStarted(msgspec.Struct, frozen=True):
     builtin: bool
 
 
-class ToolFinished(msgspec.Struct, frozen=True):
+class ToolFinished(msgspec.Struct, frozen=True, gc=False):
     """A tool call has ended, well or badly."""
 
     stamp: Stamp
@@ -99,7 +99,7 @@ class ToolFinished(msgspec.Struct, frozen=True):
     builtin: bool
 
 
-class MessagePosted(msgspec.Struct, frozen=True):
+class MessagePosted(msgspec.Struct, frozen=True, gc=False):
     """Somebody wrote to a participant at work. ``stamp`` is the sender's, where it has a call."""
 
     stamp: Stamp
@@ -108,7 +108,7 @@ class MessagePosted(msgspec.Struct, frozen=True):
     address: str
 
 
-class CallReturned(msgspec.Struct, frozen=True):
+class CallReturned(msgspec.Struct, frozen=True, gc=False):
     """A participant has answered its forward."""
 
     stamp: Stamp
@@ -117,7 +117,7 @@ class CallReturned(msgspec.Struct, frozen=True):
     background: bool = False
 
 
-class CallFailed(msgspec.Struct, frozen=True):
+class CallFailed(msgspec.Struct, frozen=True, gc=False):
     """A participant could not answer its forward."""
 
     stamp: Stamp
@@ -125,7 +125,7 @@ class CallFailed(msgspec.Struct, frozen=True):
     error: str
 
 
-class CallCancelled(msgspec.Struct, frozen=True):
+class CallCancelled(msgspec.Struct, frozen=True, gc=False):
     """A call was cancelled before it could return."""
 
     stamp: Stamp

@@ -132,7 +132,7 @@ class Agent:
         output_type: What it returns in every call: any type that pydantic can check, instead of
             text.
         fallback: Other ``(provider, model)`` pairs, tried in order when the model stays
-            unavailable.
+            unavailable. Other providers do not get ``extra``.
 
     Raises:
         ConfigurationError: A value cannot work; the text says which and what can.
@@ -187,9 +187,16 @@ class Agent:
         return self.provider if isinstance(self.provider, str) else self.provider.name
 
     def stand_ins(self) -> tuple[Agent, ...]:
-        """Return the agent itself, and itself with each of the fallback models."""
-        others = (replace(self, provider=p, model=m, fallback=()) for p, m in self.fallback)
-        return (self, *others)
+        """Return the agent itself, and itself with each of the fallback models.
+
+        ``extra`` is for the agent's own provider: it may hold what is nobody else's business.
+        """
+        others = [replace(self, provider=p, model=m, fallback=()) for p, m in self.fallback]
+        own = self.provider_name
+        return (
+            self,
+            *(one if one.provider_name == own else replace(one, extra={}) for one in others),
+        )
 
 
 _KINDS_OF_SETTINGS: Mapping[str, type | UnionType] = {

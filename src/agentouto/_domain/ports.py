@@ -16,7 +16,7 @@ from agentouto._domain.message import Attachment
 from agentouto._domain.participants import Agent
 
 
-class ToolSpec(msgspec.Struct, frozen=True):
+class ToolSpec(msgspec.Struct, frozen=True, gc=False):
     """A tool as a model is told of it. ``parameters`` is a JSON Schema of an object."""
 
     name: str
@@ -73,7 +73,7 @@ class Draft:
         return new
 
 
-class ModelRequest(msgspec.Struct, frozen=True):
+class ModelRequest(msgspec.Struct, frozen=True, gc=False):
     """One question to one model, in our own words.
 
     ``tools`` is the same object for every request of a run, so a backend may encode it once.

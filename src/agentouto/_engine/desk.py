@@ -31,11 +31,10 @@ from agentouto._domain.content import (
 from agentouto._domain.delta import Delta, ReasoningDelta, RetryDelta, TextDelta
 from agentouto._domain.errors import (
     AgentError,
+    AuthError,
     Partial,
     ProviderError,
-    ProviderUnavailable,
     QuotaExhausted,
-    RateLimited,
     RoutingError,
     ToolError,
 )
@@ -116,8 +115,9 @@ class LiveDesk:
             builder = ReplyBuilder(model.provider_name)
             try:
                 reply = await self._hear(transcript, model, builder)
-            except (ProviderUnavailable, RateLimited, QuotaExhausted) as error:
-                if builder.begun or len(self._stand_ins) == 1:
+            except ProviderError as error:
+                gone = error.retryable or isinstance(error, QuotaExhausted)
+                if not gone or builder.begun or len(self._stand_ins) == 1:
                     raise
                 self._stand_ins = self._stand_ins[1:]
                 told = Retried(self._call.stamp, self._offices.world.now(), 1, 0.0, str(error))
@@ -148,10 +148,10 @@ class LiveDesk:
                         builder.add(delta)
                         self._tell(telling, delta)
             reply = placed(builder.finish(), self._turn, self._taken)
-        except (ProviderError, asyncio.CancelledError) as error:
+        except (ProviderError, AuthError, asyncio.CancelledError) as error:
             if builder.begun:
                 telling.end(Broken(call.stamp, now(), builder.parts()))
-            if isinstance(error, ProviderError):
+            if not isinstance(error, asyncio.CancelledError):
                 error.partial = Partial(text=builder.text())
             raise
         self._turn += 1

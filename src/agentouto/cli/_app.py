@@ -12,9 +12,10 @@ import sys
 from collections.abc import Callable
 from os import fstat
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 import agentouto
 from agentouto.cli._view import Manner, Progress
@@ -31,6 +32,18 @@ app = typer.Typer(
 PATIENCE = 1.0
 """Seconds until a person is told that the command waits for standard input."""
 
+
+class Command(TyperCommand):
+    """A command whose usage names what it takes as the rest of the help does."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the usage, without the braces that some versions of typer put in.
+
+        ``ctx`` is of a class that typer keeps to itself.
+        """
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+
 Answers = Annotated[
     list[str] | None,
     typer.Option("--answer", metavar="NAME=TEXT", help="Answer what agent NAME asks you."),
@@ -40,8 +53,11 @@ Jsonl = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only the answer and errors.")]
 Shown = Annotated[
-    Progress,
-    typer.Option(help="How the run is shown on stderr; auto: a tree if that is a terminal."),
+    str,
+    typer.Option(
+        metavar="|".join(Progress),
+        help="How the run is shown on stderr; auto: a tree if that is a terminal.",
+    ),
 ]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours; NO_COLOR does the same.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show errors with a traceback.")]
@@ -63,7 +79,7 @@ def agentouto_(
     """Agents as equal peers: any agent may call any agent, and the user is one of them."""
 
 
-@app.command()
+@app.command(cls=Command)
 def run(
     team: Annotated[
         str,
@@ -88,7 +104,7 @@ def run(
     answer: Answers = None,
     jsonl: Jsonl = False,
     quiet: Quiet = False,
-    progress: Shown = Progress.AUTO,
+    progress: Shown = Progress.AUTO.value,
     no_color: NoColor = False,
     verbose: Verbose = False,
 ) -> None:
@@ -104,10 +120,11 @@ def run(
     _ended(manner, lambda: run_team(team, _whole(message), to or [], manner))
 
 
-@app.command()
+@app.command(cls=Command)
 def demo(
     path: Annotated[
-        Path, typer.Argument(exists=True, help="The folder, or the file, to review.")
+        Path,
+        typer.Argument(metavar="PATH", exists=True, help="The folder, or the file, to review."),
     ] = Path(),
     model: Annotated[
         str,
@@ -126,7 +143,7 @@ def demo(
     answer: Answers = None,
     jsonl: Jsonl = False,
     quiet: Quiet = False,
-    progress: Shown = Progress.AUTO,
+    progress: Shown = Progress.AUTO.value,
     no_color: NoColor = False,
     verbose: Verbose = False,
 ) -> None:
@@ -163,7 +180,7 @@ def _manner(
     answers: list[str] | None,
     jsonl: bool,  # noqa: FBT001
     quiet: bool,  # noqa: FBT001
-    progress: Progress,
+    progress: str,
     no_color: bool,  # noqa: FBT001
     verbose: bool,  # noqa: FBT001
 ) -> Manner:
@@ -173,11 +190,16 @@ def _manner(
         if not (name and equals):
             raise typer.BadParameter(f"--answer takes NAME=TEXT, not {given!r}")
         by_name.setdefault(name, []).append(text)
+    if progress not in {*Progress}:
+        *others, last = Progress
+        raise typer.BadParameter(
+            f"--progress takes {', '.join(others)} or {last}, not {progress!r}"
+        )
     return Manner(
         answers=by_name,
         jsonl=jsonl,
         quiet=quiet,
-        progress=progress,
+        progress=Progress(progress),
         color=not no_color,
         verbose=verbose,
     )

@@ -11,10 +11,16 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from agentouto import Message
 from agentouto.cli._text import clean
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import termios
 
 LONGEST = 65536
 BREATH = 0.02
@@ -74,6 +80,7 @@ class Asker:
             await asyncio.sleep(BREATH)
             terminal.hold()
             try:
+                _forget_keys()
                 return await _asked(question)
             finally:
                 terminal.go_on()
@@ -81,6 +88,16 @@ class Asker:
 
 def _go_on() -> None:
     """Leave it to whoever waits."""
+
+
+def _forget_keys() -> None:
+    """Throw away what was typed before: it cannot have been meant for a question not yet seen."""
+    if sys.platform == "win32":
+        while msvcrt.kbhit():
+            msvcrt.getwch()
+    else:
+        with suppress(termios.error):
+            termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 async def _asked(question: Message) -> str:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import ceil
 from typing import cast
 
 from agentouto import BUILTIN_TOOL_NAMES as BUILTIN
-from agentouto.cli._text import in_one_line, listed
+from agentouto.cli._text import in_one_line, listed, seconds
 
 USER = "user"
 RETURNED, FAILED, STOPPED = "returned", "failed", "stopped"
@@ -77,16 +76,13 @@ class Card:
             case _:
                 return self.note
 
-    @property
-    def settled(self) -> bool:
-        """Whether it and everything below it has ended."""
-        return self.outcome in ENDED and all(card.settled for card in self.children)
-
     def family(self) -> Iterator[Card]:
-        """Yield it and everything below it."""
-        yield self
-        for card in self.children:
-            yield from card.family()
+        """Yield it and everything below it, however deep that is."""
+        todo = [self]
+        while todo:
+            card = todo.pop()
+            yield card
+            todo += card.children
 
     def _waits(self) -> bool:
         return any(not card.outcome and not card.background for card in self.children)
@@ -110,6 +106,14 @@ class Board:
         """Every call, in the order they began."""
         return list(self._cards.values())
 
+    def settled(self) -> set[int]:
+        """Return the ``id()`` of every call that has ended with everything below it."""
+        done: set[int] = set()
+        for card in reversed(self._cards.values()):  # what is below began later
+            if card.outcome in ENDED and all(id(below) in done for below in card.children):
+                done.add(id(card))
+        return done
+
     def feed(self, line: Line) -> None:
         """Take in what happened."""
         self.now = max(self.now, cast("float", line["t"]))
@@ -131,7 +135,8 @@ class Board:
 
     def _open(self, line: Line) -> None:
         id_ = str(line["call"])
-        card = Card(str(line["agent"]), cast("float", line["t"]), id_.startswith("bg_"))
+        apart = line.get("background") is True
+        card = Card(str(line["agent"]), cast("float", line["t"]), apart)
         card.note = _one(line, "text")
         self._cards[id_] = card
         parent = self._cards.get(str(line.get("parent")))
@@ -171,10 +176,8 @@ class Board:
                 if line.get("failed"):
                     card.note = f"{line['tool']}: {_one(line, 'result')}"
             case "retry":
-                wait = cast("float", line["wait"])
-                card.wait = (
-                    f"wait {ceil(wait)} s, then try {line['attempt']}: {_one(line, 'error')}"
-                )
+                wait = seconds(cast("float", line["wait"]))
+                card.wait = f"wait {wait}, then try {line['attempt']}: {_one(line, 'error')}"
             case "return":
                 _end(card, RETURNED, _one(line, "text"), line)
             case "error":

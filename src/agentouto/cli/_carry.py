@@ -174,7 +174,8 @@ def nobody_answers(question: Message) -> str:
 
 
 def _print_outputs(text: str) -> None:
-    text = clean(text)
+    if sys.stdout.isatty():  # a file or a pipe gets the text as it is
+        text = clean(text)
     sys.stdout.write(text if text.endswith("\n") or not text else f"{text}\n")
     sys.stdout.flush()
 

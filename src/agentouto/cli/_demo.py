@@ -23,6 +23,14 @@ from agentouto.cli.demo.tools import Toolbox
 PAUSE = 0.009
 """Seconds between two pieces of a word, so that a person can watch."""
 
+EXAMPLES = {
+    "openai": "gpt-5.2-mini",
+    "openai_responses": "gpt-5.2-mini",
+    "anthropic": "claude-sonnet-4-5",
+    "google": "gemini-2.5-flash",
+}
+"""A model of each kind, for those who name a kind only."""
+
 
 def run_demo(
     path: Path, report: Path, model: str, base_url: str, pause: float | None, manner: Manner
@@ -31,7 +39,7 @@ def run_demo(
     _check_report(report)
     watched = manner.way() is Progress.TREE and not manner.jsonl
     provider, name = _models(model, base_url, PAUSE if pause is None and watched else pause or 0.0)
-    notes = Notes(Folder(path, besides=report))
+    notes = Notes(Folder(path, report, _say if manner.way() is Progress.LINES else None))
     team = make_team(Toolbox(notes, report).functions(), provider, name)
     check_answers(team, manner.answers)
     check_keys(team)
@@ -51,6 +59,11 @@ def run_demo(
     return code
 
 
+def _say(told: str) -> None:
+    sys.stderr.write(f"{told}\n")
+    sys.stderr.flush()
+
+
 def _can_ask(manner: Manner) -> bool:
     return bool(manner.answers) or (sys.stdin.isatty() and sys.stderr.isatty())
 
@@ -60,9 +73,13 @@ def _models(model: str, base_url: str, pause: float) -> tuple[Provider, str]:
         if base_url:
             raise Trouble("--base-url goes with --model KIND:NAME.", Code.USAGE)
         return scripted(pause), "scripted"
-    kind, colon, name = model.partition(":")
-    if not (colon and kind and name):
-        raise Trouble(f"--model takes KIND:NAME, for example openai:{model}.", Code.USAGE)
+    kind, _, name = model.partition(":")
+    if kind in EXAMPLES and not name:
+        why = f"--model {model} does not say which model of {kind}."
+        raise Trouble(f"{why} For example: --model {kind}:{EXAMPLES[kind]}", Code.USAGE)
+    if not (kind and name):
+        only = model.strip(":") or EXAMPLES["openai"]
+        raise Trouble(f"--model takes KIND:NAME, for example openai:{only}.", Code.USAGE)
     return Provider(kind, base_url=base_url or None), name
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil
 from typing import TextIO, cast
 
-from agentouto.cli._text import in_one_line
+from agentouto.cli._text import in_one_line, seconds
 
 Line = Mapping[str, object]
 MOST = 160
@@ -58,7 +57,7 @@ def sentence(line: Line) -> str | None:
             who, text = f"{sender} -> {receiver}", str(line["text"])
         case "retry":
             wait = cast("float", line["wait"])
-            who, text = agent, f"wait {ceil(wait)} s, then try {line['attempt']}: {line['error']}"
+            who, text = agent, f"wait {seconds(wait)}, then try {line['attempt']}: {line['error']}"
         case "error" if line["error"] != "cancelled":  # who stopped it is told at the end
             who, text = agent, str(line["error"])
         case _:

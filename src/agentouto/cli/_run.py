@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 
-from agentouto import Agent, ConfigurationError, Provider, Team
+from agentouto import Agent, ConfigurationError, Provider, ProviderError, Team
 from agentouto.cli._carry import carry_out, check_answers, hand_over
 from agentouto.cli._exit import Code, Trouble
 from agentouto.cli._load import load_team
@@ -22,7 +22,19 @@ def run_team(spec: str, message: str, to: Sequence[str], manner: Manner) -> Code
     starting = [_agent(team, name) for name in to] or None
     check_answers(team, manner.answers)
     check_keys(team)
-    return hand_over(carry_out(team, message, starting, manner), manner)
+    try:
+        return hand_over(carry_out(team, message, starting, manner), manner)
+    except ProviderError as error:
+        if _is_of_a_broken_script(error, team):
+            raise Trouble(str(error), Code.FAILED) from error
+        raise
+
+
+def _is_of_a_broken_script(error: ProviderError, team: Team) -> bool:
+    """Tell whether a script has nothing to say, or fails, where no failure is played."""
+    providers = (_provider(team, agent) for agent in team.agents)
+    scripts = {each.name for each in providers if each is not None and each.kind == "script"}
+    return type(error) is ProviderError and error.status is None and error.provider_name in scripts
 
 
 def check_keys(team: Team) -> None:

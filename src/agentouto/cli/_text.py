@@ -45,6 +45,11 @@ def listed(words: list[str], most: int = 8) -> str:
     return ", ".join(words[:most]) + more
 
 
+def seconds(wait: float) -> str:
+    """Return how long a wait is, as exactly as its length asks for."""
+    return f"{round(wait, 2 if wait < 1 else 1):g} s"
+
+
 def counted(number: int, one: str, many: str = "") -> str:
     """Return ``number`` and the noun that goes with it."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TypeAlias
 
 from rich.console import Console, Group
@@ -94,7 +95,7 @@ def picture(
 ) -> list[Text]:
     """Return the lines to show at second ``now``: at most ``height`` - 2, none too wide."""
     room = max(1, height - 4)  # for the tree itself, between the first line and the last
-    rows = _fitting(board, room, guides)
+    rows = _fitting(board, room, guides, deepest=max(2, width // 8))
     lines = [Text.assemble(("you", "bold"), " ", in_one_line(board.message))]
     lines += [_line(before, what, now) for before, what in rows]
     lines = [*lines, _foot(board, now)][-max(1, height - 2) :]
@@ -104,39 +105,45 @@ def picture(
     return lines
 
 
-def _fitting(board: Board, room: int, guides: tuple[str, str, str]) -> list[Row]:
-    rows: list[Row] = []
+def _fitting(board: Board, room: int, guides: tuple[str, str, str], deepest: int) -> list[Row]:
+    settled = board.settled()
     for keep in KEEP:
-        rows = _rows(board.roots, "", keep, guides)
+        rows = list(islice(_rows(board, settled, keep, guides, deepest), room + 1))
         if len(rows) <= room:
             return rows
-    left = sum(isinstance(what, Card) for _, what in rows[room - 1 :])
-    return [*rows[: room - 1], (guides[1], f"and {left} more")]
+    every = list(_rows(board, settled, KEEP[-1], guides, deepest))
+    left = sum(isinstance(what, Card) for _, what in every[room - 1 :])
+    return [*every[: room - 1], (guides[1], f"and {left} more")]
 
 
 def _rows(
-    cards: list[Card], before: str, keep: int | None, guides: tuple[str, str, str]
-) -> list[Row]:
+    board: Board, settled: set[int], keep: int | None, guides: tuple[str, str, str], deepest: int
+) -> Iterator[Row]:
+    """Yield the lines of the tree. A chain of calls may be deeper than Python can call itself."""
     branch, last_branch, line = guides
-    shown, folded = _split(cards, keep)
-    rows: list[Row] = []
-    for card in shown:
-        last = card is shown[-1] and not folded
-        rows.append((before + (last_branch if last else branch), card))
-        below = before + (" " * len(line) if last else line)
-        rows += _rows(card.children, below, keep, guides)
-    if folded:
-        rows.append((before + last_branch, _tally(folded)))
-    return rows
+    todo: list[tuple[str, int, list[Card | str]]] = [("", 1, _split(board.roots, settled, keep))]
+    while todo:
+        before, depth, level = todo[-1]
+        if not level:
+            todo.pop()
+            continue
+        what = level.pop(0)
+        told = "" if depth <= deepest else f"({depth} deep) "
+        yield before + told + (branch if level else last_branch), what
+        if isinstance(what, Card):
+            below = before + (line if level else " " * len(line))
+            children = _split(what.children, settled, keep)
+            todo.append((below if depth < deepest else before, depth + 1, children))
 
 
-def _split(cards: list[Card], keep: int | None) -> tuple[list[Card], list[Card]]:
-    settled = [card for card in cards if card.settled]
-    if keep is None or len(settled) <= keep:
-        return cards, []
-    folded = settled[: len(settled) - keep]
+def _split(cards: list[Card], settled: set[int], keep: int | None) -> list[Card | str]:
+    """Return what is shown of the calls of one caller, and what is said of the others."""
+    ended = [card for card in cards if id(card) in settled]
+    if keep is None or len(ended) <= keep:
+        return [*cards]
+    folded = ended[: len(ended) - keep]
     hidden = {id(card) for card in folded}
-    return [card for card in cards if id(card) not in hidden], folded
+    return [*(card for card in cards if id(card) not in hidden), _tally(folded)]
 
 
 def _tally(cards: list[Card]) -> str:

@@ -78,6 +78,8 @@ class HttpBackend:
         self._budget = Budget(self._policy)
         self._idle_seconds = idle_seconds
         self._secrets = secrets(provider)
+        self._curious = cast("Curious", wire) if hasattr(wire, "question") else None
+        self._plain = not (provider.headers or provider.query or provider.auth)
         parts = urlsplit(wire.url)
         self._host = f"{parts.scheme}://{parts.netloc} {idle_seconds}"
 
@@ -136,10 +138,11 @@ class HttpBackend:
         wire, files = self._wire, request.draft.files
         for attachment in wire.wanted(request):
             files[attachment] = await fetch(attachment, mine)
-        if isinstance(wire, Curious) and wire.question(request) is not None:
+        curious = self._curious
+        if curious is not None and curious.question(request) is not None:
             async with mine.lock(self._host):  # one asks for all
-                if question := wire.question(request):
-                    wire.told(request, await self._look_up(question, mine, key))
+                if question := curious.question(request):
+                    curious.told(request, await self._look_up(question, mine, key))
 
     async def _look_up(self, question: WireRequest, mine: Belongings, key: str) -> Json:
         """Return the answer to ``question``; an empty one if there is none in time."""
@@ -157,6 +160,8 @@ class HttpBackend:
     ) -> tuple[str, dict[str, str]]:
         """Return where ``sent`` goes, and with which headers: the agent's own come first."""
         wire, provider = self._wire, self._provider
+        if self._plain and not sent.headers:
+            return sent.url, dict(wire.credentials(key))
         url = with_query(sent.url, provider.query)
         headers = joined(wire.credentials(key), provider.headers, sent.headers)
         return url, joined(headers, await signed(provider, method, url, sent.body))

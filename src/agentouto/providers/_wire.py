@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from agentouto._domain.delta import Delta
@@ -103,7 +103,6 @@ class Wire(Protocol):
         ...
 
 
-@runtime_checkable
 class Curious(Protocol):
     """A wire that may have to know something of its server before it can write a request down."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from agentouto.cli._text import counted
 from agentouto.cli.demo.reading import (
     data_in,
     found_by,
@@ -67,10 +68,10 @@ def surveyor(seen: Request) -> Turn:
 
 def surveyor_answers(seen: Request, asked: Sequence[str]) -> Turn:
     """Tell a peer how long a file is."""
-    counted = latest(seen, "count")
-    if counted is None:
+    size = latest(seen, "count")
+    if size is None:
         return Turn(tool("count", places=asked[:1]))
-    return Turn(finish(f"{counted['lines']:,} lines and {counted['words']:,} words"))
+    return Turn(finish(f"{counted(size['lines'], 'line')} and {counted(size['words'], 'word')}"))
 
 
 def reader(seen: Request) -> Turn:

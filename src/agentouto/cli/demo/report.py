@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from agentouto.cli._text import clean, counted, in_one_line
+from agentouto.cli.demo.folder import MARK
 from agentouto.cli.demo.notes import REPEATS, Match, Notes, Size
 from agentouto.cli.demo.repeats import Repeat
 
-MARK = "<!-- written by agentouto demo; it is written over when the demo runs again -->"
 SHOWN = 20
 LONGEST = 10
 SIGNS = 100
@@ -60,9 +60,9 @@ def _head(notes: Notes) -> str:
         + (f" Not counted: {counted(missed, 'file')}." if missed else ""),
     ]
     left = [
-        f"- {why}: {len(names)} ({', '.join(_code(name) for name in names[:5])}"
-        f"{', ...' if len(names) > 5 else ''})"
-        for why, names in sorted(notes.folder.left_out.items())
+        f"- {why}: {those.number:,} ({', '.join(map(_code, those.names))}"
+        f"{', ...' if those.number > len(those.names) else ''})"
+        for why, those in sorted(notes.folder.left_out.items())
     ]
     return "\n\n".join(parts) + ("\n\nLeft out:\n\n" + "\n".join(left) if left else "")
 

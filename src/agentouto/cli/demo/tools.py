@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from agentouto.cli._text import counted
 from agentouto.cli.demo.notes import Match, Notes
 from agentouto.cli.demo.repeats import find_repeats_in
 from agentouto.cli.demo.report import write
@@ -59,7 +60,7 @@ class Toolbox:
             "folders": dict(Counter(top_of(name) for name in names).most_common(SHOWN_PLACES)),
             "files": names[:SHOWN_FILES],
             "files_not_shown": max(0, len(names) - SHOWN_FILES),
-            "left_out": {why: len(those) for why, those in self._folder.left_out.items()},
+            "left_out": {why: those.number for why, those in self._folder.left_out.items()},
         }
 
     def read_file(self, file: str, start: int = 1, lines: int = SHOWN_LINES) -> str:
@@ -80,7 +81,8 @@ class Toolbox:
         shown = "\n".join(f"{first + n:5} {line[:LONGEST_LINE]}" for n, line in enumerate(part))
         left = len(every) - len(part)
         cut = "\n(cut here)" if len(shown) > SHOWN_SIGNS else ""
-        return f"{shown[:SHOWN_SIGNS]}{cut}\n({left} other lines of {file} are not shown)"
+        rest = f"{counted(left, 'other line')} of {file} {'is' if left == 1 else 'are'} not shown"
+        return f"{shown[:SHOWN_SIGNS]}{cut}\n({rest})"
 
     def count(self, places: list[str]) -> dict[str, object]:
         """Count the files, lines, words and bytes in some places.

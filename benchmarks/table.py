@@ -1,0 +1,123 @@
+"""The bars, and the table that says who is over one."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+Samples = Mapping[tuple[str, str], list[dict[str, float]]]
+"""By scenario and contender."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure, and what it must not be more than.
+
+    Attributes:
+        title: What is counted.
+        scenario: Where it is counted.
+        metric: Its name there.
+        digits: How many to show after the point.
+        bar: What it must not exceed: so many times the floor's, or with ``absolute`` so much.
+        who: Whose figure it is.
+        floor: Whose figure it is held against.
+        floor_scenario: Where that is counted, if elsewhere.
+        absolute: Whether the bar is a number and no ratio.
+    """
+
+    title: str
+    scenario: str
+    metric: str
+    digits: int
+    bar: float | None
+    who: str = "ours"
+    floor: str = "f2"
+    floor_scenario: str = ""
+    absolute: bool = False
+
+
+def _formats() -> Iterable[Row]:
+    """Yield what the other formats may cost beside our own Chat, and each beside its own floor."""
+    for kind in ("openai_responses", "anthropic", "google"):
+        who = f"ours:{kind}"
+        yield Row(f"S2 a turn, {kind}, µs", "S2", "us", 0, 1.3, who, "ours")
+        yield Row(f"S6 a token, {kind}, µs", "S6", "us", 2, 1.3, who, "ours")
+        yield Row(f"S6 a token, {kind}, by hand, µs", "S6", "us", 2, 3.0, who, f"f2:{kind}")
+
+
+ROWS = (
+    Row("S1 import, ms", "S1_import", "ms", 0, 0.6, floor_scenario="S1_first"),
+    Row("S1 a first request, ms", "S1_first", "ms", 0, 1.4),
+    Row("S1 a first run with a tool, ms", "S1_tools", "ms", 0, 2.0, floor_scenario="S1_first"),
+    Row("S2 a turn of 200, µs", "S2", "us", 0, 2.0),
+    Row("S3 a tool call of 32 in a reply, µs", "S3", "us", 1, 4.0),
+    Row("S4 an agent call of 100 at once, µs", "S4_100", "us", 0, 2.0),
+    Row("S4 an agent call of 1,000 at once, µs", "S4_1000", "us", 0, 2.0),
+    Row("S4 memory for each of 1,000, KB", "S4_1000", "kb", 1, 40, absolute=True),
+    Row("S5 a hop in a chain of 50, µs", "S5", "us", 0, 2.0),
+    Row("S6 a token, µs", "S6", "us", 2, 3.0),
+    Row("S6 how late a token is, median, µs", "S6_paced", "p50_us", 0, 2.0),
+    Row("S7 a run of 1,000 at once, µs", "S7", "us", 0, 2.0),
+    Row("S7 memory for each of 1,000, KB", "S7", "kb", 1, 40, absolute=True),
+    Row("S8 turn 1,000 beside turn 100, times", "S8", "growth", 2, 1.5),
+    Row("S8 turn 1,000, µs", "S8", "late_us", 0, None),
+    Row("S9 eight tools of 200 ms, s", "S9", "wall_s", 3, 0.23, absolute=True),
+    Row("S9 longest gap of the loop, ms", "S9", "gap_ms", 1, 20, absolute=True),
+    *_formats(),
+)
+
+
+def wanted(scenarios: Iterable[str], contenders: Iterable[str]) -> list[tuple[str, str]]:
+    """Return every scenario with everybody whose figure is in the table."""
+    found: dict[tuple[str, str], None] = {}
+    for row in ROWS:
+        for scenario, who in (
+            (row.scenario, row.who),
+            (row.floor_scenario or row.scenario, row.floor),
+            *([(row.scenario, "f1")] if _f1_is_shown(row) else []),
+        ):
+            if who.partition(":")[0] in contenders and row.scenario.startswith(tuple(scenarios)):
+                found[scenario, who] = None
+    return list(found)
+
+
+def _f1_is_shown(row: Row) -> bool:
+    """Tell whether there is an f1; a thousand turns of it take minutes."""
+    return row.who == "ours" and row.scenario not in {"S1_import", "S1_tools", "S8"}
+
+
+def drawn(samples: Samples) -> tuple[str, int]:
+    """Return the table as Markdown, and how many are over their bar."""
+    lines = [
+        "| | ours | f2 | f1 | ours / f2 | bar | |",
+        "|---|--:|--:|--:|--:|--:|---|",
+    ]
+    over = 0
+    for row in ROWS:
+        mine = _median(samples, row.scenario, row.who, row.metric)
+        if mine is None:
+            continue
+        floor = _median(samples, row.floor_scenario or row.scenario, row.floor, row.metric)
+        other = _median(samples, row.scenario, "f1", row.metric) if _f1_is_shown(row) else None
+        ratio = mine / floor if floor else None
+        held = mine if row.absolute else ratio
+        mark = ""
+        if row.bar is not None and held is not None and held > row.bar:
+            mark, over = "**over**", over + 1
+        bar = "" if row.bar is None else f"{row.bar:g}" + ("" if row.absolute else "x")
+        figures = [_shown(figure, row.digits) for figure in (mine, floor, other)]
+        times = f"{ratio:.2f}" if ratio else ""
+        if row.floor == "ours" and floor:
+            times += " of ours"
+        lines.append("| " + " | ".join([row.title, *figures, times, bar, mark]) + " |")
+    return "\n".join(lines), over
+
+
+def _median(samples: Samples, scenario: str, who: str, metric: str) -> float | None:
+    figures = [one[metric] for one in samples.get((scenario, who), []) if metric in one]
+    return statistics.median(figures) if figures else None
+
+
+def _shown(figure: float | None, digits: int) -> str:
+    return "" if figure is None else f"{figure:,.{digits}f}"
