@@ -60,17 +60,21 @@ def held(name: str, url: str) -> float:
     return json.loads(told)
 
 
-def growth(seen: list[dict[str, Any]]) -> float:
-    """Return how many bytes a run leaves behind, after the first third.
+PIECE = 0.5
+"""Megabytes that come and go by chance."""
 
-    The smallest of the middle third is held against the smallest of the last: memory comes in
-    pieces, and what is given back at once was not needed.
+
+def growth(seen: list[dict[str, Any]]) -> float:
+    """Return how many bytes a run leaves behind, once everything is warm; 0 if it is by chance.
+
+    The most there was in the last third is held against the most there was in the middle third:
+    memory comes in pieces, and what is given back and taken again does not grow.
     """
     third = max(len(seen) // 3, 1)
     middle, last = seen[third : 2 * third], seen[-third:]
-    runs = last[0]["runs"] - middle[0]["runs"]
-    grown = min(one["mb"] for one in last) - min(one["mb"] for one in middle)
-    return grown * (1 << 20) / runs
+    runs = last[-1]["runs"] - middle[-1]["runs"]
+    grown = max(one["mb"] for one in last) - max(one["mb"] for one in middle)
+    return grown * (1 << 20) / runs if grown > PIECE else 0.0
 
 
 def day(name: str, url: str, runs: int, *, trace: bool) -> bool:
