@@ -360,7 +360,6 @@ def test_pauses_grow_and_differ() -> None:
     policy = RetryPolicy(chance=lambda: 1.0)
     assert [policy.pause(tried) for tried in (1, 2, 3, 9)] == [0.5, 1.0, 2.0, 8.0]
     assert RetryPolicy(chance=lambda: 0.0).pause(1) == 0.375
-    assert (policy.scattered(2.0), policy.scattered(50.0)) == (3.0, 58.0)
 
 
 async def test_a_token_is_asked_for_at_every_try() -> None:

@@ -25,6 +25,8 @@ MOST_REDIRECTIONS = 5
 
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "agentouto"}
 _REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
+_PUBLIC6 = ipaddress.ip_network("2000::/3")
+_CLOSED = tuple(map(ipaddress.ip_network, ("3fff::/20", "2001:db8::/32", "192.88.99.0/24")))
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -56,7 +58,10 @@ def is_public(address: str) -> bool:
         if ip in _NAT64:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
         ip = inner or ip
-    return ip.is_global and not ip.is_multicast
+    if isinstance(ip, ipaddress.IPv6Address) and ip not in _PUBLIC6:
+        return False
+    closed = any(ip.version == net.version and ip in net for net in _CLOSED)
+    return ip.is_global and not ip.is_multicast and not closed
 
 
 async def _download(address: str, mine: Belongings) -> tuple[bytes, str]:

@@ -28,6 +28,13 @@ REFUSING = re.compile(
 _VERBS = frozenset({"include", "store"})
 """Names of fields that a complaint may use for words, unless it points at them."""
 
+_OF_A_VALUE = re.compile(
+    r"maximum value|minimum value|expected a value|(less|greater) than or equal|but got"
+    r"|(above|below) (the )?(maximum|minimum)",
+    re.IGNORECASE,
+)
+"""What a server says of one value of a field that it does take: nothing for others to learn."""
+
 _PLACES = re.compile(r"\[\d+\]|\.\d+(?=\.)")
 
 
@@ -70,6 +77,8 @@ def named(ours: frozenset[str], fault: Fault) -> str:
     Fields within fields are written as paths: ``reasoning.effort``. A complaint about ``reasoning``
     is about all that begin so.
     """
+    if _OF_A_VALUE.search(fault.message):
+        return ""
     groups = {field.rpartition(".")[0] for field in ours} - {""}
     param = _PLACES.sub("", fault.param)
     if param in groups:

@@ -127,7 +127,7 @@ class HttpBackend:
                     raise wire.refusal(fault)
                 sent, mends = again, mends - 1
         except _network_errors() as error:
-            raise self._unreachable(error) from error
+            raise self._unreachable(error) from _tellable(error)
         except (ProviderError, AuthError) as error:
             hide = (key, *self._secrets)
             error.args = tuple(_hidden(str(arg), hide) for arg in error.args)
@@ -225,6 +225,8 @@ class HttpBackend:
             why = f"{where} has said nothing for {self._idle_seconds:g} s"
         elif isinstance(error, aiohttp.ClientConnectorError):
             why = f"no connection to {where}: {short(error.strerror or str(error.os_error))}"
+        elif isinstance(error, aiohttp.ClientResponseError):
+            why = f"the connection to {where} broke: HTTP {error.status}"
         elif isinstance(error, aiohttp.ClientPayloadError):
             why = f"the connection to {where} ended in the middle of the answer"
         else:
@@ -286,6 +288,13 @@ def _hidden(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else text
     return text
+
+
+def _tellable(error: BaseException) -> BaseException | None:
+    """Return ``error``, unless its text holds the address, with whatever is secret in it."""
+    import aiohttp  # noqa: PLC0415
+
+    return None if isinstance(error, aiohttp.ClientResponseError) else error
 
 
 def _network_errors() -> tuple[type[BaseException], ...]:

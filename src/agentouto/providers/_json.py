@@ -24,9 +24,14 @@ def parse(text: bytes | str) -> object:
     """Return what ``text`` says; ``ValueError`` if it is no JSON."""
     try:
         return _read(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     except (msgspec.DecodeError, msgspec.ValidationError):
-        value: object = json.loads(text)
-        return _mended(value)
+        try:
+            value: object = json.loads(text)
+            return _mended(value)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
 
 
 def parse_object(text: bytes | str) -> Json | None:

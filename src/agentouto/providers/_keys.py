@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar, cast
+from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
 from agentouto._domain.errors import AuthError, ProviderError
 from agentouto._domain.participants import Provider, Signer
@@ -56,8 +57,11 @@ def missing_key(provider: Provider) -> str | None:
 
 def secrets(provider: Provider) -> tuple[str, ...]:
     """Return the values in the provider's settings that may not be shown to anybody."""
-    given = (*provider.headers.items(), *provider.query.items())
-    return tuple(value for name, value in given if _SECRET.search(name))
+    asked = parse_qsl(urlsplit(provider.base_url or "").query)
+    given = (*provider.headers.items(), *provider.query.items(), *asked)
+    values = [value for name, value in given if _SECRET.search(name)]
+    values += [value.rpartition(" ")[2] for value in values]
+    return tuple({form for value in values for form in (value, quote_plus(value), quote(value))})
 
 
 async def resolve_key(provider: Provider, url: str) -> str:

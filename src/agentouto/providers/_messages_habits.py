@@ -112,7 +112,9 @@ class MessagesHabits(Habits):
         """Take from ``fault`` what to do otherwise. ``sent`` are our choices, as words."""
         said = fault.message
         if "anthropic-version" in said:
-            self.version = max(_VERSIONS.findall(said), default="")
+            others = set(_VERSIONS.findall(said)) - {sent.get("version", "")}
+            if "version" in sent and others:
+                self.version = max(others)
             return
         if "max_tokens" in sent and _CAP.search(said) and self._learn_cap(call_id, sent, said):
             return

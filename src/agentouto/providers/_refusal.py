@@ -56,8 +56,9 @@ _SLOW_DOWN = re.compile(r"rate_limit|too_many_requests|resource_exhausted", re.I
 _HOPELESS = re.compile(r"\b(invalid_|image_|unsupported_|empty_image|data_residency)")
 """Codes inside an answer that say that the same request can never succeed."""
 
-_LATER = re.compile(r"(?:try again|please retry) in ([\d.]+) ?(ms|s|m)\b", re.IGNORECASE)
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+_SPAN = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h)", re.IGNORECASE)
+_LATER = re.compile(rf"(?:try again|please retry) in ((?:{_SPAN.pattern})+)", re.IGNORECASE)
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 _SECRETS = re.compile(
     r"\b(?:sk|gsk|xai)[-_][\w*.-]{6,}|\bAIza[\w-]{10,}|(?<=Bearer )\S+|\beyJ[\w-]{10,}\.[\w.-]+"
@@ -98,7 +99,8 @@ def read_fault(
     wait = asked_wait(headers or {})
     wait = details.wait if wait is None else wait
     if wait is None and (hint := _LATER.search(said)):
-        wait = float(hint[1].rstrip(".") or 0) * _UNITS[hint[2].lower()]
+        spans = _SPAN.findall(hint[1])
+        wait = sum(float(number) * _UNITS[unit.lower()] for number, unit in spans)
     return Fault(short(said) or "it said nothing else", code, param, status, wait)
 
 
@@ -115,7 +117,7 @@ def _until(moment: str, now: str) -> float | None:
     """Return the seconds between two dates, both by the server's own clock."""
     try:
         wait = parsedate_to_datetime(moment) - parsedate_to_datetime(now)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return max(0.0, wait.total_seconds())
 

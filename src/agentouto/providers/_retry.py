@@ -50,10 +50,6 @@ class RetryPolicy:
         longest = min(self.longest, self.first * 2.0 ** (tried - 1))
         return longest * (0.75 + 0.25 * self.chance())
 
-    def scattered(self, wait: float) -> float:
-        """Return a wait of at least ``wait``, and no two alike."""
-        return wait + min(wait * self.spread, self.longest) * self.chance()
-
 
 class Gate:
     """Where all who share a key wait when one of them was told to."""
@@ -110,7 +106,8 @@ async def with_retries(
             left = deadline - clock()
             if closed > left:
                 raise RateLimited(provider_name, gate.why, retry_after=closed)
-            wait = min(policy.scattered(closed), left)
+            latest = min(closed + min(closed * policy.spread, policy.longest), left)
+            wait = closed + (latest - closed) * policy.chance()
             yield [RetryDelta(tried + 1, wait, gate.why)]
             await asyncio.sleep(wait)
         tried += 1

@@ -170,6 +170,9 @@ class AnthropicWire:
         words = sent.ours & {"max_tokens"} if isinstance(error, ContextOverflow) else sent.ours
         said = said_in(parse_object(sent.body) or {})
         chosen = {word: how for word, how in said.items() if word in words}
+        _, own = split_extra(self._name, request.agent.extra)
+        if "anthropic-version" not in {name.lower() for name in own}:
+            chosen["version"] = sent.headers.get("anthropic-version", "")
         self._habits_for(request.agent).learn(request.call_id, chosen, fault)
 
     def _habits_for(self, agent: Agent) -> MessagesHabits:

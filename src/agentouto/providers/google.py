@@ -58,7 +58,7 @@ _COMPLAINTS: tuple[tuple[str, str], ...] = (
     (r"include.?thoughts", f"{_THINKING}.includeThoughts"),
     (r"thinking.?level", f"{_THINKING}.thinkingLevel"),
     (r"thinking.?budget|\bbudget \S+ is invalid", f"{_THINKING}.thinkingBudget"),
-    (r"thinking", _THINKING),
+    (r"thinking[_ ]?config|\bthinking is not\b", _THINKING),
     (
         r"\bVALIDATED\b|function.?calling.?config|tool.?config|too many states",
         "toolConfig.functionCallingConfig.mode",
@@ -272,7 +272,7 @@ def _chosen(request: ModelRequest, habits: _Habits, extra: Json) -> Json:
     has_tools = request.tools and not extra.keys() & {"tools", "cachedContent"}
     if has_tools and model is not None and model.validates:
         chosen["toolConfig"] = {"functionCallingConfig": {"mode": "VALIDATED"}}
-    for path in habits.left_out:
+    for path in tuple(habits.left_out):
         without(chosen, path)
     return chosen
 

@@ -203,7 +203,7 @@ class OpenAIChatWire:
         if request.form is not None and self._home:
             form = {"name": "result", "schema": request.form, "strict": True}
             chosen[_FORM] = {"type": "json_schema", "json_schema": form}
-        for field in habits.left_out:
+        for field in tuple(habits.left_out):
             without(chosen, field)
         return chosen
 

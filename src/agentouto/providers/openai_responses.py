@@ -203,7 +203,7 @@ class OpenAIResponsesWire:
         if request.form is not None and self._home:
             form = {"type": "json_schema", "name": "result", "schema": request.form, "strict": True}
             chosen["text"] = {"format": form}
-        for field in habits.left_out:
+        for field in tuple(habits.left_out):
             without(chosen, field)
         return chosen
 
