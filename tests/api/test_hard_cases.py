@@ -35,6 +35,7 @@ from agentouto._domain.delta import Delta, StopDelta, TextDelta, ToolCallDelta, 
 from agentouto._domain.ports import ModelRequest
 from agentouto._domain.world import REAL
 from agentouto._engine.call import Mailbox
+from agentouto._engine.letter import Letter
 from agentouto._engine.plan import Plan
 from agentouto._engine.run import Run
 from agentouto.exceptions import Cancelled
@@ -48,19 +49,19 @@ def test_what_is_drained_while_others_write_is_drained_once() -> None:
 
     def write() -> None:
         for number in range(20_000):
-            box.put(Message("forward", "u", "a", str(number)), None, bool)
+            box.put(Letter(Message("forward", "u", "a", str(number)), "a"), bool)
         stop.set()
 
     thread = threading.Thread(target=write)
     thread.start()
     while not stop.is_set():
-        read += [message.content for message, _ in box.drain()]
+        read += [letter.message.content for letter in box.drain()]
     thread.join()
-    read += [message.content for message, _ in box.drain()]
+    read += [letter.message.content for letter in box.drain()]
     assert read == [str(number) for number in range(20_000)]
     assert box.close_if_empty()
     with pytest.raises(RoutingError):
-        box.put(Message("forward", "u", "a", "late"), None, bool)
+        box.put(Letter(Message("forward", "u", "a", "late"), "a"), bool)
 
 
 @pytest.mark.parametrize("name", ["wipe", "finish"])
@@ -96,6 +97,12 @@ class Pausing:
         if self._call and first:
             yield [ToolCallDelta(0, "x", "look", "{}")]
         yield [StopDelta(Stop.PAUSED if len(self.requests) <= self._pauses else Stop.COMPLETE)]
+
+    def window(self, _agent: Agent) -> int | None:
+        return None
+
+    async def find_window(self, agent: Agent) -> None:
+        pass
 
 
 async def paused(model: Pausing, tools: dict[str, Tool[..., object]]) -> str:
@@ -250,7 +257,7 @@ async def test_nothing_piles_up_for_a_reader_that_is_gone() -> None:
     async for _ in get_stream_events(task):
         break
     gc.collect()
-    assert task._owner.run.log._readers == ()
+    assert task._owner.known.log._readers == ()
     gate.set()
     await task.wait()
 

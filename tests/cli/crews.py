@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 TEAM = """
-from agentouto import Agent, Provider, Team, Tool
+from agentouto import Agent, Limits, Provider, Team, Tool
 from agentouto.testing import Script, call, fail, finish, say, tool
 
 print("the file is loaded")
@@ -29,6 +29,9 @@ ends_early = crew({"writer": [tool("shout")]}, [shout])
 fails = crew({"writer": lambda seen: 1 / 0})
 invalid = crew({"writer": [fail(400, message="no such model")]})
 refused = crew({"writer": [fail(401, message="the key ending in x9Qa is not valid")]})
+endless = crew({"writer": lambda seen: call("critic", f"More {seen.path}"),
+                "critic": lambda seen: call("writer", f"More {seen.path}")},
+               limits=Limits(requests=6))
 broken = crew({"writer": [fail("refused")]})
 escapes = crew({"writer": [say("\\x1b[31mred\\x1b[0m \\x1b]0;title\\x07\\u202e안녕")]})
 keyless = Team([Agent("writer", "", "gpt", "openai")])

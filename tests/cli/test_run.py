@@ -237,6 +237,13 @@ def test_a_provider_that_refuses_exits_4(here: Path) -> None:
     assert done.err.splitlines()[-1] == "[scripted] the key ending in x9Qa is not valid"
 
 
+def test_a_limit_that_is_reached_exits_5_and_is_named(here: Path) -> None:
+    done = agentouto("run", "team.py:endless", "Go", cwd=here)
+    assert (done.code, done.out) == (5, "")
+    last = done.err.splitlines()[-1]
+    assert "Limits(requests=6) is reached. 0 calls of 7 had returned." in last
+
+
 def test_a_question_that_nobody_can_answer_exits_6(here: Path) -> None:
     done = agentouto("run", "team.py:asks", "Go", cwd=here)
     assert (done.code, done.out) == (6, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import dataclasses
 import json
 import re
@@ -16,23 +17,29 @@ from typing import Self, TypeVar
 import pytest
 
 import agentouto
-from agentouto import Agent, Attachment, Handle, Message, Provider, RunResult, Tool, ToolResult
+from agentouto import (
+    Agent,
+    Attachment,
+    AuthMethod,
+    Handle,
+    Message,
+    Provider,
+    RunResult,
+    TokenData,
+    TokenStore,
+    Tool,
+    ToolResult,
+)
+from agentouto._domain.world import REAL
 from agentouto.testing import Request, Script, call, finish, say, tool
-from docs.stage import Stage
+from docs.stage import Stage, executed
 
 OLD, NEW = "0.20.4", "0.24.1"
 SEED = Path(__file__).with_name("seed")
 BLOCKS = {path.stem for path in SEED.iterdir()}
 T = TypeVar("T")
 
-NOT_YET = {
-    "oauth-openai": "OpenAIOAuth",
-    "oauth-claude": "ClaudeOAuth",
-    "oauth-google": "GoogleOAuth",
-}
-"""Blocks that cannot run before this name exists. When it does, they have to."""
-
-PLAYED = {f"{document}-{topic}" for document in (OLD, NEW) for topic in NOT_YET}
+PLAYED: set[str] = set()
 
 TASK_ID = r"bg_[0-9a-f]{12}"
 ALL_THREE = (
@@ -52,12 +59,6 @@ def block(topic: str, *documents: str) -> Callable[[Callable[..., T]], Callable[
 
 def test_every_block_is_played() -> None:
     assert PLAYED == BLOCKS
-
-
-@pytest.mark.parametrize(("topic", "name"), NOT_YET.items())
-def test_a_block_is_left_out_only_while_its_names_do_not_exist(topic: str, name: str) -> None:
-    assert not hasattr(agentouto, name), f"{name} exists now: play the blocks on {topic}"
-    assert all(name in (SEED / f"{document}-{topic}.md").read_text() for document in (OLD, NEW))
 
 
 # ── one call, one answer ──────────────────────────────────────────────────────────────────────
@@ -105,6 +106,39 @@ def test_providers(stage: Stage, block: str) -> None:
     kinds = [provider.kind for provider in providers.values() if isinstance(provider, Provider)]
     assert kinds == ["openai", "openai_responses", "anthropic", "google"]
     assert made["local"] == Provider("local", "openai", base_url="http://localhost:11434/v1")
+
+
+@block("oauth-openai")
+def test_oauth_at_openai(stage: Stage, block: str) -> None:
+    made = signed_in(stage, block, "openai_oauth", "your-client-id")
+    assert made["openai"] == Provider("openai", auth=made["auth"])  # type: ignore[arg-type]
+
+
+@block("oauth-claude")
+def test_oauth_at_anthropic(stage: Stage, block: str) -> None:
+    with pytest.warns(UserWarning, match="Anthropic does not allow"):
+        made = signed_in(stage, block, "claude_oauth", "your-client-id")
+    assert made["anthropic"] == Provider("anthropic", auth=made["auth"])  # type: ignore[arg-type]
+
+
+@block("oauth-google")
+def test_oauth_at_google(stage: Stage, block: str) -> None:
+    client_id = "your-gcp-client-id.apps.googleusercontent.com"
+    with pytest.warns(UserWarning, match="Google closes accounts"):
+        made = signed_in(stage, block, "google_oauth", client_id)
+    assert made["google"] == Provider("google", auth=made["auth"])  # type: ignore[arg-type]
+
+
+def signed_in(stage: Stage, block: str, kept_as: str, client_id: str) -> dict[str, object]:
+    """Play a block as somebody who has signed in before; return the names it leaves behind."""
+    ends = REAL.now() + 3600
+    TokenStore().save(kept_as, TokenData("a-token", "b", ends, extra={"client_id": client_id}))
+    made: dict[str, object] = {}
+    executed(stage.source(block), block, made)
+    auth = made["auth"]
+    assert isinstance(auth, AuthMethod)
+    assert asyncio.run(auth.get_token()) == "a-token"
+    return made
 
 
 @block("agent")

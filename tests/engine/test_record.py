@@ -36,7 +36,7 @@ from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import Backend, Draft, ModelRequest
 from agentouto.providers.record import open_record
 from agentouto.providers.script import open_script
-from agentouto.testing import Script, Turn, fail, finish, say, tool
+from agentouto.testing import Request, Script, Turn, fail, finish, say, tool
 
 KEY = "sk-very-secret"
 
@@ -252,3 +252,78 @@ async def test_a_file_that_cannot_be_written_any_more_is_a_provider_error(file: 
     swap(file)
     with pytest.raises(ProviderError, match="cannot be written"):
         await heard(recording, asked())
+
+
+async def test_half_a_letter_costs_no_recording(file: Path) -> None:
+    odd = Fixed(TextDelta("a\ud800b"), NativeDelta("x", {"y": "\udfff"}), StopDelta(Stop.COMPLETE))
+    provider = Provider("rec", kind="record", file=file, source=Provider("s", kind="script"))
+    question = asked(message="what is in \udc80?")
+    assert (await heard(open_record(provider, lambda _: odd), question)).text == "a\ud800b"
+    for _ in range(2):
+        assert (await heard(recorder(file), question)).text == "a?b"
+
+
+async def test_a_disk_that_is_full_is_told_and_costs_no_other_reply(file: Path) -> None:
+    resource = pytest.importorskip("resource")
+    recording = recorder(file, Script({"writer": [[finish(f"done {n}")] for n in range(3)]}))
+    await heard(recording, asked("a"))
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(content(file)) + 10, hard))
+    try:
+        with pytest.raises(ProviderError, match="cannot be written"):
+            await heard(recording, asked("b"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    said = await heard(recording, asked("c"))
+    assert await heard(recorder(file), asked("c")) == said
+    with pytest.raises(ProviderError, match="has no reply"):
+        await heard(recorder(file), asked("b"))
+
+
+def test_a_line_that_is_nested_too_deeply_is_no_recorded_reply(file: Path) -> None:
+    file.parent.mkdir()
+    overwrite(file, b'{"path":"a","turn":0,"parts":[],"native":{"origin":"x","data":' + b"[" * 3000)
+    with pytest.raises(ConfigurationError, match="line 1"):
+        recorder(file)
+
+
+def summarising(**where: int) -> ModelRequest:
+    return msgspec.structs.replace(asked(message="Sum up.", **where), summary=True)
+
+
+async def test_a_summary_is_kept_apart_from_the_turn_it_is_asked_for_before(file: Path) -> None:
+    script = Script({"writer": [say("one"), say("two")]}, summary=lambda _: say("short"))
+    recording = recorder(file, script)
+    for turn in (0, 1):
+        assert (await heard(recording, summarising(turn=turn))).text == "short"
+        assert (await heard(recording, asked(turn=turn))).text == ("one", "two")[turn]
+    replay = recorder(file)
+    for turn in (0, 1):
+        assert (await heard(replay, asked(turn=turn))).text == ("one", "two")[turn]
+        assert (await heard(replay, summarising(turn=turn))).text == "short"
+
+
+async def test_summaries_before_one_turn_are_told_apart_by_their_order(file: Path) -> None:
+    count = 0
+
+    def tell(request: Request) -> object:
+        nonlocal count
+        count += 1
+        return fail("context") if count == 2 else say(f"number {count}")
+
+    async def told(backend: Backend) -> list[str]:
+        texts: list[str] = []
+        for _ in range(3):
+            try:
+                texts.append((await heard(backend, summarising(turn=4))).text)
+            except ProviderError as error:
+                texts.append(type(error).__name__)
+        return texts
+
+    script = Script({}, summary=tell)  # type: ignore[arg-type]
+    assert await told(recorder(file, script)) == ["number 1", "ContextOverflow", "number 3"]
+    assert await told(recorder(file)) == ["number 1", "ProviderError", "number 3"]
+    with pytest.raises(
+        ProviderError, match="has no reply for '0:writer', the summary before turn 6"
+    ):
+        await heard(recorder(file), summarising(turn=5))

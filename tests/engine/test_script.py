@@ -357,6 +357,46 @@ async def test_a_reply_may_run_out_of_tokens_or_be_refused() -> None:
     assert (refused.text, refused.stop) == ("", Stop.REFUSED)
 
 
+def summarising(request: ModelRequest) -> ModelRequest:
+    return msgspec.structs.replace(request, summary=True)
+
+
+@pytest.mark.parametrize("lines", [{"writer": [say("one"), say("two")]}, lambda _: say("one")])
+async def test_a_summary_is_no_reply_of_the_agent(lines: object) -> None:
+    script = Script(lines)  # type: ignore[arg-type]
+    entries = [Incoming("Go."), Reply(()), Incoming("Mail.")]
+    assert (await heard(script, summarising(asked()))).text == "Summary of 1 entry."
+    assert (
+        await heard(script, summarising(asked(entries=entries)))
+    ).text == "Summary of 3 entries."
+    assert (await heard(script, asked())).text == "one"
+    assert [request.summary for request in script.requests] == [True, True, False]
+    assert [request.attempt for request in script.requests] == [1, 2, 1]
+    assert script.heard_by("writer") == ["Go."]
+
+
+async def test_a_summary_needs_no_lines_of_the_agent() -> None:
+    script = Script({}, summary=say("It was long."), usage=(9, 3))
+    reply = await heard(script, summarising(asked(turn=7)))
+    assert (reply.text, reply.usage) == ("It was long.", Usage(9, 3))
+
+
+async def test_a_summary_may_be_decided_by_what_there_is_to_be_summarised() -> None:
+    async def tell(request: Request) -> object:
+        assert request.summary
+        return Turn(say(f"{request.agent_name}: {request.last}"), usage=(5, 1))
+
+    reply = await heard(Script({}, summary=tell), summarising(asked()))  # type: ignore[arg-type]
+    assert (reply.text, reply.usage) == ("writer: Go.", Usage(5, 1))
+
+
+async def test_a_summary_may_fail() -> None:
+    script = Script({"writer": say("one")}, summary=fail("context"))
+    with pytest.raises(ContextOverflow):
+        await heard(script, summarising(asked()))
+    assert (await heard(script, asked())).text == "one"
+
+
 async def test_a_script_that_runs_out_says_how_many_replies_it_has() -> None:
     with pytest.raises(ProviderError, match=r"'writer' is in turn 3, and its script has 2 replies"):
         await heard({"writer": [tool("count"), fail(429), say("x")]}, asked(turn=2))
@@ -399,6 +439,7 @@ async def test_a_function_must_return_a_reply(reply: object) -> None:
         (lambda: Script([say("x")]), "a mapping from agent names"),
         (lambda: Script({"writer": [[fail(500), say("x")]]}), r"fail\(\) ends a reply"),
         (lambda: Script({}, delay=-1), "delay=-1"),
+        (lambda: Script({}, summary="short"), r"Script\(summary=\): .*mean say\('short'\)"),
         (lambda: Turn(say("x"), pause=-1), "pause=-1"),
         (lambda: fail("cutt"), "no such failure.*Did you mean 'cut'"),
         (lambda: fail(200), "400 to 599"),

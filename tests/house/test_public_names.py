@@ -27,31 +27,48 @@ PUBLIC = [
     "AgentEvent",
     "AgentOutOError",
     "AgentoutoError",
+    "ApiKeyAuth",
     "Attachment",
     "AuthError",
+    "AuthMethod",
     "Cancelled",
+    "ClaudeOAuth",
     "ConfigurationError",
     "EventLog",
+    "GoogleOAuth",
     "Handle",
+    "Hooks",
+    "LimitReached",
+    "Limits",
     "Message",
+    "ModelUse",
+    "OAuth",
+    "OpenAIOAuth",
     "Options",
     "Output",
     "Provider",
     "ProviderError",
+    "Receipt",
+    "Refuse",
     "RoutingError",
     "RunOptions",
     "RunResult",
     "RunStream",
     "Span",
     "StreamEvent",
+    "Summary",
     "Team",
+    "TokenData",
+    "TokenStore",
     "Tool",
     "ToolError",
     "ToolResult",
+    "ToolUse",
     "Trace",
     "Usage",
     "async_run",
     "async_run_stream",
+    "cancel",
     "get_agent_status",
     "get_messages",
     "get_stream_events",
@@ -69,12 +86,14 @@ EXCEPTIONS = [
     "Cancelled",
     "ConfigurationError",
     "ContextOverflow",
+    "LimitReached",
     "Partial",
     "ProtocolViolation",
     "ProviderError",
     "ProviderUnavailable",
     "QuotaExhausted",
     "RateLimited",
+    "Refuse",
     "Refused",
     "RoutingError",
     "ToolError",
@@ -89,6 +108,7 @@ LOADED_LATE = {
     "google.genai",
     "httpx",
     "httpx2",
+    "oauthlib",
     "openai",
     "orjson",
     "pydantic",
@@ -97,6 +117,7 @@ LOADED_LATE = {
     "starlette",
     "typer",
     "uvicorn",
+    "webbrowser",
 }
 MOST_MODULES = 250
 """How many modules ``import agentouto`` may bring along, those of the standard library included.
@@ -153,7 +174,9 @@ def test_a_public_name_has_a_docstring() -> None:
             assert (thing.__doc__ or "").strip(), name
 
 
-@pytest.mark.parametrize("name", ["agentouto.testing", "agentouto.tool", "agentouto.exceptions"])
+@pytest.mark.parametrize(
+    "name", ["agentouto.auth", "agentouto.testing", "agentouto.tool", "agentouto.exceptions"]
+)
 def test_a_public_module_offers_what_it_says(name: str) -> None:
     module = import_module(name)
     for offered in module.__all__:
@@ -219,7 +242,9 @@ def test_the_wheel_brings_the_command(installed: Distribution) -> None:
 
 
 def test_the_extras_are_there(installed: Distribution) -> None:
-    assert {"dev", "oauth"} <= set(installed.metadata.get_all("Provides-Extra") or ())
+    assert {"dev", "fast", "oauth", "prices"} <= set(
+        installed.metadata.get_all("Provides-Extra") or ()
+    )
 
 
 def shipped(installed: Distribution) -> list[str]:

@@ -10,7 +10,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 NOT_OURS = {"__pycache__", "build", "dist", "node_modules"}
 TEXT = {"", ".cfg", ".css", ".html", ".ini", ".js", ".json", ".jsonl", ".md", ".py", ".pyi"}
-TEXT |= {".sh", ".sse", ".svg", ".toml", ".txt", ".typed", ".yaml", ".yml"}
+TEXT |= {".mjs", ".sh", ".sse", ".svg", ".toml", ".txt", ".typed", ".yaml", ".yml"}
 
 STRANGE = {
     "the number of an issue": r"\b[i]ssue #",

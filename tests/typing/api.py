@@ -6,7 +6,7 @@ with it complains about the comment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Literal, assert_type
 
 from agentouto import (
@@ -14,25 +14,38 @@ from agentouto import (
     Agent,
     AgentError,
     AgentEvent,
+    ApiKeyAuth,
     Attachment,
+    AuthMethod,
     ConfigurationError,
     Handle,
+    Hooks,
+    Limits,
     Message,
+    ModelUse,
+    OAuth,
     Options,
     Output,
     Provider,
     ProviderError,
+    Receipt,
+    Refuse,
     RunResult,
     RunStream,
     Span,
     StreamEvent,
+    Summary,
     Team,
+    TokenData,
+    TokenStore,
     Tool,
     ToolResult,
+    ToolUse,
     Trace,
     Usage,
     async_run,
     async_run_stream,
+    cancel,
     get_agent_status,
     get_messages,
     get_stream_events,
@@ -83,6 +96,14 @@ Provider("openai", api_key=1)  # pyright: ignore[reportArgumentType]
 Agent("writer", "Write.", "some-model")  # pyright: ignore[reportCallIssue]
 Agent("writer", "Write.", "m", "p", reasoning_effort="much")  # pyright: ignore[reportArgumentType]
 critic.name = "other"  # pyright: ignore[reportAttributeAccessIssue]
+
+login = OAuth("https://id.example", "desk", open_browser=None, store=TokenStore("tokens"))
+Provider("company", "openai", base_url="https://models.example/v1", auth=login)
+Provider("openai", auth=ApiKeyAuth("key"))
+assert_type(login.is_authenticated, bool)
+assert_type(TokenStore().load("desk"), TokenData | None)
+OAuth("https://id.example", "desk", scopes=1)  # pyright: ignore[reportArgumentType]
+AuthMethod()  # pyright: ignore[reportAbstractUsage]
 
 # ── tools ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -178,7 +199,7 @@ async def in_async_code() -> None:
         assert_type(event.parent_call_id, str | None)
     assert_type(await stream.result(), RunResult)
     async with async_run_stream("Go.", [writer]) as reading:
-        assert_type(reading.send("Hurry."), str)
+        assert_type(reading.send("Hurry."), Receipt)
         reading.cancel()
     async for event in get_stream_events("bg_0123456789ab"):
         assert_type(event, StreamEvent)
@@ -192,7 +213,7 @@ async def in_the_background() -> None:
     assert_type(await task_id.wait(), RunResult)
     assert_type(task_id.result(1.0), RunResult)
     assert_type(run_background_sync("Go.", [writer]).status(), str)
-    assert_type(send_message(text, "Hurry."), str)
+    assert_type(send_message(text, "Hurry."), Receipt)
     assert_type(get_agent_status(task_id), str)
     assert_type(get_messages(task_id, clear=True), str)
 
@@ -221,3 +242,40 @@ def when_it_goes_wrong() -> None:
     except ConfigurationError as error:
         wrong: ValueError = error
         raise wrong from error
+
+
+# ── what may be limited, watched and refused ──────────────────────────────────────────────────
+
+
+def guard(message: Message) -> str | None:
+    if "secret" in message.content:
+        raise Refuse("no secrets")
+    return None
+
+
+async def count(use: ToolUse, proceed: Callable[[], Awaitable[ToolResult]]) -> ToolResult:
+    assert_type(use.tool_name, str)
+    return await proceed()
+
+
+def known(use: ModelUse) -> str | None:
+    return "known" if use.turn > 3 else None
+
+
+def shorten(summary: Summary) -> str:
+    return summary.summary[:1000]
+
+
+hooks = Hooks(on_forward=guard, on_return=guard, around_tool=count, around_model=known)
+limits = Limits(requests=100, cost=2.5, prices={"m": (1.0, 2.0)}, warn_at=0.8)
+run(
+    "Go.",
+    [writer],
+    hooks=hooks,
+    limits=limits,
+    on_summarize=shorten,
+    enabled_tools=["list_running"],
+)
+assert_type(cancel("a call", "why"), bool)
+run("Go.", [writer], limits=5)  # pyright: ignore[reportArgumentType]
+Limits(turns="many")  # pyright: ignore[reportArgumentType]

@@ -14,6 +14,7 @@ from agentouto._domain.delta import Delta
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import ModelRequest
 from agentouto.providers._messages_answer import MessagesDecoder
+from agentouto.providers._origins import account
 from agentouto.providers._sse import SseReader
 from agentouto.providers.anthropic import AnthropicWire
 from wire import judge
@@ -21,7 +22,7 @@ from wire.words import asking, folded
 
 HOME = Provider("anthropic", api_key="k")
 ELSEWHERE = Provider("local", "anthropic", base_url="http://localhost:1")
-ORIGIN = "anthropic https://api.anthropic.com/v1/messages claude-opus-4-8"
+ORIGIN = f"anthropic https://api.anthropic.com/v1/messages {account(HOME)} claude-opus-4-8"
 
 
 def complaints(body: Mapping[str, Any], *, beta: bool = False) -> list[str]:
@@ -138,8 +139,8 @@ def decoder(provider: Provider = HOME) -> MessagesDecoder:
     return AnthropicWire(provider).decoder(asked())
 
 
-def deltas_of(blocks: Iterable[bytes]) -> list[Delta]:
-    reader, reading = SseReader(), decoder()
+def deltas_of(blocks: Iterable[bytes], provider: Provider = HOME) -> list[Delta]:
+    reader, reading = SseReader(), decoder(provider)
     heard: list[Delta] = []
     for block in blocks:
         heard += reading.feed(reader.feed(block))

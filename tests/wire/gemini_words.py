@@ -12,6 +12,7 @@ from agentouto._domain.delta import Delta
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import Draft, ModelRequest, ToolSpec
 from agentouto.providers._gemini_answer import GeminiDecoder
+from agentouto.providers._origins import account
 from agentouto.providers._sse import SseReader
 from agentouto.providers.google import GeminiWire
 from wire.words import event, folded
@@ -19,12 +20,14 @@ from wire.words import event, folded
 MODEL = "gemini-3.8-flash"
 OLDER = "gemini-2.5-flash"
 BASE = "http://localhost:1"
-ORIGIN = f"google {BASE}/v1beta/models {MODEL}"
 SKIP = base64.b64encode(b"skip_thought_signature_validator").decode()
 
 
 def local(**settings: Any) -> Provider:
     return Provider(**{"name": "g", "kind": "google", "base_url": BASE} | settings)
+
+
+ORIGIN = f"google {BASE}/v1beta/models {account(local())} {MODEL}"
 
 
 def asking(

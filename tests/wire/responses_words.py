@@ -12,6 +12,7 @@ from agentouto._domain.content import Reply
 from agentouto._domain.delta import Delta
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import ModelRequest
+from agentouto.providers._origins import account
 from agentouto.providers._responses_answer import ResponsesDecoder
 from agentouto.providers._sse import SseReader
 from agentouto.providers.openai_responses import OpenAIResponsesWire
@@ -19,7 +20,6 @@ from wire.judge import COMPATIBLE, complaints
 from wire.words import asking, event, folded
 
 HOME = Provider("openai", "openai_responses", api_key="k")
-ORIGIN = "openai_responses http://localhost:1/v1/responses m"
 
 
 def local(**settings: Any) -> Provider:
@@ -27,6 +27,9 @@ def local(**settings: Any) -> Provider:
         **{"name": "local", "kind": "openai_responses", "base_url": "http://localhost:1/v1"}
         | settings
     )
+
+
+ORIGIN = f"openai_responses http://localhost:1/v1/responses {account(local())} m"
 
 
 def body_of(request: ModelRequest, provider: Provider | None = None) -> dict[str, Any]:

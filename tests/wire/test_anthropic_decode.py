@@ -28,7 +28,9 @@ from agentouto._domain.errors import (
     QuotaExhausted,
     RateLimited,
 )
+from agentouto._domain.participants import Provider
 from wire.anthropic_words import (
+    ELSEWHERE,
     ORIGIN,
     REDACTED,
     begins,
@@ -258,10 +260,21 @@ def test_a_server_whose_pieces_are_odd_is_understood_all_the_same() -> None:
 
 
 def test_thinking_in_tags_is_thinking_and_goes_back_as_it_was() -> None:
-    reply = reply_to(says(0, "<thi", "nk>hm</think>\n", "Ho"), stopped())
+    data = stream(says(0, "<thi", "nk>hm</think>\n", "Ho"), stopped())
+    reply = folded(deltas_of([data], ELSEWHERE))
     assert reply.parts == (Reasoning("hm"), Text("Ho"))
     assert reply.native is not None
     assert reply.native.data == {"content": [text("<think>hm</think>\nHo")]}
+
+
+@pytest.mark.parametrize("base_url", [None, "https://api.anthropic.com/v1"])
+def test_the_vendors_own_models_think_in_blocks_and_their_tags_are_text(
+    base_url: str | None,
+) -> None:
+    data = stream(says(0, "<thi", "nk>hm</think>\n", "Ho"), stopped())
+    home = Provider("anthropic", api_key="k", base_url=base_url)
+    reply = folded(deltas_of([data], home))
+    assert reply.parts == (Text("<think>hm</think>\nHo"),)
 
 
 def test_half_a_surrogate_pair_costs_no_reply() -> None:

@@ -24,7 +24,7 @@ from agentouto.providers import missing_key, open_backend
 from agentouto.providers._models import known_claude
 from agentouto.providers._refusal import read_fault
 from agentouto.providers._wire import WireRequest
-from agentouto.providers.anthropic import _HABITS, BINDING_BETA, TOKEN_BETA, AnthropicWire
+from agentouto.providers.anthropic import _HABITS, BINDING_BETA, TOKEN_BETA, VERSION, AnthropicWire
 from wire.anthropic_words import (
     ELSEWHERE,
     HOME,
@@ -393,6 +393,12 @@ def test_a_temperature_that_is_refused_is_left_out() -> None:
     assert "temperature" not in body
 
 
+def test_a_wrong_temperature_says_nothing_of_others() -> None:
+    server = Server(model="claude-sonnet-4-5", temperature=1.2)
+    body = server.refuses("temperature: Input should be less than or equal to 1")
+    assert body["temperature"] == 1.2
+
+
 def test_what_the_user_has_put_into_extra_is_never_left_out() -> None:
     extra = {
         "temperature": 0.1,
@@ -439,6 +445,14 @@ def test_the_version_of_the_api_is_the_one_a_server_asks_for() -> None:
     )
     assert server.sent().headers["anthropic-version"] == "2026-10-21"
     assert "temperature" not in body
+
+
+def test_a_version_that_the_provider_asks_for_is_its_own_affair() -> None:
+    own = Provider("anthropic", api_key="k", headers={"Anthropic-Version": "2024-01-01"})
+    server = Server(own)
+    server.refuses("anthropic-version: 2024-01-01 is not supported; use 2026-10-21")
+    headers = AnthropicWire(HOME).encode(server.request()).headers
+    assert headers["anthropic-version"] == VERSION
 
 
 def test_a_reply_is_made_to_fit_beside_a_long_request() -> None:
@@ -551,6 +565,7 @@ def test_a_model_that_misses_thinking_it_never_did_goes_on_without(
         ("Your credit balance is too low to use temperature", 400),
         ("the key is invalid; thinking is not supported", 401),
         ("model: nope", 404),
+        ("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024", 400),
     ],
 )
 def test_other_complaints_change_nothing(message: str, status: int) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any
+from weakref import ref
 
 import pytest
 from aiohttp import web
 
 from agentouto._domain.content import Incoming
 from agentouto._domain.delta import Delta
-from agentouto._domain.errors import AuthError
+from agentouto._domain.errors import AuthError, ProviderError
 from agentouto._domain.participants import Provider
 from agentouto.providers import missing_key
+from agentouto.providers._belongings import belongings
 from agentouto.providers._http import HttpBackend
 from agentouto.providers._retry import RetryPolicy
 from agentouto.providers.openai import OpenAIChatWire
@@ -229,6 +232,53 @@ async def test_a_signature_takes_the_place_of_any_other_key() -> None:
     assert len(asked.headers.getall("Authorization")) == 1
     assert asked.headers["Authorization"].startswith("Seal ")
     assert "the-secret-key" not in str(asked.headers)
+
+
+async def test_a_signature_is_in_no_error_even_if_the_server_repeats_it() -> None:
+    class Seals:
+        async def headers(self, method: str, url: str, body: bytes) -> Mapping[str, str]:
+            return {
+                "Authorization": "Seal Credential=AK123456, Signature=0f1e2d3c",
+                "X-Made": "by-hand-of-me",
+            }
+
+    said = "no: Credential=AK123456, Signature=0f1e2d3c (by-hand-of-me)"
+    for answer in (refuses(401, said), refuses(400, said), refuses(503, said)):
+        async with serving(answer) as server:
+            with pytest.raises((AuthError, ProviderError), match="no: ") as caught:
+                await reply(backend(server.url, auth=Seals()))
+        for secret in ("AK123456", "0f1e2d3c", "by-hand-of-me"):
+            assert secret not in str(caught.value) + repr(caught.value)
+
+
+async def test_who_is_no_longer_used_is_not_kept() -> None:
+    auth = Fresh()
+    async with serving(takes("token-1")) as server:
+        await reply(backend(server.url, auth=auth))
+        known = len(belongings()._renewals)
+        gone = ref(auth)
+        del auth
+        gc.collect()
+        assert gone() is None
+        assert len(belongings()._renewals) == known - 1
+
+
+async def test_who_cannot_be_referred_to_weakly_is_renewed_all_the_same() -> None:
+    class Bare:
+        __slots__ = ("count",)
+
+        def __init__(self) -> None:
+            self.count = 0
+
+        async def get_token(self) -> str:
+            return f"token-{self.count}"
+
+        async def refresh_token(self) -> str:
+            self.count += 1
+            return await self.get_token()
+
+    async with serving(takes("token-1")) as server:
+        assert await reply(backend(server.url, auth=Bare())) == "Hello"
 
 
 async def test_who_signs_may_be_given_other_keys_when_refused() -> None:

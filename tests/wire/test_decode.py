@@ -165,6 +165,41 @@ def test_either_mark_of_the_end_will_do() -> None:
 
 
 @pytest.mark.parametrize(
+    "chunks",
+    [
+        (),
+        ({"choices": [], "usage": USAGE},),
+        (chunk({"role": "assistant", "content": ""}),),
+        (calling(piece(0, "a", "look", '{"a":')),),
+        (calling(piece(0, "a", "look", "{}")), calling(piece(1, "b", "look", '{"a": "x'))),
+        (*HELLO, calling(piece(0, "a", "look", '"{\\"a\\":'))),
+    ],
+)
+def test_a_last_word_behind_half_a_call_or_nothing_at_all_is_none(
+    chunks: tuple[dict[str, object], ...],
+) -> None:
+    with pytest.raises(ProtocolViolation, match="cut short") as caught:
+        reply_to(*chunks)
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize("arguments", ["", "{}", ' {"a": 1} ', '"{\\"a\\": 1}"', "null"])
+def test_a_last_word_behind_whole_calls_is_one(arguments: str) -> None:
+    reply = reply_to(calling(piece(0, "a", "look", arguments)))
+    assert (len(reply.tool_calls), reply.stop) == (1, Stop.COMPLETE)
+
+
+def test_arguments_that_a_model_got_wrong_are_its_own_fault() -> None:
+    reply = reply_to(calling(piece(0, "a", "look", '{"a":'), finish="tool_calls"))
+    assert (reply.tool_calls[0].arguments, reply.stop) == ('{"a":', Stop.COMPLETE)
+
+
+@pytest.mark.parametrize("said", [{"content": " "}, {"reasoning": "hm"}, {"refusal": "No."}])
+def test_a_last_word_behind_any_other_is_one(said: dict[str, object]) -> None:
+    assert reply_to(chunk(said)).stop in {Stop.COMPLETE, Stop.REFUSED}
+
+
+@pytest.mark.parametrize(
     ("reason", "stop"),
     [
         ("stop", Stop.COMPLETE),

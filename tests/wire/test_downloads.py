@@ -119,9 +119,10 @@ async def refused_by(kind: str, place: Place, attachment: Attachment) -> str:
     """Ask; return why the model was never asked."""
     provider = Provider("p", kind, base_url=place.model)
     backend = HttpBackend(provider, WIRES[kind](provider))
+    before = len(place.asked)
     with pytest.raises(ProviderError) as caught:
         await anext(backend.stream(asking(Incoming("See", (attachment,)))))
-    assert not place.asked
+    assert len(place.asked) == before
     return str(caught.value)
 
 
@@ -262,7 +263,135 @@ async def test_a_file_that_is_not_to_be_had_is_looked_for_once(place: Place) -> 
     assert len(place.fetched) == 1
 
 
+async def test_a_file_that_was_not_to_be_had_for_the_moment_is_looked_for_when_named_anew(
+    place: Place,
+) -> None:
+    async def busy(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=503)
+
+    file = Attachment("application/pdf", url=place.url + "/y.pdf")
+    place.files["/y.pdf"] = busy
+    draft = Draft()
+    entries = [Incoming("Go"), wants(call("1")), came_of(Outcome(call("1"), "Here.", (file,)))]
+    first = await asked_of(CHAT, place, asking(*entries, draft=draft))
+    assert "HTTP 503" in first
+    place.at("/y.pdf", PDF)
+    again = [wants(call("2")), came_of(Outcome(call("2"), "Again.", (file,)))]
+    for _ in range(2):
+        sent = await asked_of(CHAT, place, asking(*entries, *again, draft=draft))
+        assert sent.startswith(first.partition("}]")[0])
+        assert sent.count(b64(PDF)) == 1
+    assert len(place.fetched) == 2
+
+
+async def test_a_file_that_stays_away_costs_one_look_for_each_time_it_is_named(
+    place: Place,
+) -> None:
+    async def busy(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=503)
+
+    place.files["/y"] = busy
+    file = Attachment("application/pdf", url=place.url + "/y")
+    draft = Draft()
+    entries = (Incoming("Go"), wants(call("1")), came_of(Outcome(call("1"), "Here.", (file,))))
+    for more in ((), (wants(call("2")), came_of(Outcome(call("2"), "Nothing."))), ()):
+        await asked_of(CHAT, place, asking(*entries, *more, draft=draft))
+    assert len(place.fetched) == 1
+
+
+async def test_a_message_whose_file_was_not_to_be_had_can_be_sent_later(place: Place) -> None:
+    async def busy(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=503)
+
+    place.files["/y.pdf"] = busy
+    request = asking(Incoming("See", (Attachment("", url=place.url + "/y.pdf"),)), draft=Draft())
+    provider = Provider("p", CHAT, base_url=place.model)
+    with pytest.raises(ProviderError, match="HTTP 503"):
+        await anext(HttpBackend(provider, OpenAIChatWire(provider)).stream(request))
+    place.at("/y.pdf", PDF)
+    assert b64(PDF) in await asked_of(CHAT, place, request)
+
+
+async def test_files_are_fetched_side_by_side(place: Place) -> None:
+    together = asyncio.Barrier(5)
+
+    async def waits(request: web.Request) -> web.StreamResponse:
+        await together.wait()
+        return web.Response(body=PDF + request.path.encode())
+
+    files = [Attachment("application/pdf", url=f"{place.url}/{n}.pdf") for n in range(5)]
+    for n in range(5):
+        place.files[f"/{n}.pdf"] = waits
+    async with asyncio.timeout(2):
+        sent = await asked_of(CHAT, place, asking(Incoming("See", tuple(files))))
+    assert [sent.index(b64(PDF + f"/{n}.pdf".encode())) for n in range(5)] == sorted(
+        sent.index(b64(PDF + f"/{n}.pdf".encode())) for n in range(5)
+    )
+
+
+async def test_the_files_of_one_request_share_their_time_and_their_room(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    monkeypatch.setattr(_fetch, "SECONDS", 0.2)
+    monkeypatch.setattr(_fetch, "MOST_BYTES_TOGETHER", 1_000)
+    slow = [Attachment("application/pdf", url=f"{place.url}/slow{n}") for n in range(5)]
+    large = [Attachment("audio/wav", url=place.at(f"/large{n}", bytes(400))) for n in range(3)]
+    for one in slow:
+        place.files[(one.url or "").removeprefix(place.url)] = never
+    async with asyncio.timeout(0.6):
+        there = await fetch([*slow, *large], belongings())
+    assert [getattr(there[one], "why", "") for one in slow] == [
+        "its address gave it not within 0.2 s"
+    ] * 5
+    whys = sorted(getattr(there[one], "why", "") for one in large)
+    assert whys == ["", "", "with the others it is larger than 0.001 MB"]
+
+
+async def test_what_one_file_gives_up_the_others_may_have(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_fetch, "MOST_BYTES", 500)
+    monkeypatch.setattr(_fetch, "MOST_BYTES_TOGETHER", 600)
+    gone = asyncio.Event()
+
+    async def too_large(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(bytes(450))
+        await asyncio.sleep(0.02)
+        await response.write(bytes(450))
+        gone.set()
+        return response
+
+    async def later(request: web.Request) -> web.StreamResponse:
+        await gone.wait()
+        await asyncio.sleep(0.02)
+        return web.Response(body=bytes(400))
+
+    place.files |= {"/1": too_large, "/2": later}
+    wanted = [Attachment("audio/wav", url=f"{place.url}/{n}") for n in (1, 2)]
+    first, second = (await fetch(wanted, belongings())).values()
+    assert isinstance(first, Missing)
+    assert not isinstance(second, Missing)
+
+
 # Failures -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", WIRES)
+@pytest.mark.parametrize(
+    "url", ["http://[::1/y.pdf", f"http://{'a' * 64}.com/y.pdf", "http://x:99999/y"]
+)
+async def test_an_address_that_is_none_is_told_as_that(place: Place, kind: str, url: str) -> None:
+    assert (await why_missing(url)).startswith("its address cannot be read: ")
+    outcome = Outcome(call("1"), "Here.", (Attachment("", url=url),))
+    sent = await asked_of(kind, place, asking(Incoming("Go"), wants(call("1")), came_of(outcome)))
+    assert "cannot be shown to you: its address cannot be read: " in sent
+    assert "cannot be sent: its address" in await refused_by(kind, place, Attachment("", url=url))
 
 
 @pytest.mark.parametrize("kind", WIRES)
@@ -282,8 +411,12 @@ async def test_in_a_result_a_fetched_file_is_as_good_as_any(place: Place) -> Non
     assert b64(PNG) in await asked_of(GEMINI, place, asking(*entries))
 
 
+async def had(attachment: Attachment) -> Attachment:
+    return (await fetch([attachment], belongings()))[attachment]
+
+
 async def why_missing(url: str) -> str:
-    file = await fetch(Attachment("application/pdf", url=url), belongings())
+    file = await had(Attachment("application/pdf", url=url))
     assert isinstance(file, Missing)
     return file.why
 
@@ -302,7 +435,7 @@ async def test_what_is_too_large_is_not_read_to_its_end(
     place.files["/y"] = endless
     assert await why_missing(place.url + "/y") == "it is larger than 1 MB"
     place.at("/exactly", bytes(1_000_000))
-    whole = await fetch(Attachment("audio/wav", url=place.url + "/exactly"), belongings())
+    whole = await had(Attachment("audio/wav", url=place.url + "/exactly"))
     assert not isinstance(whole, Missing)
 
 
@@ -423,7 +556,7 @@ async def test_redirections_are_followed_for_a_while(place: Place) -> None:
     for left in range(7):
         place.files[f"/r{left}"] = leads
     place.at("/y", PDF)
-    file = await fetch(Attachment("application/pdf", url=place.url + "/r4"), belongings())
+    file = await had(Attachment("application/pdf", url=place.url + "/r4"))
     assert file.data == b64(PDF)
     assert "leads on more than 5 times" in await why_missing(place.url + "/r6")
 
@@ -440,7 +573,7 @@ async def test_nothing_of_the_providers_is_sent_along(place: Place) -> None:
 async def test_an_address_goes_out_as_it_was_given(place: Place) -> None:
     place.at("/y", PDF)
     url = place.url + "/y?signature=a%2Fb%3D&x=%41"
-    await fetch(Attachment("application/pdf", url=url), belongings())
+    await had(Attachment("application/pdf", url=url))
     assert place.fetched[0].raw_path == "/y?signature=a%2Fb%3D&x=%41"
 
 

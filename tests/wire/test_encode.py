@@ -14,6 +14,7 @@ from agentouto._domain.errors import ProviderError
 from agentouto._domain.message import Attachment
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import Draft, ToolSpec
+from agentouto.providers._origins import account
 from agentouto.providers.openai import OpenAIChatWire
 from wire.judge import complaints
 from wire.words import LOOK, asking, body_of, call, came_of, local, says, wants
@@ -24,7 +25,10 @@ WAV = base64.b64encode(b"RIFF\0\0\0\0WAVEfmt ").decode()
 MP3 = base64.b64encode(b"ID3\x04rest").decode()
 TXT = base64.b64encode("naïve".encode()).decode()
 
-ORIGIN = "openai http://localhost:1/v1/chat/completions m"
+ORIGIN = f"openai http://localhost:1/v1/chat/completions {account(local())} m"
+
+
+MADE_VALID = "functions_look_0_7cb569a10e2d"
 
 
 def user(content: object) -> dict[str, object]:
@@ -219,6 +223,31 @@ CONVERSATIONS: dict[str, tuple[list[Any], list[dict[str, object]]]] = {
             )
         ],
         [assistant("So.")],
+    ),
+    "odd ids of its own": (
+        [
+            Reply((call("functions.look:0"),), native=Native(ORIGIN, {})),
+            came_of(Outcome(call("functions.look:0"), "seen")),
+        ],
+        [assistant(None, called("functions.look:0")), result("functions.look:0", "seen")],
+    ),
+    "odd ids of somebody else": (
+        [
+            Reply((call("functions.look:0"),), native=Native("openai elsewhere m", {})),
+            came_of(
+                Outcome(call("functions.look:0"), "seen", (Attachment("image/png", data=PNG),))
+            ),
+        ],
+        [
+            assistant(None, called(MADE_VALID)),
+            result(MADE_VALID, "seen\n\n(a file (image/png) follows as attachment 1)"),
+            user(
+                [
+                    words(f"Attachment 1, returned by the tool look ({MADE_VALID}):"),
+                    picture(f"data:image/png;base64,{PNG}"),
+                ]
+            ),
+        ],
     ),
 }
 

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from collections import OrderedDict
+from time import perf_counter
+
 import pytest
 
-from agentouto import Provider
+from agentouto import Agent, Provider, Tool, async_run
+from agentouto._domain.content import Incoming
+from agentouto._domain.errors import ConfigurationError
+from agentouto.providers import anthropic, google, open_backend, openai, openai_responses
 from agentouto.providers._fetch import is_public
-from agentouto.providers._habits import named
-from agentouto.providers._json import parse
-from agentouto.providers._keys import secrets
+from agentouto.providers._gemini_calls import written_arguments
+from agentouto.providers._habits import MOST_REMEMBERED, Habits, named, remembered
+from agentouto.providers._json import dump, object_text, parse
+from agentouto.providers._keys import secrets, secrets_in
 from agentouto.providers._refusal import Fault, read_fault
+from agentouto.providers._wire import Wire
+from wire.dialects import DIALECTS, Call, Words
+from wire.server import serving, streams
+from wire.words import asking
+
+DEEP = "[" * 3000
 
 
 @pytest.mark.parametrize("text", [b'{"x":' + b"[" * 5000, b"[" * 100_000])
@@ -78,3 +92,122 @@ def test_nobody_learns_from_another_ones_wrong_value() -> None:
         named(ours, Fault("Unsupported parameter: 'temperature'", param="temperature", status=400))
         == "temperature"
     )
+
+
+# Nested too deeply --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [f'{{"x": {DEEP}', f'{{"x": {DEEP}{"]" * 3000}}}'])
+def test_arguments_that_nobody_can_read_are_sent_as_text(text: str) -> None:
+    assert json.loads(object_text(text)) == {"_invalid_json": text}
+
+
+def test_what_nobody_can_write_down_is_said_to_be_so() -> None:
+    value: list[object] = []
+    for _ in range(100_000):
+        value = [value]
+    for odd in (value, [value, "\ud800"], ["\ud800", value]):
+        with pytest.raises(ValueError, match="nested too deeply"):
+            dump(odd)
+
+
+def test_a_call_whose_arguments_are_nested_too_deeply_is_a_call_without_a_text() -> None:
+    event = f'{{"candidates": [{{"content": {{"parts": [{{"functionCall": {{"args": {DEEP}'
+    assert written_arguments(event.encode(), [{"functionCall": {"args": {"x": 1}}}]) == ['{"x":1}']
+
+
+@pytest.mark.parametrize("depth", [900, 960, 3000])
+@pytest.mark.parametrize("kind", DIALECTS)
+async def test_a_model_that_nests_too_deeply_costs_no_run(kind: str, depth: int) -> None:
+    @Tool
+    def look(what: str) -> str:
+        """Look."""
+        return what
+
+    deep = "[" * depth + "]" * depth
+    said = DIALECTS[kind].stream([Call("call_A", '{"what":"@@"}')])
+    for held, put in ((b'"@@"', deep), (b'\\"@@\\"', deep)):
+        said = said.replace(held, put.encode())
+    async with serving(streams(said), streams(DIALECTS[kind].stream([Words("done")]))) as server:
+        provider = Provider("p", kind, api_key="k", base_url=server.url)
+        result = await async_run("Go", [Agent("a", "You look.", "m", "p")], [look], [provider])
+        assert result.output == "done"
+        assert len(server.asked) == 2
+
+
+# Addresses and pages ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["openai", "openai_responses", "anthropic", "google"])
+@pytest.mark.parametrize(
+    "base_url",
+    ["http://[::1/v1", f"http://{'a' * 64}.com/v1", "http://a..b/v1", "http://x:99999/v1"],
+)
+def test_an_address_that_no_server_can_have_is_refused_before_anything_starts(
+    kind: str, base_url: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="base_url"):
+        open_backend(Provider("p", kind, api_key="k", base_url=base_url))
+
+
+@pytest.mark.parametrize("piece", ["<title", "<script ", "<", "<style><", "<a b='", "eyJ-"])
+def test_a_broken_page_is_read_in_no_time(piece: str) -> None:
+    page = (piece * 65_536)[:65_536].encode()
+    said = json.dumps({"error": {"message": page.decode(), "code": page.decode()}}).encode()
+    begun = perf_counter()
+    for body in (page, said):
+        assert len(read_fault(body, 502, {}).message) <= 500
+    assert perf_counter() - begun < 1
+
+
+# What is kept -------------------------------------------------------------------------------------
+
+
+def test_what_servers_teach_is_kept_for_a_thousand_of_them() -> None:
+    kept: OrderedDict[str, Habits] = OrderedDict()
+    first = remembered(kept, "0", Habits)
+    assert remembered(kept, "0", Habits) is first
+    for number in range(1, MOST_REMEMBERED + 1):
+        remembered(kept, str(number), Habits)
+    assert len(kept) == MOST_REMEMBERED
+    assert "0" not in kept
+    assert "1" in kept
+
+
+@pytest.mark.parametrize(
+    ("habits", "make"),
+    [
+        (openai._HABITS, openai.OpenAIChatWire),
+        (openai_responses._HABITS, openai_responses.OpenAIResponsesWire),
+        (anthropic._HABITS, anthropic.AnthropicWire),
+        (google._HABITS, google.GeminiWire),
+    ],
+    ids=["openai", "openai_responses", "anthropic", "google"],
+)
+def test_no_format_remembers_models_without_end(
+    habits: OrderedDict[str, Habits], make: type[Wire]
+) -> None:
+    wire = make(Provider("p", "openai", base_url="http://localhost:1"))
+    for number in range(1_100):
+        wire.encode(asking(Incoming("Hi"), model=f"m{number}"))
+    assert len(habits) <= MOST_REMEMBERED
+
+
+# Secrets ------------------------------------------------------------------------------------------
+
+
+def test_of_an_agents_headers_those_are_secret_that_look_so() -> None:
+    headers = {
+        "X-Api-Key": "key-number-one",
+        "X-Seal": "Bearer token-number-two",
+        "Authorization": "Seal Credential=AK/one, Signature=abcdefgh",
+        "X-Title": "harmless",
+    }
+    hidden = set(secrets_in(headers))
+    assert {
+        "key-number-one",
+        "token-number-two",
+        "Credential=AK/one",
+        "Signature=abcdefgh",
+    } <= hidden
+    assert "harmless" not in hidden

@@ -7,8 +7,9 @@ import errno
 import gc
 import json
 import threading
+import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -29,9 +30,10 @@ from agentouto._domain.errors import (
 )
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import ModelRequest
-from agentouto.providers import _belongings, open_backend
-from agentouto.providers._http import HttpBackend, _proxy
-from agentouto.providers._retry import RetryPolicy
+from agentouto._network import proxy_for
+from agentouto.providers import _belongings, _http, open_backend
+from agentouto.providers._http import HttpBackend
+from agentouto.providers._retry import Budget, Gate, RetryPolicy, with_retries
 from agentouto.providers.openai import OpenAIChatWire
 from wire.server import HELLO, Server, breaks, gives, hangs, refuses, serving, streams
 from wire.words import DONE, LOOK, asking, call, chunk, event, folded, wants
@@ -108,10 +110,20 @@ async def test_one_connection_serves_one_request_after_the_other() -> None:
 
 
 async def test_a_connection_is_kept_although_a_server_dawdles_after_the_end() -> None:
-    async with serving(streams(HELLO, wait=0.03)) as server:
+    async with serving(streams(HELLO, wait=0.002)) as server:
         for _ in range(2):
             await reply(backend(server))
         assert len(server.peers) == 1
+
+
+async def test_what_an_agent_sends_in_its_headers_is_in_no_error() -> None:
+    headers = {"X-Api-Key": "Zm9vYmFy-is-wrong", "X-Seal": "Bearer YmFyZm9v-is-too"}
+    request = asking(Incoming("Hi"), extra={"extra_headers": headers})
+    said = "neither Zm9vYmFy-is-wrong nor YmFyZm9v-is-too will do"
+    for answer in (refuses(401, said), refuses(404, said), streams(event({"error": said}))):
+        async with serving(answer) as server:
+            with pytest.raises((AuthError, ProviderError), match=r"neither \*\*\* nor \*\*\*"):
+                await ask(backend(server, RetryPolicy(tries=1)), request)
 
 
 async def test_a_server_that_never_hangs_up_is_not_waited_for() -> None:
@@ -267,6 +279,87 @@ async def test_too_many_open_files_are_told_with_the_remedy() -> None:
         assert asked._unreachable(error).retryable
 
 
+# Those who never come to an end --------------------------------------------------------------------
+
+
+def pings(*blocks: bytes, ping: bytes = b": ping\n\n") -> Any:
+    """Answer with these blocks, and go on with nothing but signs of life."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for block in blocks:
+            await response.write(ping + block)
+        while True:
+            await response.write(ping)
+            await asyncio.sleep(0.01)
+
+    return answer
+
+
+@pytest.mark.parametrize("ping", [b": ping\n\n", b"\n", b"\r\n: x\r\n\r\n"])
+async def test_signs_of_life_are_no_answer(ping: bytes) -> None:
+    async with serving(pings(ping=ping)) as server, asyncio.timeout(2):
+        with pytest.raises(ProviderUnavailable, match=r"has said nothing for 0\.08 s"):
+            await ask(backend(server, RetryPolicy(tries=1), idle=0.08))
+
+
+async def test_who_says_something_now_and_then_is_listened_to() -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for _ in range(4):
+            for said in (b": ping\n\n", b": ping\n\n", b": ping\n\n" + HI):
+                await response.write(said)
+                await asyncio.sleep(0.015)
+        await response.write(event(chunk({}, "stop")) + DONE)
+        return response
+
+    async with serving(answer) as server:
+        assert (await reply(backend(server, idle=0.1))).text == "Hi" * 4
+
+
+@pytest.mark.parametrize("goes_on", [hangs, pings])
+async def test_an_answer_that_is_whole_is_not_waited_for_any_longer(
+    goes_on: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_http, "END_SECONDS", 0.05, raising=False)
+    async with serving(goes_on(HI, event(chunk({}, "stop")))) as server, asyncio.timeout(2):
+        assert (await reply(backend(server))).text == "Hi"
+
+
+async def test_a_refusal_that_never_ends_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_http, "FAULT_SECONDS", 0.05, raising=False)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=401)
+        await response.prepare(request)
+        while True:
+            await response.write(b"bad key ")
+            await asyncio.sleep(0.01)
+
+    async with serving(answer) as server, asyncio.timeout(2):
+        with pytest.raises(AuthError, match="bad key"):
+            await ask(backend(server))
+
+
+async def test_a_refusal_that_breaks_off_is_a_refusal() -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=401)
+        await response.prepare(request)
+        await response.write(b"bad key")
+        await asyncio.sleep(0.01)
+        assert request.transport is not None
+        request.transport.abort()
+        await asyncio.sleep(0)
+        return response
+
+    async with serving(answer) as server:
+        with pytest.raises(AuthError, match="bad key"):
+            await ask(backend(server))
+        assert len(server.asked) == 1
+
+
 # Trying again -------------------------------------------------------------------------------------
 
 
@@ -300,6 +393,78 @@ async def test_a_server_that_asks_for_too_long_is_not_waited_for() -> None:
             await ask(backend(server, RetryPolicy()))
         assert len(server.asked) == 1
     assert caught.value.retry_after == 61
+
+
+async def test_a_wait_that_is_too_long_for_one_is_too_long_for_the_others() -> None:
+    async with serving(refuses(429, "slow down", retry_after="3600"), streams()) as server:
+        with pytest.raises(RateLimited, match="no more than 5 s are waited"):
+            await ask(backend(server))
+        with pytest.raises(RateLimited, match=r"^\[local\] HTTP 429 .*slow down") as caught:
+            await ask(backend(server))
+        assert len(server.asked) == 1
+    assert caught.value.retry_after == pytest.approx(3600, abs=5)
+
+
+async def test_nobody_is_kept_out_for_longer_than_anybody_would_wait() -> None:
+    policy = RetryPolicy(total=0.05)
+    async with serving(refuses(429, "slow down", retry_after="3600"), streams()) as server:
+        with pytest.raises(RateLimited):
+            await ask(backend(server, policy))
+        await asyncio.sleep(0.06)
+        assert (await reply(backend(server, policy))).text == "Hello"
+
+
+async def test_a_wait_that_came_too_late_for_one_holds_for_the_others() -> None:
+    gate = Gate()
+    policy = RetryPolicy(total=0.09)
+
+    async def late() -> AsyncGenerator[Sequence[Delta]]:
+        await asyncio.sleep(0.05)
+        raise RateLimited("p", "slow down", retry_after=0.07)
+        yield ()
+
+    async def fine() -> AsyncGenerator[Sequence[Delta]]:
+        yield (TextDelta("Hi"),)
+
+    with pytest.raises(RateLimited):
+        await anext(with_retries("p", policy, gate, Budget(policy), late))
+    first = await anext(with_retries("p", policy, gate, Budget(policy), fine))
+    assert isinstance(first[0], RetryDelta)
+
+
+@pytest.mark.parametrize("kind", [RateLimited, ProviderUnavailable])
+async def test_who_wakes_up_too_late_does_not_try_again(kind: type[ProviderError]) -> None:
+    policy, tries = RetryPolicy(total=0.05, first=0.02), 0
+
+    async def fails() -> AsyncGenerator[Sequence[Delta]]:
+        nonlocal tries
+        tries += 1
+        raise kind("p", "boom")
+        yield ()
+
+    stream = with_retries("p", policy, Gate(), Budget(policy), fails)
+    assert isinstance((await anext(stream))[0], RetryDelta)
+    asyncio.get_running_loop().call_soon(time.sleep, 0.06)  # somebody blocks the loop
+    with pytest.raises(kind, match="boom"):
+        await anext(stream)
+    assert tries == 1
+
+
+async def test_no_key_is_kept_for_those_who_wait() -> None:
+    async with serving(streams()) as server:
+        await reply(backend(server, api_key="the-secret-key"))
+        assert "the-secret-key" not in repr(_belongings.belongings()._gates)
+
+
+async def test_gates_that_stand_open_are_forgotten_in_the_end() -> None:
+    mine = _belongings.Belongings()
+    shut = mine.gate("shut")
+    now = asyncio.get_running_loop().time()
+    shut.close(now + 60, "slow down", now + 60)
+    for number in range(10_000):
+        mine.gate(number)
+    assert len(mine._gates) <= 1_000
+    assert mine.gate("shut") is shut
 
 
 async def test_a_wait_can_be_cancelled() -> None:
@@ -416,6 +581,16 @@ async def test_the_other_name_of_the_output_cap_is_tried() -> None:
             {k: v for k, v in asked.body.items() if k.startswith("max")} for asked in server.asked
         ]
     assert caps == [{"max_tokens": 9}, {"max_completion_tokens": 9}, {"max_completion_tokens": 9}]
+
+
+async def test_a_server_that_changes_its_mind_about_the_output_cap_is_followed() -> None:
+    request = asking(Incoming("Hi"), max_output_tokens=9)
+    old, new = "max_tokens", "max_completion_tokens"
+    async with serving(picky(old), picky(old), picky(new)) as server:
+        for _ in range(3):
+            assert folded(await ask(backend(server), request)).text == "Hello"
+        caps = [name for asked in server.asked for name in asked.body if name.startswith("max")]
+    assert caps == [old, new, new, old, old]
 
 
 async def test_many_who_learn_the_same_thing_at_once_agree() -> None:
@@ -662,11 +837,11 @@ async def test_proxies_of_the_environment_are_for_other_machines(
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
     monkeypatch.setenv("http_proxy", "http://proxy:3128")
     monkeypatch.setenv("NO_PROXY", "inner.example")
-    assert _proxy("https://api.openai.com/v1") == "http://proxy:3128"
-    assert _proxy("https://inner.example/v1") is None
-    assert _proxy("http://127.0.0.1:1/v1") is None
+    assert proxy_for("https://api.openai.com/v1") == "http://proxy:3128"
+    assert proxy_for("https://inner.example/v1") is None
+    assert proxy_for("http://127.0.0.1:1/v1") is None
     monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy:3128")
-    assert _proxy("https://api.openai.com/v1") is None
+    assert proxy_for("https://api.openai.com/v1") is None
 
 
 async def test_a_run_in_which_everything_fails_stops_asking() -> None:

@@ -253,6 +253,25 @@ async def test_what_the_vendor_does_not_say_is_the_safe_default(
         assert there.caps == [16_384, 16_384]
 
 
+async def test_a_vendor_that_has_not_answered_is_asked_again_a_minute_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = iter([refuses(529), limits(max_tokens=77_000)])
+    seconds = [1e9]
+
+    async def models(request: web.Request) -> web.StreamResponse:
+        return await next(answers)(request)
+
+    async with vendor(monkeypatch, models) as there:
+        wire = AnthropicWire(there.provider, now=lambda: seconds[0])
+        asked = HttpBackend(there.provider, wire, policy=ONCE)
+        for wait in (0, 59, 1, 3600):
+            seconds[0] += wait
+            await ask(asked, model="claude-next-13")
+        assert len(there.paths) == 2
+        assert there.caps == [16_384, 16_384, 77_000, 77_000]
+
+
 async def test_the_vendor_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     async def slow(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(60)

@@ -18,11 +18,12 @@ from agentouto._domain.errors import (
     Refused,
 )
 from agentouto._domain.participants import Provider
+from agentouto._network import is_local, shown
 from agentouto.providers import missing_key, open_backend
 from agentouto.providers._http import HttpBackend
 from agentouto.providers._keys import find_key, own_variable, resolve_key
 from agentouto.providers._refusal import read_fault
-from agentouto.providers._wire import endpoint, is_local, shown
+from agentouto.providers._wire import endpoint
 from agentouto.providers.openai import OpenAIChatWire
 from wire.words import local
 
@@ -52,6 +53,17 @@ REFUSALS: list[tuple[int, bytes, type[AgentoutoError]]] = [
     (429, said("x", "project_spend_limit_exceeded"), QuotaExhausted),
     (429, said("You exceeded your current quota, retry in 14s", 429, None), RateLimited),
     (429, said("slow down", "rate_limit_exceeded"), RateLimited),
+    (429, said("You exceeded your current quota, please check your plan."), QuotaExhausted),
+    (429, said("You exceeded your current quota", "RESOURCE_EXHAUSTED"), RateLimited),
+    (
+        429,
+        said("Request too large for m on tokens per min: Limit 10000, Requested 20000.", "tokens"),
+        ContextOverflow,
+    ),
+    (429, said("Rate limit reached for m: Limit 10000, Used 9000, Requested 2000."), RateLimited),
+    (500, said("input length exceeds context length"), ContextOverflow),
+    (500, said("more than the maximum number of tokens allowed"), ContextOverflow),
+    (400, said("this model does not support maximum context length option"), ProviderError),
     (429, b"", RateLimited),
     (400, said("too long", "context_length_exceeded"), ContextOverflow),
     (400, said("This model's maximum context length is 4096 tokens"), ContextOverflow),
@@ -210,7 +222,21 @@ def test_an_address_may_be_given_in_any_length(base_url: str | None, url: str) -
 
 
 @pytest.mark.parametrize(
-    "base_url", ["localhost:8000", "", "ftp://x", "http://", "/v1", "https://me:secret@x.ai/v1"]
+    "base_url",
+    [
+        "localhost:8000",
+        "",
+        "ftp://x",
+        "http://",
+        "/v1",
+        "https://me:secret@x.ai/v1",
+        "http://me:secret@[::1/v1?key=secret",
+        "http://x.ai:80000/v1",
+        "http://x.ai:port/v1",
+        "http://x ai/v1",
+        "http://x..ai/v1",
+        f"http://{'x' * 64}.ai/v1",
+    ],
 )
 def test_an_address_that_is_none_is_refused_before_anything_starts(base_url: str) -> None:
     with pytest.raises(ConfigurationError, match="base_url") as caught:

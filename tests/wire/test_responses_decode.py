@@ -352,6 +352,27 @@ def test_the_finished_item_is_the_one_that_is_kept() -> None:
     assert reply.native == Native(ORIGIN, [reasoning(), message("Hi")])
 
 
+def test_items_have_the_order_of_their_places_in_whichever_they_are_finished() -> None:
+    items = [reasoning(), function_call("a"), reasoning("rs_2"), function_call("b")]
+    said = [spoken(place, item) for place, item in enumerate(items)]
+    begun = [each[0] for each in said]
+    for order in ([3, 2, 1, 0], [1, 3, 0, 2], [0, 3, 2, 1]):
+        done = [event for place in order for event in said[place][1:]]
+        unannounced = [event for place in order for event in said[place]]
+        for events in (begun + done, unannounced):
+            for last in (ended(), ended(*items)):
+                reply = reply_of([*events, last])
+                assert [call.id for call in reply.tool_calls] == ["a", "b"]
+                assert reply.native == Native(ORIGIN, items)
+
+
+def test_what_is_left_to_the_end_is_told_of_the_right_item() -> None:
+    one, two = spoken(0, function_call("a", '{"n":1}')), spoken(1, function_call("b", '{"n":2}'))
+    last = ended(function_call("a", ""), function_call("b", ""))
+    calls = reply_of([*two[:-1], *one[:-1], last]).tool_calls
+    assert [(call.id, call.arguments) for call in calls] == [("a", '{"n":1}'), ("b", '{"n":2}')]
+
+
 # Thinking -----------------------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ from agentouto._domain.errors import ProviderError
 from agentouto._domain.message import Attachment
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import Draft, ToolSpec
+from agentouto.providers._origins import account
 from agentouto.providers.openai_responses import OpenAIResponsesWire
 from wire.responses_words import (
     HOME,
@@ -479,7 +480,7 @@ def test_at_home_thinking_without_its_content_does_not_go_back() -> None:
         message("Wait.", phase="commentary"),
         function_call("a"),
     )
-    origin = "openai_responses https://api.openai.com/v1/responses gpt-5"
+    origin = f"openai_responses https://api.openai.com/v1/responses {account(HOME)} gpt-5"
     request = asking(sealed(*items, origin=origin), model="gpt-5")
     assert input_of(request, HOME) == [assistant("Wait.", phase="commentary"), called("a")]
     kept = asking(sealed(*items, origin=origin), model="gpt-5", extra={"store": True})
@@ -513,7 +514,8 @@ def test_the_output_cap_is_never_below_what_the_api_takes(
             assert settings_of(local(), max_output_tokens=9) == {"max_output_tokens": 16}
     assert [record.getMessage() for record in caplog.records] == [
         (
-            f"{ORIGIN}: max_output_tokens=9 is not sent: this API takes no fewer than 16, "
+            "openai_responses http://localhost:1/v1/responses m: "
+            "max_output_tokens=9 is not sent: this API takes no fewer than 16, "
             "which is sent instead"
         )
     ]

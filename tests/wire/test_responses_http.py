@@ -351,6 +351,7 @@ async def test_a_field_that_a_server_gives_but_does_not_take_is_left_off_its_ite
         ("reasoning", "", "reasoning"),
         ("include[0]", "", "include"),
         ("reasoning.context", "", ""),
+        ("input[3].id", "it does not go with store and temperature", ""),
         ("", "Unsupported parameter: reasoning.summary, store", "reasoning.summary"),
         ("", "body.store: Extra inputs are not permitted", "store"),
         ("", "Unknown field 'reasoning.encrypted_content'", ""),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from agentouto._domain.content import Reasoning, Reply, Stop, Text, ToolCall, Usage
 from agentouto._domain.errors import ProtocolViolation
+from agentouto.providers._sse import SseReader
 from wire.dialects import DIALECTS, Call, Dialect, Said, Thought, Words
 
 GOLDEN = {path.stem: path.read_bytes() for path in (Path(__file__).parent / "streams").iterdir()}
@@ -110,6 +112,37 @@ def test_letter_by_letter(dialect: Dialect) -> None:
 def test_events_without_blank_lines_between_them_are_understood(dialect: Dialect) -> None:
     data = dialect.stream(TRICKY).replace(b"\n\n", b"\n")
     assert dialect.heard([data]) == dialect.reply(*TRICKY)
+
+
+@EVERY
+def test_events_without_blank_lines_are_told_as_they_come(dialect: Dialect) -> None:
+    data = dialect.stream(TRICKY).replace(b"\n\n", b"\n")
+    reader = SseReader()
+    for line in data.splitlines(keepends=True):
+        event = line.removeprefix(b"data: ").strip() if line.startswith(b"data:") else b""
+        assert reader.feed(line) == ([event] if event else [])
+    assert reader.end() == []
+
+
+def test_lines_that_are_no_events_by_themselves_wait_for_the_others() -> None:
+    reader = SseReader()
+    assert reader.feed(b'data: {"a": 1}\ndata: {"a":\ndata: 2}\n') == [b'{"a": 1}']
+    assert reader.feed(b'\ndata: {"a": 3}\n') == [b'{"a":\n2}', b'{"a": 3}']
+    assert reader.feed(b"\n") == []
+    assert reader.end() == []
+
+
+@pytest.mark.parametrize("line", [b'data: {"choices": []}\n', b"data: 1,\n", b": ping\n"])
+def test_a_stream_without_blank_lines_takes_time_by_its_length_only(line: bytes) -> None:
+    def seconds(count: int) -> float:
+        reader, begun = SseReader(), perf_counter()
+        for _ in range(count):
+            reader.feed(line)
+        reader.end()
+        return perf_counter() - begun
+
+    seconds(100)
+    assert seconds(40_000) < 2
 
 
 @EVERY

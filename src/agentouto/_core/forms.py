@@ -20,10 +20,15 @@ from agentouto._domain.event import (
     CallStarted,
     Event,
     MessagePosted,
+    MessageRead,
+    MessageReturned,
     ModelAsked,
+    Repeated,
     Replied,
     Retried,
+    Spent,
     Stamp,
+    Summarized,
     Thinking,
     Token,
     ToolFinished,
@@ -44,7 +49,8 @@ class StreamEvent:
 
     Attributes:
         type: ``token``, ``thinking``, ``tool_call``, ``tool_result``, ``agent_call``,
-            ``agent_return``, ``message``, ``user_message``, ``retry``, ``finish`` or ``error``.
+            ``agent_return``, ``message``, ``user_message``, ``message_read``,
+            ``message_returned``, ``repeated``, ``summarized``, ``retry``, ``finish`` or ``error``.
         agent_name: The agent at work.
         call_id: The call it is working on.
         parent_call_id: The call that call was made from; ``None`` for a starting agent's.
@@ -131,6 +137,18 @@ def _streamed(event: Event) -> Iterator[StreamEvent]:
             yield _told("finish", stamp, {"output": message.content, "attachments": files})
             if stamp.parent_call_id is not None:
                 yield _told("agent_return", stamp, {"result": cut(message.content)})
+        case CallFailed(_, _, error):
+            yield _told("error", stamp, {"error": error})
+        case CallCancelled(_, _, reason):
+            yield _told("error", stamp, {"error": _cancelled(reason)})
+        case _:
+            yield from _streamed_besides(event)
+
+
+def _streamed_besides(event: Event) -> Iterator[StreamEvent]:
+    """Yield what happens to messages and transcripts, and while one waits."""
+    stamp = event.stamp
+    match event:
         case MessagePosted(_, _, message, address):
             said = {"message": message.content, "sender": message.sender}
             if message.receiver == USER:
@@ -143,11 +161,18 @@ def _streamed(event: Event) -> Iterator[StreamEvent]:
                 )
         case Retried(_, _, attempt, wait, error):
             yield _told("retry", stamp, {"attempt": attempt, "wait": wait, "error": error})
-        case CallFailed(_, _, error):
-            yield _told("error", stamp, {"error": error})
-        case CallCancelled():
-            yield _told("error", stamp, {"error": "cancelled"})
-        case ModelAsked() | Replied() | Broken() | Token():
+        case MessageRead(_, _, message, turn):
+            said = {"message": message.content, "sender": message.sender}
+            yield _told("message_read", stamp, said | {"turn": turn})
+        case MessageReturned(_, _, message, reason):
+            said = {"message": message.content, "sender": message.sender}
+            yield _told("message_returned", stamp, said | {"reason": reason})
+        case Repeated(_, _, message, times):
+            yield _told("repeated", stamp, {"message": cut(message.content), "times": times})
+        case Summarized(_, _, summary, before, after):
+            sizes = {"tokens_before": before, "tokens_after": after}
+            yield _told("summarized", stamp, {"summary": summary, **sizes})
+        case _:
             return
 
 
@@ -175,8 +200,8 @@ def logged(event: Event, *, debug: bool) -> AgentEvent | None:
             return _noted(type_, event, {"result": cut(message.content)})
         case CallFailed(_, _, error):
             return _noted("error", event, {"error": cut(error)})
-        case CallCancelled():
-            return _noted("error", event, {"error": "cancelled"})
+        case CallCancelled(_, _, reason):
+            return _noted("error", event, {"error": _cancelled(reason)})
         case _:
             return None
 
@@ -212,9 +237,20 @@ def line(event: Event, *, started: float) -> dict[str, object] | None:
             type_, words = "return", _said(message.sender, message.receiver, message.content)
         case CallFailed(_, _, error):
             type_, words = "error", {"error": error}
-        case CallCancelled():
-            type_, words = "error", {"error": "cancelled"}
-        case ModelAsked() | Replied() | Broken():
+        case CallCancelled(_, _, reason):
+            type_, words = "error", {"error": _cancelled(reason)}
+        case MessageRead(_, _, message, turn):
+            type_ = "message.read"
+            words = _said(message.sender, message.receiver, message.content) | {"turn": turn}
+        case MessageReturned(_, _, message, reason):
+            type_ = "message.returned"
+            words = _said(message.sender, message.receiver, message.content) | {"reason": reason}
+        case Repeated(_, _, message, times):
+            type_, words = "repeated", {"text": message.content, "times": times}
+        case Summarized(_, _, summary, before, after):
+            sizes = {"tokens_before": before, "tokens_after": after}
+            type_, words = "summarized", {"text": summary, **sizes}
+        case ModelAsked() | Replied() | Broken() | Spent():
             return None
     stamp = event.stamp
     who = {"agent": stamp.agent_name, "call": stamp.call_id, "parent": stamp.parent_call_id}
@@ -235,6 +271,10 @@ def _noted(type_: str, event: Event, details: dict[str, object]) -> AgentEvent:
     return AgentEvent(
         type_, stamp.agent_name, stamp.call_id, stamp.parent_call_id, event.at, details
     )
+
+
+def _cancelled(reason: str) -> str:
+    return f"cancelled: {reason}" if reason else "cancelled"
 
 
 def _said(sender: str, receiver: str, text: str) -> dict[str, object]:

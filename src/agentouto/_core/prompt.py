@@ -8,7 +8,7 @@ they have read before.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 
 from agentouto._domain.content import Incoming
 from agentouto._domain.message import USER, Message
@@ -19,9 +19,15 @@ SPAWN = "spawn_background_agent"
 SEND_MESSAGE = "send_message"
 GET_MESSAGES = "get_messages"
 FINISH = "finish"
+READ_RESULT = "read_result"
+WAIT_FOR_MESSAGES = "wait_for_messages"
+LIST_RUNNING = "list_running"
 
 BUILTIN_TOOL_NAMES = frozenset({CALL_AGENT, SPAWN, SEND_MESSAGE, GET_MESSAGES, FINISH})
 """The tools every agent has without anyone writing them."""
+
+OPTIONAL_TOOL_NAMES = frozenset({WAIT_FOR_MESSAGES, LIST_RUNNING})
+"""More built-in tools, for whoever asks for them."""
 
 NUDGE = Incoming(
     "[SYSTEM] Your last reply was empty, so your caller has received nothing. "
@@ -32,6 +38,37 @@ WRONG_FORM = "[SYSTEM] Your last reply is not what has to be returned: {why} Cal
 """Told to an agent whose plain text does not have the form that is asked for."""
 
 NOT_PLAIN = "plain text reaches nobody here."
+
+NOT_RETURNED = "[SYSTEM] Your return was refused: {reason} Go on, or return something else."
+"""Told to an agent whose return a hook has refused."""
+
+UNREAD = "[SYSTEM] Your message to {name} (task_id: {address}) was not read: {why}. It said: {text}"
+"""Told to whoever wrote to somebody who has ended before reading it."""
+
+SUMMARIZE = (
+    "Below is the earlier part of your own work on a request. It will be taken away and your "
+    "summary put in its place, so write down all that you need to go on: the goals, what was "
+    "decided and why, facts with their exact names and numbers, results of tools that still "
+    "matter, what is open, and the next steps. Do not do any of the work now. Plain text, at most "
+    "{words} words."
+    "\n\n{text}"
+)
+"""Put to an agent's own model when its transcript has become too long."""
+
+SUMMARY = "[Previous conversation summary]\n{text}\n[End of summary]"
+
+LEFT_OUT = "[… {count} characters are left out here, because they do not fit …]"
+LEFT_OUT_READABLE = (
+    "[… {count} characters are left out here, because they do not fit; "
+    f'{READ_RESULT}(id="{{id}}", from={{start}}, to={{end}}) reads them, a part at a time …]'
+)
+
+APPROVE = "May {agent} use the tool {tool}? Answer yes or no.\n{arguments}"
+"""Put to the user before a tool is used that needs approval."""
+
+YES = frozenset({"yes", "y", "true", "ok", "okay", "approve", "approved", "예", "네"})
+
+TOO_MANY_TOOL_CALLS = "not done: at most {most} tool calls of one reply are acted on."
 
 SECOND_FINISH = "Not returned: another finish of the same reply came first."
 EMPTY_ROSTER = "(nobody else takes part)"
@@ -122,7 +159,12 @@ def letter(message: Message, sender_address: str | None) -> Incoming:
     if message.sender == USER:
         return Incoming(message.content, attachments)
     where = f" (task_id: {sender_address})" if sender_address else ""
-    return Incoming(f"[Message from {message.sender}{where}]: {message.content}", attachments)
+    said = _FORGED.sub(r"\\[", message.content)
+    return Incoming(f"[Message from {message.sender}{where}]: {said}", attachments)
+
+
+_FORGED = re.compile(r"^\[(?=SYSTEM\]|Message from |Forwarded from |Return from )", re.MULTILINE)
+"""What only the engine writes at the beginning of a line."""
 
 
 def tags_of(names: Iterable[str]) -> re.Pattern[str]:
@@ -140,3 +182,19 @@ def tagged(name: str, text: str, tags: re.Pattern[str]) -> str:
     if "[" in text:
         text = tags.sub(r"\\[", text)
     return f"[{name}]{text}[/{name}]"
+
+
+_SPENT: Mapping[str, str] = {
+    "turns": "You have used {spent} of the {allowed} turns you have for this call.",
+    "calls": "{spent} of the {allowed} calls that this run may make are made.",
+    "requests": "{spent} of the {allowed} requests to models that this run may make are made.",
+    "tokens": "{spent} of the {allowed} tokens that this run may use are used.",
+    "cost": "{spent} of the {allowed} US dollars that this run may cost are spent.",
+    "seconds": "{spent} of the {allowed} seconds that this run may take are over.",
+}
+
+
+def nearly_spent(limit: str, spent: float, allowed: float) -> str:
+    """Return what an agent is told when a limit is nearly reached."""
+    told = _SPENT[limit].format(spent=f"{spent:.6g}", allowed=f"{allowed:.6g}")
+    return f"[SYSTEM] {told} Then it is stopped: come to an end and return what you have."

@@ -12,7 +12,14 @@ from agentouto._core.prompt import tagged
 from agentouto._core.trace import EventLog, Trace
 from agentouto._domain.content import Usage, total
 from agentouto._domain.errors import Output
-from agentouto._domain.event import CallReturned, CallStarted, Event, MessagePosted, Replied
+from agentouto._domain.event import (
+    CallReturned,
+    CallStarted,
+    Event,
+    MessagePosted,
+    Replied,
+    Spent,
+)
 from agentouto._domain.message import Attachment, Message
 
 
@@ -90,9 +97,9 @@ def usage_of(events: Iterable[Event]) -> Usage:
     """Return what all replies together have used, and each call by itself."""
     by_call: dict[str, Usage] = {}
     for event in events:
-        if isinstance(event, Replied):
+        if isinstance(event, Replied | Spent):
             call_id = event.stamp.call_id
-            used = event.reply.usage
+            used = event.usage if isinstance(event, Spent) else event.reply.usage
             before = by_call.get(call_id)
             by_call[call_id] = used if before is None else before + used
     return replace(total(by_call.values()), by_call=by_call)

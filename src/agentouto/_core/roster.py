@@ -11,7 +11,7 @@ from typing import cast
 
 import msgspec
 
-from agentouto._core.prompt import BUILTIN_TOOL_NAMES, FINISH
+from agentouto._core.prompt import BUILTIN_TOOL_NAMES, FINISH, READ_RESULT
 from agentouto._domain.message import USER
 from agentouto._domain.misuse import ConfigurationError, nearest
 from agentouto._domain.participants import KINDS, Agent, Provider
@@ -72,12 +72,12 @@ def check_disabled(disabled: Iterable[str], tools: Iterable[str]) -> frozenset[s
     if isinstance(disabled, str):
         raise ConfigurationError(f"disabled_tools takes a set of names: {{{disabled!r}}}")
     off, own = frozenset(disabled), frozenset(tools)
-    for name in sorted(off - BUILTIN_TOOL_NAMES):
+    known = BUILTIN_TOOL_NAMES | {READ_RESULT}
+    for name in sorted(off - known):
         why = (
             "is a tool of yours: leave it out of tools="
             if name in own
-            else f"is no built-in tool; there are {', '.join(sorted(BUILTIN_TOOL_NAMES))}"
-            + nearest(name, BUILTIN_TOOL_NAMES)
+            else f"is no built-in tool; there are {', '.join(sorted(known))}{nearest(name, known)}"
         )
         raise ConfigurationError(f"disabled_tools: {name!r} {why}")
     if FINISH in off and FINISH not in own:

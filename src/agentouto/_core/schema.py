@@ -280,6 +280,7 @@ def _checker(
         for place, one in enumerate(callee.parameters)
     )
     known = {slot.name: None for slot in slots}
+    called = callee.name  # and not the function, which may be gone before what was drawn of it
     validate = model.model_validate
 
     def check(arguments: Mapping[str, object]) -> dict[str, object]:
@@ -298,6 +299,6 @@ def _checker(
                     for key, name, optional in slots
                     if not optional or key in given
                 }
-        raise BadArguments(callee.name, explain(faults, arguments, known))
+        raise BadArguments(called, explain(faults, arguments, known))
 
     return check

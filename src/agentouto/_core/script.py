@@ -15,7 +15,7 @@ from typing import TypeGuard, cast
 from agentouto._domain.errors import AuthError, ConfigurationError, ProviderError
 from agentouto._domain.misuse import nearest
 from agentouto._domain.ports import ModelRequest
-from agentouto._domain.script import Decide, Lines, Request, Turn, Word, turn_of
+from agentouto._domain.script import Decide, Line, Lines, Request, Say, Turn, Word, turn_of
 
 
 class Script:
@@ -28,6 +28,9 @@ class Script:
         stream: Whether replies come in small pieces.
         pause: Seconds between two pieces.
         usage: Input and output tokens each reply reports; ``None`` reports nothing.
+        summary: What is said when a summary of a call is asked for, by whichever agent: a reply, or
+            a function from a ``Request`` to one. Without it, how many entries there are to be
+            summarised. Summaries are no replies of the agent: its own go on as if nobody had asked.
 
     Attributes:
         requests: Every request seen, in order; a request made again after a failure is there again.
@@ -44,6 +47,7 @@ class Script:
         stream: bool = False,
         pause: float = 0.0,
         usage: tuple[int, int] | None = None,
+        summary: Line | Decide | None = None,
     ) -> None:
         Turn(delay=delay, pause=pause)  # refuses what is negative
         self.delay = delay
@@ -51,7 +55,8 @@ class Script:
         self.pause = pause
         self.usage = usage
         self.requests: list[Request] = []
-        self._tries: Counter[tuple[str, int]] = Counter()
+        self._tries: Counter[tuple[str, int, bool]] = Counter()
+        self._summary = _counted if summary is None else _summary_of(summary)
         self._everyone: Decide | None = None
         self._turns: dict[str, tuple[tuple[Turn | Decide, ...], ...] | Decide] = {}
         if _is_function(lines):
@@ -68,7 +73,7 @@ class Script:
         """Return everything said to an agent, call by call, each thing once."""
         calls: dict[str, Request] = {}
         for request in self.requests:
-            if request.agent_name == agent_name:
+            if request.agent_name == agent_name and not request.summary:
                 calls[request.call_id] = request
         return [text for request in calls.values() for text in request.heard]
 
@@ -78,7 +83,7 @@ class Script:
         Raises:
             ProviderError: The script has nothing to say, or one of its functions failed.
         """
-        key = (asked.call_id, asked.turn)
+        key = (asked.call_id, asked.turn, asked.summary)
         self._tries[key] += 1
         request = seen(asked, self._tries[key])
         self.requests.append(request)
@@ -86,6 +91,8 @@ class Script:
         return line if isinstance(line, Turn) else await _decided(line, request, provider_name)
 
     def _line(self, request: Request, provider_name: str) -> Turn | Decide:
+        if request.summary:
+            return self._summary
         if self._everyone is not None:
             return self._everyone
         name = request.agent_name
@@ -123,7 +130,13 @@ def seen(asked: ModelRequest, attempt: int = 1) -> Request:
         asked.path,
         asked.turn,
         attempt,
+        asked.summary,
     )
+
+
+def _counted(request: Request) -> Turn:
+    count = len(request.entries)
+    return Turn(Say(f"Summary of {count} {'entry' if count == 1 else 'entries'}."))
 
 
 def _is_function(value: object) -> TypeGuard[Decide]:
@@ -145,6 +158,15 @@ def _for_agent(name: str, lines: object) -> tuple[tuple[Turn | Decide, ...], ...
         )
     replies = cast("Sequence[object]", lines)
     return _by_turn(_line_of(name, place, reply) for place, reply in enumerate(replies))
+
+
+def _summary_of(line: object) -> Turn | Decide:
+    if _is_function(line):
+        return line
+    try:
+        return turn_of(line)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"Script(summary=): {error}") from error
 
 
 def _line_of(name: str, place: int, line: object) -> Turn | Decide:

@@ -14,8 +14,10 @@
     ├── AuthError                     credentials missing, expired or refused   .provider_name
     ├── AgentError                    an agent could not return; __cause__ says why
     │   │                                                           .agent_name .call_id
-    │   └── RoutingError                  no such participant or task, or it has already returned
+    │   ├── RoutingError                  no such participant or task, or it has already returned
+    │   └── LimitReached                  a limit that the user has set   .limit .allowed
     ├── ToolError                     a tool failed                             .tool_name
+    ├── Refuse                        what a hook raises to refuse something    .reason
     └── Cancelled                     the run was cancelled before it returned
 
 What goes wrong in a tool or a called agent is told to the agent that asked, as text it can react
@@ -38,6 +40,7 @@ __all__ = [
     "Cancelled",
     "ConfigurationError",
     "ContextOverflow",
+    "LimitReached",
     "Output",
     "Partial",
     "ProtocolViolation",
@@ -45,6 +48,7 @@ __all__ = [
     "ProviderUnavailable",
     "QuotaExhausted",
     "RateLimited",
+    "Refuse",
     "Refused",
     "RoutingError",
     "ToolError",
@@ -171,6 +175,30 @@ class AgentError(_RunFailure):
 
 class RoutingError(AgentError):
     """There is no such participant or task, or it has already returned."""
+
+
+class LimitReached(AgentError):
+    """A limit that the user has set was reached.
+
+    Attributes:
+        limit: Its name in ``Limits``.
+        allowed: How much it allows.
+    """
+
+    def __init__(
+        self, agent_name: str, limit: str, allowed: float, *, call_id: str | None = None
+    ) -> None:
+        super().__init__(agent_name, f"Limits({limit}={allowed:g}) is reached", call_id=call_id)
+        self.limit = limit
+        self.allowed = allowed
+
+
+class Refuse(AgentoutoError):
+    """What a hook raises to refuse a message, a model or a tool. The sender is told why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class ToolError(AgentoutoError):

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from agentouto._domain.content import Outcome, Part, Reply, ToolCall
+from agentouto._domain.content import Outcome, Part, Reply, ToolCall, Usage
 from agentouto._domain.message import Message
 
 
@@ -130,6 +130,52 @@ class CallCancelled(msgspec.Struct, frozen=True, gc=False):
 
     stamp: Stamp
     at: float
+    reason: str = ""
+
+
+class MessageRead(msgspec.Struct, frozen=True, gc=False):
+    """A message was put before its reader, whose ``stamp`` it is, in the given turn."""
+
+    stamp: Stamp
+    at: float
+    message: Message
+    turn: int
+
+
+class MessageReturned(msgspec.Struct, frozen=True, gc=False):
+    """A message was not read: its reader, whose ``stamp`` it is, has ended or would not have it."""
+
+    stamp: Stamp
+    at: float
+    message: Message
+    reason: str
+
+
+class Repeated(msgspec.Struct, frozen=True, gc=False):
+    """An agent is asked the same thing by a descendant of a call that was asked it."""
+
+    stamp: Stamp
+    at: float
+    message: Message
+    times: int
+
+
+class Summarized(msgspec.Struct, frozen=True, gc=False):
+    """The older part of a transcript was replaced by a summary."""
+
+    stamp: Stamp
+    at: float
+    summary: str
+    tokens_before: int
+    tokens_after: int
+
+
+class Spent(msgspec.Struct, frozen=True, gc=False):
+    """A model was asked for something besides a reply, and this is what it took."""
+
+    stamp: Stamp
+    at: float
+    usage: Usage
 
 
 Event: TypeAlias = (
@@ -146,4 +192,9 @@ Event: TypeAlias = (
     | CallReturned
     | CallFailed
     | CallCancelled
+    | MessageRead
+    | MessageReturned
+    | Repeated
+    | Summarized
+    | Spent
 )

@@ -133,6 +133,8 @@ class Agent:
             text.
         fallback: Other ``(provider, model)`` pairs, tried in order when the model stays
             unavailable. Other providers do not get ``extra``.
+        timeout: Seconds within which each of its calls must return; ``None`` for as long as it
+            takes.
 
     Raises:
         ConfigurationError: A value cannot work; the text says which and what can.
@@ -152,6 +154,7 @@ class Agent:
     role: str | None = field(default=None, kw_only=True)
     output_type: object = field(default=None, kw_only=True)
     fallback: Sequence[tuple[str | Provider, str]] = field(default=(), kw_only=True)
+    timeout: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         """Refuse what could never run."""
@@ -174,7 +177,10 @@ class Agent:
                 raise ConfigurationError(
                     f"Agent {self.name!r}: {setting}={value!r} must be at least 1 token"
                 )
-
+        if self.timeout is not None and not self.timeout > 0:
+            raise ConfigurationError(
+                f"Agent {self.name!r}: timeout={self.timeout!r} must be more than 0 seconds"
+            )
         for pair in cast("Sequence[object]", self.fallback):
             if isinstance(pair, str) or len(list(cast("Sequence[object]", pair))) != 2:
                 raise ConfigurationError(
@@ -211,6 +217,7 @@ _KINDS_OF_SETTINGS: Mapping[str, type | UnionType] = {
     "extra": Mapping,
     "role": str | None,
     "fallback": Sequence,
+    "timeout": float | int | None,
 }
 
 

@@ -5,8 +5,9 @@ Engine, providers, tools and test doubles all point here and never at each other
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -73,13 +74,18 @@ class Draft:
         return new
 
 
+Admit: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
+"""Entered before each try to reach a model, and left when it has ended. It may wait, or raise."""
+
+
 class ModelRequest(msgspec.Struct, frozen=True, gc=False):
     """One question to one model, in our own words.
 
     ``tools`` is the same object for every request of a run, so a backend may encode it once.
     ``path`` is where in the run the question is asked: agent names and places, the same whenever
     the run is done again. ``form`` is the schema of an object that text has to be, where data of a
-    type is asked for and a provider may be able to promise it.
+    type is asked for and a provider may be able to promise it. ``admit`` counts what is sent, and
+    ``summary`` says that not the next turn is asked for but a summary of earlier ones.
     """
 
     agent: Agent
@@ -90,6 +96,8 @@ class ModelRequest(msgspec.Struct, frozen=True, gc=False):
     turn: int
     path: str
     form: Mapping[str, object] | None = None
+    admit: Admit | None = None
+    summary: bool = False
 
 
 class Backend(Protocol):
@@ -101,4 +109,12 @@ class Backend(Protocol):
         Raises nothing but ``ProviderError`` and ``AuthError``. Closing it early ends the
         request.
         """
+        ...
+
+    def window(self, agent: Agent) -> int | None:
+        """Return how many tokens the agent's model can read, if that is known by now."""
+        ...
+
+    async def find_window(self, agent: Agent) -> None:
+        """Ask who may know, so that ``window`` can tell. Raises nothing."""
         ...

@@ -146,6 +146,7 @@ class Request:
         path: Where in the run that call was made; the same whenever the run is done again.
         turn: How many replies the agent has given in this call already.
         attempt: How often this reply has been asked for: 1, or more after failures.
+        summary: Whether not the next reply is asked for but a summary of what was said so far.
     """
 
     agent_name: str
@@ -158,6 +159,7 @@ class Request:
     path: str
     turn: int
     attempt: int = 1
+    summary: bool = False
 
     @property
     def tools(self) -> Mapping[str, ToolSpec]:

@@ -6,125 +6,36 @@ leaving it out of a dictionary. Unlike others they act on the run, through its `
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, TypeAlias
+from collections.abc import Container, Mapping
 
 import msgspec
 
 from agentouto._core.history import read_from_model
-from agentouto._core.prompt import CALL_AGENT, FINISH, GET_MESSAGES, SEND_MESSAGE, SPAWN, tagged
+from agentouto._core.prompt import (
+    CALL_AGENT,
+    FINISH,
+    GET_MESSAGES,
+    LIST_RUNNING,
+    READ_RESULT,
+    SEND_MESSAGE,
+    SPAWN,
+    WAIT_FOR_MESSAGES,
+    tagged,
+)
 from agentouto._core.schema import Blueprint, render, shape
 from agentouto._core.strict import closed
+from agentouto._core.summary import portion
 from agentouto._domain.content import Returned
 from agentouto._domain.errors import ToolError
-from agentouto._domain.message import Message, ToolResult
-from agentouto._domain.participants import Agent
-from agentouto._domain.ports import Backend, ToolSpec
-from agentouto._domain.world import World
+from agentouto._domain.message import ToolResult
+from agentouto._domain.ports import ToolSpec
 from agentouto._engine.call import Call
-from agentouto._engine.log import Log
-from agentouto._engine.mail import Mail
-from agentouto._engine.threads import Threads
-from agentouto._engine.tool import Tool
+from agentouto._engine.offices import AnyTool, Arguments, Builtin, Do, Offices, Toolbox
 
-Arguments = Mapping[str, object]
 _SAID = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-AnyTool = Tool[..., object]
 
-
-class Offices(Protocol):
-    """What a run does for the calls in it."""
-
-    @property
-    def log(self) -> Log:
-        """Where everything that happens is written down."""
-        ...
-
-    @property
-    def mail(self) -> Mail:
-        """How participants at work are reached."""
-        ...
-
-    @property
-    def world(self) -> World:
-        """The clock."""
-        ...
-
-    @property
-    def threads(self) -> Threads:
-        """Where plain functions run."""
-        ...
-
-    @property
-    def tags(self) -> re.Pattern[str]:
-        """What finds text that looks like the tag of a participant."""
-        ...
-
-    @property
-    def background_allowed(self) -> bool:
-        """Whether agents may start calls without waiting for them."""
-        ...
-
-    def toolbox(self, agent: Agent, *, starting: bool) -> Toolbox:
-        """Return the tools of such a call of ``agent``."""
-        ...
-
-    def backend(self, agent: Agent) -> Backend:
-        """Return what reaches the agent's model."""
-        ...
-
-    def standing_prompt(self, agent: Agent, *, starting: bool) -> str:
-        """Return the part of the system prompt that all calls of ``agent`` share."""
-        ...
-
-    def why_no_tool(self, name: str) -> str:
-        """Return what to tell an agent that asked for a tool which is not there."""
-        ...
-
-    async def call(
-        self, name: str, content: str, *, by: Call, place: str, history: tuple[Message, ...]
-    ) -> Message:
-        """Forward to a participant and wait for its return."""
-        ...
-
-    def spawn(
-        self, name: str, content: str, *, by: Call, place: str, history: tuple[Message, ...]
-    ) -> Call:
-        """Forward without waiting."""
-        ...
-
-
-Do: TypeAlias = Callable[[Offices, Call, str, Arguments], Awaitable[ToolResult | Returned]]
-"""What a built-in tool does: for which run, in which call, at which place there, with what."""
-
-
-class Builtin(msgspec.Struct, frozen=True):
-    """A tool that acts on the run."""
-
-    spec: ToolSpec
-    do: Do
-
-
-class Toolbox(msgspec.Struct, frozen=True):
-    """The tools of a call.
-
-    Attributes:
-        tools: Every tool, by name.
-        specs: The tools as models are told of them: the same object for every request of the call.
-        form: What has to be returned, where that is data of a type.
-        promise: The schema of it that a provider may promise to keep, if there is one.
-    """
-
-    tools: Mapping[str, AnyTool | Builtin]
-    specs: tuple[ToolSpec, ...]
-    form: Blueprint | None = None
-    promise: Mapping[str, object] | None = None
-
-    @property
-    def plain_text_returns(self) -> bool:
-        """Whether any text without a tool call is a return."""
-        return self.form is None and isinstance(self.tools.get(FINISH), Builtin)
+LONGEST_WAIT = 60
+"""How many seconds an agent waits for mail, unless it says otherwise."""
 
 
 def toolbox(tools: Mapping[str, AnyTool | Builtin], output_type: object = None) -> Toolbox:
@@ -134,7 +45,18 @@ def toolbox(tools: Mapping[str, AnyTool | Builtin], output_type: object = None) 
         form = shape(output_type, FINISH, _FINISH_WITH)
         promise = closed(form.spec.parameters)
         tools = {**tools, FINISH: _finish_in(form)}
-    return Toolbox(tools, tuple(tool.spec for tool in tools.values()), form, promise)
+    return Toolbox(tools, _the_same(tuple(tool.spec for tool in tools.values())), form, promise)
+
+
+_LISTS: dict[tuple[int, ...], tuple[ToolSpec, ...]] = {}
+_MOST_LISTS = 256
+
+
+def _the_same(specs: tuple[ToolSpec, ...]) -> tuple[ToolSpec, ...]:
+    """Return the first list that was made of these very tools: backends know lists by identity."""
+    if len(_LISTS) >= _MOST_LISTS:
+        _LISTS.clear()
+    return _LISTS.setdefault(tuple(map(id, specs)), specs)
 
 
 def _finish_in(form: Blueprint) -> Builtin:
@@ -154,12 +76,15 @@ def returned_as(form: Blueprint, given: Arguments) -> Returned:
     return Returned(render(value), data=value)
 
 
-def builtins(*, background: bool) -> Mapping[str, Builtin | None]:
+def builtins(*, background: bool, enabled: Container[str] = ()) -> Mapping[str, Builtin | None]:
     """Return the built-in tools by name, in the order models see them.
 
     Without ``background``, none of them starts background calls: ``None`` stands for what is gone.
+    ``enabled`` are the names of those that are there only for whoever asks for them.
     """
-    return _WITH_BACKGROUND if background else _WITHOUT_BACKGROUND
+    usual = _WITH_BACKGROUND if background else _WITHOUT_BACKGROUND
+    more = {name: tool for name, tool in _OPTIONAL.items() if name in enabled}
+    return {**usual, **more} if more else usual
 
 
 async def _call_agent(offices: Offices, by: Call, place: str, given: Arguments) -> ToolResult:
@@ -199,6 +124,49 @@ async def _finish(_offices: Offices, _by: Call, _: str, given: Arguments) -> Too
     if message is None:
         return ToolResult("")
     return ToolResult(message if isinstance(message, str) else _json(message))
+
+
+async def _read_result(_offices: Offices, by: Call, _: str, given: Arguments) -> ToolResult:
+    id_ = _text(given, READ_RESULT, "id")
+    text = by.cut_results.get(id_)
+    if text is None:
+        known = ", ".join(by.cut_results) or "none, since nothing was left out"
+        raise ToolError(READ_RESULT, f"There is no result {id_!r}; there are: {known}")
+    start, end = (
+        _number(given, READ_RESULT, "from", 0),
+        _number(given, READ_RESULT, "to", len(text)),
+    )
+    part = portion(text, int(start), int(end), by.most_read)
+    if not part:
+        raise ToolError(
+            READ_RESULT, f"{id_!r} has {len(text)} characters: nothing is there to read"
+        )
+    return ToolResult(part)
+
+
+async def _wait(offices: Offices, by: Call, _: str, given: Arguments) -> ToolResult:
+    seconds = _number(given, WAIT_FOR_MESSAGES, "timeout", LONGEST_WAIT)
+    sender = "" if given.get("task_id") is None else _text(given, WAIT_FOR_MESSAGES, "task_id")
+    why = await offices.mail.wait(by, seconds, sender)
+    return ToolResult(f"No messages: {why}." if why else "There are messages; here they are.")
+
+
+async def _list_running(offices: Offices, by: Call, _: str, given: Arguments) -> ToolResult:
+    del given
+    return ToolResult(offices.mail.who_is_at_work(by))
+
+
+def _number(given: Arguments, tool: str, name: str, default: float) -> float:
+    value = given.get(name)
+    if value is None:
+        return default
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise ToolError(tool, f"{tool}: {name!r} is a number from 0 on, not {value!r}")
+    return number
 
 
 def _text(given: Arguments, tool: str, name: str) -> str:
@@ -260,10 +228,16 @@ _AND_GO_ON = _flag("Start it and go on at once, instead of waiting for its retur
 
 
 def _builtin(
-    do: Do, name: str, description: str, properties: Mapping[str, object], required: str
+    do: Do,
+    name: str,
+    description: str,
+    properties: Mapping[str, object],
+    required: str,
+    *,
+    quick: bool = False,
 ) -> Builtin:
     schema = {"type": "object", "properties": properties, "required": required.split()}
-    return Builtin(ToolSpec(name, description, schema), do)
+    return Builtin(ToolSpec(name, description, schema), do, quick)
 
 
 def _call_agent_with(properties: Mapping[str, object]) -> Builtin:
@@ -300,6 +274,7 @@ _WITH_BACKGROUND: dict[str, Builtin | None] = {
         "Tell how a started agent is doing: status, result and messages.",
         _QUESTION,
         "task_id",
+        quick=True,
     ),
     FINISH: _builtin(
         _finish,
@@ -307,6 +282,45 @@ _WITH_BACKGROUND: dict[str, Builtin | None] = {
         "Return your result to the caller. This ends your work on the call.",
         {"message": _say("Your result.")},
         "message",
+        quick=True,
+    ),
+}
+READING = _builtin(
+    _read_result,
+    READ_RESULT,
+    "Read more of a tool's result that was too long to be shown whole.",
+    {
+        "id": _say("The id, as it stands where characters are left out."),
+        "from": {"type": "integer", "description": "The first character, counted from 0."},
+        "to": {"type": "integer", "description": "The character after the last one."},
+    },
+    "id",
+    quick=True,
+)
+"""Offered where it is known how much a model can read."""
+
+_OPTIONAL: dict[str, Builtin] = {
+    WAIT_FOR_MESSAGES: _builtin(
+        _wait,
+        WAIT_FOR_MESSAGES,
+        "Wait until somebody has written to you, instead of looking again and again.",
+        {
+            "timeout": {
+                "type": "number",
+                "description": "How many seconds to wait at most.",
+                "default": LONGEST_WAIT,
+            },
+            "task_id": _say("Only if you wait for one in particular: its task_id."),
+        },
+        "",
+    ),
+    LIST_RUNNING: _builtin(
+        _list_running,
+        LIST_RUNNING,
+        "Tell who is at work in this run, with their task_ids.",
+        {},
+        "",
+        quick=True,
     ),
 }
 _WITHOUT_BACKGROUND = {**_WITH_BACKGROUND, CALL_AGENT: _call_agent_with(_TASK), SPAWN: None}

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import Mapping
 from typing import TypeGuard
 
 from agentouto._core import history
 from agentouto._core.arguments import BadArguments, parse_arguments, read_json
-from agentouto._core.assemble import ReplyBuilder
-from agentouto._core.identity import placed
 from agentouto._core.prompt import (
+    APPROVE,
     FINISH,
     NOT_PLAIN,
+    NOT_RETURNED,
     NUDGE,
+    TOO_MANY_TOOL_CALLS,
     WRONG_FORM,
+    YES,
     letter,
     system_prompt,
 )
-from agentouto._core.verdict import whole
+from agentouto._core.schema import render
+from agentouto._core.tokens import of_text
 from agentouto._domain.content import (
     Incoming,
     Outcome,
@@ -28,34 +31,31 @@ from agentouto._domain.content import (
     ToolCall,
     Transcript,
 )
-from agentouto._domain.delta import Delta, ReasoningDelta, RetryDelta, TextDelta
 from agentouto._domain.errors import (
     AgentError,
-    AuthError,
+    ContextOverflow,
+    LimitReached,
     Partial,
-    ProviderError,
-    QuotaExhausted,
+    Refuse,
     RoutingError,
     ToolError,
 )
-from agentouto._domain.event import (
-    Broken,
-    ModelAsked,
-    Replied,
-    Retried,
-    Thinking,
-    Token,
-    ToolFinished,
-    ToolStarted,
-)
+from agentouto._domain.event import Summarized, ToolFinished, ToolStarted
+from agentouto._domain.hooks import ToolUse
+from agentouto._domain.message import USER, Message, ToolResult
 from agentouto._domain.participants import Agent
-from agentouto._domain.ports import Draft, ModelRequest
-from agentouto._engine.builtins import Builtin, Offices, returned_as
+from agentouto._engine.builtins import returned_as
 from agentouto._engine.call import Call
-from agentouto._engine.log import Telling
+from agentouto._engine.fit import Fitter
+from agentouto._engine.offices import AnyTool, Builtin, Offices
+from agentouto._engine.question import Question
 
 MOST_PAUSES = 50
 """How often in one call a provider may pause a reply to work with tools of its own."""
+
+
+WORTH_ASKING = 3_000
+"""From so many tokens on it is worth to ask how many a model can read: there are none for fewer."""
 
 
 class LiveDesk:
@@ -64,31 +64,35 @@ class LiveDesk:
     __slots__ = (
         "_agent",
         "_call",
-        "_draft",
+        "_fitter",
+        "_looked",
         "_offices",
         "_owner",
         "_pauses",
+        "_question",
         "_said",
-        "_stand_ins",
-        "_taken",
+        "_too_long",
         "_toolbox",
         "_tools",
-        "_turn",
+        "_warned",
+        "_window",
     )
 
     def __init__(self, call: Call, agent: Agent, offices: Offices) -> None:
         self._call = call
         self._agent = agent
         self._offices = offices
-        self._draft = Draft()
-        self._turn = 0
         self._pauses = 0
         self._said = ""
         self._owner: asyncio.Task[object] | None = None
-        self._taken: set[str] = set()
-        self._stand_ins = agent.stand_ins() if agent.fallback else (agent,)
         self._toolbox = offices.toolbox(agent, starting=call.parent is None)
         self._tools = self._toolbox.tools
+        self._window: tuple[Agent, int | None] | None = None
+        self._looked = False
+        self._too_long: tuple[Transcript, ContextOverflow] | None = None
+        self._warned: set[str] | None = None
+        self._fitter = Fitter(call, readable=self._toolbox.reads_results)
+        self._question = Question(call, agent, offices, self._toolbox, self._fitter.size)
 
     def open(self) -> Transcript:
         """Return the system prompt, the history and the forward."""
@@ -102,62 +106,61 @@ class LiveDesk:
         )
         self._owner = asyncio.current_task()
         asked = Incoming(forward.content, tuple(forward.attachments or ()))
+        offices, box = self._offices, self._toolbox  # the desk itself would be a circle
+        self._fitter.begin(asked, lambda: of_text(system) + offices.weight(box))
         return Transcript(system, (*history.entries(call.history, self._agent.name), asked))
 
     async def mail(self) -> tuple[Incoming, ...]:
-        """Empty the call's mailbox."""
-        return tuple(letter(message, sender) for message, sender in self._call.mailbox.drain())
+        """Take the call's mail, and a word on each limit that is nearly reached."""
+        call, offices = self._call, self._offices
+        heard = [letter(one.message, one.sender_address) for one in await offices.mail.read(call)]
+        if offices.pot is not None:
+            self._warned = set() if self._warned is None else self._warned
+            heard += map(Incoming, offices.pot.warnings(self._warned, call.turn))
+        return tuple(heard)
 
-    async def ask(self, transcript: Transcript) -> Reply:
-        """Put the transcript to the agent's model, or to the next one if that is not to be had."""
-        while True:
-            model = self._stand_ins[0]
-            builder = ReplyBuilder(model.provider_name)
-            try:
-                reply = await self._hear(transcript, model, builder)
-            except ProviderError as error:
-                gone = error.retryable or isinstance(error, QuotaExhausted)
-                if not gone or builder.begun or len(self._stand_ins) == 1:
-                    raise
-                self._stand_ins = self._stand_ins[1:]
-                told = Retried(self._call.stamp, self._offices.world.now(), 1, 0.0, str(error))
-                self._offices.log.append(told)
-            else:
-                return whole(reply, model, self._call.id)
+    async def fit(self, transcript: Transcript) -> Transcript:
+        """Return ``transcript``, or a shorter one if the model could not read it."""
+        window = self._known_window()
+        if window is None and self._fitter.learned is None:
+            return transcript
+        before = self._fitter.size(transcript)
+        fitting = await self._fitter.fit(transcript, window, self._question.summarize)
+        if summary := self._fitter.take_summary():
+            stamp, now, after = (
+                self._call.stamp,
+                self._offices.world.now(),
+                self._fitter.size(fitting),
+            )
+            self._offices.log.append(Summarized(stamp, now, summary, before, after))
+        return fitting
 
-    async def _hear(self, transcript: Transcript, model: Agent, builder: ReplyBuilder) -> Reply:
-        """Stream one reply, telling the log every word of it."""
-        offices, call = self._offices, self._call
-        log, now = offices.log, offices.world.now
-        request = ModelRequest(
-            model,
-            transcript,
-            self._toolbox.specs,
-            self._draft,
-            call.id,
-            self._turn,
-            call.path,
-            self._toolbox.promise,
-        )
-        log.append(ModelAsked(call.stamp, now(), model.model))
-        telling = log.tell()
+    async def ask(self, transcript: Transcript) -> Reply | None:
+        """Put the transcript to the agent's model; ``None`` if it turns out to be too long."""
+        if self._too_long is not None and self._too_long[0] is transcript:
+            raise self._too_long[1]  # it could not be made any shorter
+        self._check_turns()
         try:
-            async with aclosing(offices.backend(model).stream(request)) as stream:
-                async for deltas in stream:
-                    for delta in deltas:
-                        builder.add(delta)
-                        self._tell(telling, delta)
-            reply = placed(builder.finish(), self._turn, self._taken)
-        except (ProviderError, AuthError, asyncio.CancelledError) as error:
-            if builder.begun:
-                telling.end(Broken(call.stamp, now(), builder.parts()))
-            if not isinstance(error, asyncio.CancelledError):
-                error.partial = Partial(text=builder.text())
-            raise
-        self._turn += 1
+            reply = await self._question.ask(transcript)
+        except ContextOverflow as error:
+            if self._question.begun:
+                raise
+            self._too_long = transcript, error
+            self._fitter.overflowed(transcript)
+            return None
+        read = reply.usage.input_tokens
+        if self._known_window() is not None or self._fitter.learned is not None:
+            self._fitter.report(transcript, read)
+        elif read is not None and read >= WORTH_ASKING and not self._looked:
+            self._looked = True
+            self._offices.find_window(self._question.model)
         self._said = reply.text
-        telling.end(Replied(call.stamp, now(), reply))
         return reply
+
+    def is_quick(self, tool_call: ToolCall) -> bool:
+        """Whether to act on it takes no waiting and none of the user's code."""
+        tool = self._tools.get(tool_call.name)
+        return isinstance(tool, Builtin) and tool.quick
 
     async def act(self, tool_call: ToolCall) -> Outcome:
         """Use one tool, and say honestly what came of it."""
@@ -169,6 +172,10 @@ class LiveDesk:
             await self._let_go()
         except asyncio.CancelledError:
             if self._is_ending():
+                cut_off = ToolFinished(
+                    stamp, offices.world.now(), failed(tool_call, "cancelled"), builtin
+                )
+                offices.log.append(cut_off)
                 raise
             _forget_cancelling()
             outcome = failed(tool_call, "the tool was cancelled from within")
@@ -194,9 +201,36 @@ class LiveDesk:
         except BadArguments as error:
             return Incoming(WRONG_FORM.format(why=error.message))
 
-    def leave(self) -> bool:
-        """Close the mailbox, unless somebody has just written."""
-        return self._call.mailbox.close_if_empty()
+    async def leave(self, said: Returned) -> Returned | Incoming | None:
+        """Return ``said`` as it may go out, and close the mailbox; or what keeps the agent.
+
+        ``None`` is mail: somebody has just written.
+        """
+        watch, call = self._offices.watch, self._call
+        if watch.sees_returns:
+            files = list(said.attachments)
+            caller = call.forward.sender
+            message = Message("return", call.name, caller, said.content, call.id, files)
+            try:
+                seen = await watch.returned(message)
+            except Refuse as refusal:
+                return Incoming(NOT_RETURNED.format(reason=refusal.reason))
+            if seen is not message:
+                data = said.data if seen.content == said.content else None
+                said = Returned(seen.content, tuple(seen.attachments or ()), data)
+        return said if call.mailbox.close_if_empty() else None
+
+    def _known_window(self) -> int | None:
+        """Return how much the model can read; asked once for each, and while nobody knows."""
+        model, known = self._question.model, self._window
+        if known is None or known[0] is not model or (known[1] is None and self._looked):
+            known = self._window = model, self._offices.backend(model).window(model)
+        return known[1]
+
+    def _check_turns(self) -> None:
+        turns, call = self._offices.limits.turns, self._call
+        if turns is not None and call.turn >= turns:
+            raise LimitReached(self._agent.name, "turns", turns, call_id=call.id)
 
     def _again(self, reply: Reply) -> None:
         self._pauses += 1
@@ -216,28 +250,17 @@ class LiveDesk:
         if task is not None and task.cancelling():
             await asyncio.sleep(0)
 
-    def _tell(self, telling: Telling, delta: Delta) -> None:
-        if isinstance(delta, TextDelta):
-            if telling.listeners and delta.text:
-                telling.say(Token(self._call.stamp, self._offices.world.now(), delta.text))
-        elif isinstance(delta, ReasoningDelta):
-            if telling.listeners and delta.text:
-                telling.say(Thinking(self._call.stamp, self._offices.world.now(), delta.text))
-        elif isinstance(delta, RetryDelta):
-            stamp, now = self._call.stamp, self._offices.world.now()
-            told = Retried(stamp, now, delta.attempt, delta.wait, delta.error)
-            self._offices.log.append(told)
-
     async def _use(self, tool_call: ToolCall) -> Outcome:
         offices = self._offices
         tool = self._tools.get(tool_call.name)
+        self._check_count(tool_call)
         if tool is None:
             raise ToolError(tool_call.name, offices.why_no_tool(tool_call.name))
         arguments = parse_arguments(tool_call.arguments)
         if isinstance(tool, Builtin):
             result = await tool.do(offices, self._call, tool_call.place, arguments)
         else:
-            result = await tool.invoke(arguments, offices.threads)
+            result = await self._invoke(tool, tool_call, arguments)
         files = tuple(result.attachments or ())
         if tool_call.name != FINISH:
             return Outcome(tool_call, result.content, files)
@@ -246,9 +269,44 @@ class LiveDesk:
         data = result.data if isinstance(result, Returned) else None
         return Outcome(tool_call, result.content, files, returns=True, data=data)
 
+    async def _invoke(
+        self, tool: AnyTool, tool_call: ToolCall, arguments: Mapping[str, object]
+    ) -> ToolResult:
+        """Use a tool of the user's, as hooks and the user's approval allow."""
+        offices = self._offices
+
+        async def do(arguments: Mapping[str, object]) -> ToolResult:
+            if tool.needs_approval:
+                await self._approved(tool_call, arguments)
+            return await tool.invoke(arguments, offices.threads)
+
+        if not offices.watch.sees_tools:
+            return await do(arguments)
+        use = ToolUse(self._agent.name, self._call.id, tool_call.name, arguments)
+        return await offices.watch.tool(use, do)
+
+    async def _approved(self, tool_call: ToolCall, arguments: Mapping[str, object]) -> None:
+        """Ask the user, as any peer is asked; ``Refuse`` unless the answer is yes."""
+        if not self._offices.person.answers:
+            raise Refuse("it needs the user's approval, and this run has no ask_user to ask with")
+        question = APPROVE.format(
+            agent=self._agent.name, tool=tool_call.name, arguments=render(arguments)
+        )
+        place = f"{tool_call.place}.approval"
+        said = await self._offices.call(USER, question, by=self._call, place=place, history=())
+        if said.content.strip().rstrip(".!").lower() not in YES:
+            raise Refuse(f"the user did not approve of it, and said: {said.content!r}")
+
+    def _check_count(self, tool_call: ToolCall) -> None:
+        most = self._offices.limits.tool_calls
+        if most is not None and tool_call.name != FINISH:
+            number = tool_call.place.rpartition(".")[2]
+            if number.isdecimal() and int(number) >= most:
+                raise ToolError(tool_call.name, TOO_MANY_TOOL_CALLS.format(most=most))
+
     def _mishap(self, tool_call: ToolCall, error: Exception) -> Outcome:
         overridden = not isinstance(self._tools.get(FINISH), Builtin)
-        if tool_call.name == FINISH and overridden and not isinstance(error, ToolError):
+        if tool_call.name == FINISH and overridden and not isinstance(error, ToolError | Refuse):
             return Outcome(tool_call, f"Error in finish override: {error}", returns=True)
         return failed(tool_call, explained(error))
 
@@ -274,6 +332,8 @@ def explained(error: Exception) -> str:
     """Return what an agent is told of ``error``."""
     if isinstance(error, ToolError):
         return error.message
+    if isinstance(error, Refuse):
+        return f"refused: {error.reason}"
     kind = type(error).__name__
     if isinstance(error, RoutingError) and error.agent_name == "unknown":
         return error.message

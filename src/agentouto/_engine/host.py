@@ -16,9 +16,15 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Self, TypeVar, cast
 
+import msgspec
+
 from agentouto._core.result import RunResult
 from agentouto._domain.misuse import ConfigurationError
-from agentouto._engine.mail import USER_ADDRESS, nobody_at
+from agentouto._engine.call import Call
+from agentouto._engine.letter import Receipt
+from agentouto._engine.log import Log
+from agentouto._engine.mail import USER_ADDRESS, Mail, nobody_at
+from agentouto._engine.own import run_in_own_loop
 from agentouto._engine.run import Run
 from agentouto._engine.stream import RunEvents
 
@@ -28,11 +34,21 @@ MOST_KEPT = 1000
 """How many finished background runs can still be asked about."""
 
 
+class Known(msgspec.Struct, frozen=True):
+    """What can be asked of a run, even when it has ended and all else of it is gone."""
+
+    id: str
+    starters: list[Call]
+    mail: Mail
+    log: Log
+
+
 class Owner:
     """A run, and the task that carries it out. Everything but ``start`` may be called anywhere."""
 
     def __init__(self, run: Run) -> None:
-        self.run = run
+        self.known = Known(run.id, run.starters, run.mail, run.log)
+        self._run: Run | None = run
         self.reason = ""
         self.stopped = False
         self.task: asyncio.Task[RunResult] | None = None
@@ -41,42 +57,49 @@ class Owner:
 
     def start(self) -> None:
         """Begin, in the running loop."""
-        HOST.admit(self.run)
-        self.task = asyncio.create_task(self.run.execute(), name=f"run {self.run.id}")
+        run = self._run
+        if run is None:  # it was cancelled before it could begin
+            return
+        HOST.admit(run)
+        self.task = asyncio.create_task(run.execute(), name=f"run {run.id}")
         self.task.add_done_callback(self._end)
 
-    def cancel(self, reason: str = "") -> None:
-        """Stop the run, if it has not ended. One that has not begun never will."""
+    def cancel(self, reason: str = "") -> bool:
+        """Stop the run, and say whether it had not ended. One that has not begun never will."""
         if self.done.done():
-            return
+            return False
         self.reason: str = self.reason or reason
         self.stopped: bool = True
-        if self.task is None:
-            self._settle(self.run.cancelled(self.reason))
-            return
+        task = self.task
+        if task is None:
+            self._settle(None)
+            return True
         try:
-            self.task.get_loop().call_soon_threadsafe(self.task.cancel)
+            task.get_loop().call_soon_threadsafe(task.cancel)
         except RuntimeError:  # its loop was closed over it: it will never end by itself
-            self._settle(self.run.cancelled(self.reason))
+            self._settle(None)
+        return True
 
     async def ended(self) -> RunResult:
         """Wait until the run has ended, and return what it came to."""
         return await asyncio.wrap_future(self.done)
 
     def _end(self, task: asyncio.Task[RunResult]) -> None:
-        HOST.dismiss(self.run)
-        if task.cancelled():
-            self._settle(self.run.cancelled(self.reason))
-        else:
-            self._settle(task.exception() or task.result())
+        self._settle(None if task.cancelled() else task.exception() or task.result())
 
-    def _settle(self, outcome: RunResult | BaseException) -> None:
-        if isinstance(outcome, BaseException):
-            self.done.set_exception(outcome)
-        else:
+    def _settle(self, outcome: RunResult | BaseException | None) -> None:
+        """Make ``outcome`` known, ``None`` for a run that was cancelled, and let go of the run."""
+        run, self._run = self._run, None
+        self.task: asyncio.Task[RunResult] | None = None
+        if run is None:
+            return
+        HOST.dismiss(run)
+        if isinstance(outcome, RunResult):
             self.done.set_result(outcome)
-        self.run.close()
-        self.run.log.close()  # after the result is there: a reader that sees the end asks for it
+        else:
+            self.done.set_exception(outcome or run.cancelled(self.reason))
+        run.close()
+        run.log.close()  # after the result is there: a reader that sees the end asks for it
 
 
 class Handle(str):  # noqa: SLOT000 - it has one attribute, which slots of a str cannot hold
@@ -90,7 +113,7 @@ class Handle(str):  # noqa: SLOT000 - it has one attribute, which slots of a str
 
     def __new__(cls, owner: Owner) -> Self:
         """Make the handle of a run."""
-        handle = super().__new__(cls, owner.run.id)
+        handle = super().__new__(cls, owner.known.id)
         handle._owner = owner
         return handle
 
@@ -105,23 +128,23 @@ class Handle(str):  # noqa: SLOT000 - it has one attribute, which slots of a str
 
     def status(self) -> str:
         """Return how the first starting agent is doing: one word, as in its report."""
-        return self._owner.run.starters[0].status.value
+        return self._owner.known.starters[0].status.value
 
     def report(self) -> str:
         """Return status, result and messages of the first starting agent as text."""
-        return self._owner.run.starters[0].report()
+        return self._owner.known.starters[0].report()
 
-    def send(self, message: str) -> str:
+    def send(self, message: str) -> Receipt:
         """Write to the first starting agent; it reads the message before its next step.
 
         Raises:
             RoutingError: It has already returned.
         """
-        return self._owner.run.mail.send(str(self), message)
+        return self._owner.known.mail.send(str(self), message)
 
-    def cancel(self, reason: str = "") -> None:
-        """Stop the whole run."""
-        self._owner.cancel(reason)
+    def cancel(self, reason: str = "") -> bool:
+        """Stop the whole run; say whether it had not ended."""
+        return self._owner.cancel(reason)
 
     def forget(self) -> None:
         """Let the run be forgotten once it has ended, with all it still holds in memory."""
@@ -129,7 +152,7 @@ class Handle(str):  # noqa: SLOT000 - it has one attribute, which slots of a str
 
     def events(self) -> RunEvents:
         """Return everything that happens in the run, from the beginning, as it happens."""
-        return RunEvents(self._owner.run.log)
+        return RunEvents(self._owner.known.log)
 
     async def wait(self) -> RunResult:
         """Wait for the run to end and return its result, or raise what it raised."""
@@ -158,7 +181,7 @@ class Portal:
         self._loop: Future[asyncio.AbstractEventLoop] = Future()
         self._stop: asyncio.Event | None = None
         self.thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve()), name="agentouto-portal", daemon=True
+            target=lambda: run_in_own_loop(self._serve()), name="agentouto-portal", daemon=True
         )
         self.thread.start()
         atexit.register(self.close)
@@ -238,7 +261,7 @@ class Host:
         owner = self._background.get(task_id)
         return None if owner is None else Handle(owner)
 
-    def run_with(self, address: str) -> Run:
+    def run_with(self, address: str) -> Run | Known:
         """Return the run in which somebody is, or was, at work at ``address``.
 
         Raises:
@@ -250,8 +273,8 @@ class Host:
         with self._lock:
             likely = self._background.get(call_id)
             if likely is not None:
-                return likely.run
-            runs = [*self._live, *(owner.run for owner in self._background.values())]
+                return likely.known
+            runs = [*self._live, *(owner.known for owner in self._background.values())]
         for run in runs:
             if call_id in run.mail.calls:
                 return run

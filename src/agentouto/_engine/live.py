@@ -11,21 +11,27 @@ from agentouto._core.forms import LINE_VERSION, StreamEvent, line
 from agentouto._core.result import RunResult
 from agentouto._domain.errors import Cancelled
 from agentouto._engine.host import Owner
+from agentouto._engine.letter import Receipt
 from agentouto._engine.run import Run
 from agentouto._engine.stream import RunEvents
+
+GRACE = 0.02
+"""Seconds in which somebody else may go on reading where a reader was cancelled."""
 
 
 class RunStream:
     """A run that is read while it happens.
 
     Iterate over it for its events, ``await stream.result()`` for what it came to. It begins with
-    whichever is asked first, and it ends early when it is closed, dropped, or left as a context.
+    whichever is asked first, and it ends early when it is closed, dropped, or left as a context, or
+    when the task that reads it is cancelled while it waits for the next event.
     """
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._owner = Owner(run)
         self._events: RunEvents | None = None
+        self._reads = 0
 
     @property
     def id(self) -> str:
@@ -42,10 +48,14 @@ class RunStream:
         if events is None:
             self._begin()
             events = self._events = RunEvents(self._run.log)
+        self._reads += 1
         try:
             return await events.__anext__()
         except StopAsyncIteration:
             await self._close_politely()
+            raise
+        except asyncio.CancelledError:
+            self._end_with_its_reader()
             raise
 
     async def lines(self) -> AsyncGenerator[dict[str, object], None]:
@@ -77,7 +87,7 @@ class RunStream:
         self._begin()
         return await self._owner.ended()
 
-    def send(self, message: str, to: str | None = None) -> str:
+    def send(self, message: str, to: str | None = None) -> Receipt:
         """Write to the first starting agent, or to whoever is at work at ``to``.
 
         Raises:
@@ -116,6 +126,23 @@ class RunStream:
     def _begin(self) -> None:
         if self._owner.task is None and not self._owner.done.done():
             self._owner.start()
+
+    def _end_with_its_reader(self) -> None:
+        """End the run when the current task has ended and nobody reads on.
+
+        Its traceback keeps the stream alive, so nothing else would tell that it was dropped. A task
+        that was made for a single read, as ``asyncio.wait_for`` makes them, is no reader.
+        """
+        task, reads = asyncio.current_task(), self._reads
+        coroutine = None if task is None else task.get_coro()
+        if task is None or getattr(coroutine, "cr_code", None) is RunStream.__anext__.__code__:
+            return
+
+        def end() -> None:
+            if self._reads == reads:
+                self._owner.cancel("whoever read the stream was cancelled")
+
+        task.add_done_callback(lambda task: task.get_loop().call_later(GRACE, end))
 
     async def _close_politely(self) -> None:
         try:

@@ -1,8 +1,8 @@
 """The agent loop. There is one.
 
-Read the mail, ask the model, act on what it said, until it returns. Nothing here knows how a model
-is reached, where events go, or whether anyone is watching: streaming and not streaming are two ways
-of reading the log that a desk writes.
+Read the mail, see that all fits, ask the model, act on what it said, until it returns. Nothing here
+knows how a model is reached, where events go, or whether anyone is watching: streaming and not
+streaming are two ways of reading the log that a desk writes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from agentouto._domain.content import (
 )
 
 MOST_NUDGES = 3
-"""How many replies in a row that are empty or of the wrong form are answered by asking again."""
+"""How many replies in a row that are empty, wrong or refused are answered by asking again."""
 
 
 class Silence(Exception):
@@ -42,12 +42,20 @@ class Desk(Protocol):
         """Take what others have written to the agent since it last looked."""
         ...
 
-    async def ask(self, transcript: Transcript) -> Reply:
-        """Put the transcript to the agent's model."""
+    async def fit(self, transcript: Transcript) -> Transcript:
+        """Return the transcript, or a shorter one if the model could not read it."""
+        ...
+
+    async def ask(self, transcript: Transcript) -> Reply | None:
+        """Put the transcript to the agent's model; ``None`` if it turns out not to fit."""
         ...
 
     async def act(self, tool_call: ToolCall) -> Outcome:
         """Do what the model asked for. Failure is an outcome, never an exception."""
+        ...
+
+    def is_quick(self, tool_call: ToolCall) -> bool:
+        """Whether to act on it takes no waiting and none of the user's code."""
         ...
 
     def take(self, reply: Reply) -> Returned | Incoming | None:
@@ -57,8 +65,11 @@ class Desk(Protocol):
         """
         ...
 
-    def leave(self) -> bool:
-        """Close the mailbox if it is empty, in one step; say whether it is closed."""
+    async def leave(self, said: Returned) -> Returned | Incoming | None:
+        """Close the mailbox if it is empty, in one step, and return what goes out.
+
+        Otherwise return what to tell the agent that may not return this, or nothing if it has mail.
+        """
         ...
 
 
@@ -68,14 +79,21 @@ async def answer(desk: Desk) -> Returned:
     in_vain = 0
     while True:
         transcript = transcript.plus(*await desk.mail())
-        reply = await desk.ask(transcript)
+        transcript = await desk.fit(transcript)
+        while (reply := await desk.ask(transcript)) is None:
+            transcript = await desk.fit(transcript)
         outcomes = await act_on_all(desk, reply.tool_calls)
         transcript = transcript.plus(reply, *outcomes)
         match returned(outcomes) if outcomes else desk.take(reply):
             case Returned() as said:
-                if desk.leave():
-                    return said
-                in_vain = 0
+                match await desk.leave(said):
+                    case Returned() as last:
+                        return last
+                    case Incoming() as refusal:
+                        transcript = transcript.plus(refusal)
+                        in_vain += 1
+                    case None:
+                        in_vain = 0
             case Incoming() as nudge:
                 transcript = transcript.plus(nudge)
                 in_vain += 1
@@ -89,9 +107,26 @@ async def act_on_all(desk: Desk, tool_calls: tuple[ToolCall, ...]) -> tuple[Outc
     """Act on every tool call at once; return the outcomes in the order of the calls."""
     if not tool_calls:
         return ()
+    if len(tool_calls) == 1:
+        return (Outcomes((await act_alone(desk, tool_calls[0]),)),)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(desk.act(call), name=call.name) for call in tool_calls]
     return (Outcomes(settled([task.result() for task in tasks])),)
+
+
+async def act_alone(desk: Desk, tool_call: ToolCall) -> Outcome:
+    """Act on the only tool call of a reply, as a group of one would, for less.
+
+    Waiting for a task hands it every cancellation of ours. One that the tool has swallowed is
+    still ours to obey.
+    """
+    if desk.is_quick(tool_call):
+        return await desk.act(tool_call)
+    outcome = await asyncio.create_task(desk.act(tool_call), name=tool_call.name)
+    owner = asyncio.current_task()
+    if owner is not None and owner.cancelling():
+        raise asyncio.CancelledError
+    return outcome
 
 
 def settled(outcomes: list[Outcome]) -> tuple[Outcome, ...]:

@@ -35,7 +35,7 @@ class Person:
         self._on_message = on_message
         self._ask_user = ask_user
         self._threads = threads
-        self._one_at_a_time = asyncio.Lock()
+        self._one_at_a_time: asyncio.Lock | None = None
 
     @property
     def reads(self) -> bool:
@@ -73,6 +73,8 @@ class Person:
         if is_async(callback):
             said = function()
         else:
+            if self._one_at_a_time is None:
+                self._one_at_a_time = asyncio.Lock()
             async with self._one_at_a_time:
                 said = await self._threads.call(function)
         try:

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 
 import msgspec
 
-from agentouto._core.prompt import BUILTIN_TOOL_NAMES, USER_ROLE, roster
+from agentouto._core.prompt import USER_ROLE, roster
+from agentouto._domain.hooks import Hooks, OnSummarize
+from agentouto._domain.limits import Limits, Price
 from agentouto._domain.message import USER, Attachment, Message
 from agentouto._domain.participants import Agent
 from agentouto._domain.ports import Backend
-from agentouto._engine.builtins import AnyTool, Builtin, builtins
+from agentouto._engine.builtins import builtins
+from agentouto._engine.offices import AnyTool, Builtin
 from agentouto._engine.person import AskUser, OnMessage
 
 
@@ -23,12 +26,17 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     backends: Mapping[str, Backend]
     tools: Mapping[str, AnyTool]
     disabled: frozenset[str] = frozenset()
+    enabled: frozenset[str] = frozenset()
     attachments: tuple[Attachment, ...] = ()
     history: tuple[Message, ...] = ()
     extra_instructions: str | None = None
     extra_for_all: bool = False
     on_message: OnMessage | None = None
     ask_user: AskUser | None = None
+    on_summarize: OnSummarize | None = None
+    limits: Limits = Limits()
+    prices: Mapping[str, Price] = {}
+    hooks: Hooks = Hooks()
     background_allowed: bool = True
     cancel_background: bool = False
     debug: bool = False
@@ -39,10 +47,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
         A user's tool with the name of a built-in one stands in its place, disabled or not.
         """
+        own = builtins(background=self.background_allowed, enabled=self.enabled)
         tools: dict[str, AnyTool | Builtin] = {
-            name: tool for name, tool in self.tools.items() if name not in BUILTIN_TOOL_NAMES
+            name: tool for name, tool in self.tools.items() if name not in own
         }
-        for name, builtin in builtins(background=self.background_allowed).items():
+        for name, builtin in own.items():
             if name in self.tools:
                 tools[name] = self.tools[name]
             elif builtin is not None and name not in self.disabled:

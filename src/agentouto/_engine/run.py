@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from agentouto._core.identity import call_id, starter_id, task_id
-from agentouto._core.prompt import BUILTIN_TOOL_NAMES, CALL_AGENT, standing, tags_of
+from agentouto._core.prompt import (
+    BUILTIN_TOOL_NAMES,
+    CALL_AGENT,
+    READ_RESULT,
+    standing,
+    tags_of,
+)
 from agentouto._core.result import RunResult, joined, messages_of, usage_of
-from agentouto._domain.content import Returned
+from agentouto._core.tokens import of_tools
 from agentouto._domain.errors import (
     AgentError,
     AuthError,
     Cancelled,
+    ConfigurationError,
     Output,
     Partial,
     ProviderError,
@@ -26,30 +33,38 @@ from agentouto._domain.errors import (
     ToolError,
 )
 from agentouto._domain.event import (
-    CallCancelled,
-    CallFailed,
-    CallReturned,
-    CallStarted,
+    Repeated,
 )
+from agentouto._domain.limits import Limits
 from agentouto._domain.message import USER, Message
 from agentouto._domain.participants import Agent
 from agentouto._domain.ports import Backend
 from agentouto._domain.world import World
-from agentouto._engine.builtins import AnyTool, Builtin, Toolbox, toolbox
+from agentouto._engine.builtins import READING, toolbox
 from agentouto._engine.call import Call, Status
-from agentouto._engine.desk import LiveDesk, explained
+from agentouto._engine.hooks import Watch
+from agentouto._engine.limits import Pot
 from agentouto._engine.log import Log
-from agentouto._engine.loop import MOST_NUDGES, Silence, answer
 from agentouto._engine.mail import USER_ADDRESS, Mail
+from agentouto._engine.offices import AnyTool, Builtin, Toolbox
 from agentouto._engine.person import Person
 from agentouto._engine.plan import Plan
 from agentouto._engine.threads import Threads
+from agentouto._engine.work import excuse, work
 
 
 class Run:
     """One run. Its calls can be found and written to at once; it begins with ``execute``."""
 
-    def __init__(self, plan: Plan, run_id: str, world: World, *, background: bool = False) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        run_id: str,
+        world: World,
+        *,
+        background: bool = False,
+        reachable: bool = False,
+    ) -> None:
         self.id = run_id
         self.plan = plan
         self.world = world
@@ -57,19 +72,29 @@ class Run:
         self.log: Log = Log()
         self.threads: Threads = Threads()
         self.person: Person = Person(plan.on_message, plan.ask_user, self.threads)
+        self.watch: Watch = Watch(plan.hooks, plan.on_summarize, self.threads)
+        self.limits: Limits = plan.limits
+        self.pot: Pot | None = (
+            Pot(plan.limits, plan.prices, world.now) if plan.limits.pooled else None
+        )
         self._plain: Toolbox = toolbox(plan.toolbox())
         self._tools: Mapping[str, AnyTool | Builtin] = self._plain.tools
-        self._toolboxes: dict[tuple[str, bool], Toolbox] = {}
+        self._toolboxes: dict[tuple[str, bool, bool], Toolbox] = {}
+        self._weights: dict[int, int] = {}
         self.background_allowed: bool = plan.background_allowed
+        self._can_read_results = not ({READ_RESULT} & {*plan.tools, *plan.disabled})
         for agent in (*plan.starting, *plan.agents.values()):  # a type nobody can give shows here
             self.toolbox(agent, starting=agent is plan.starting[0])
         self._introductions = plan.introductions()
         self.tags: re.Pattern[str] = tags_of(self._introductions)
         self._prompts: dict[tuple[str, bool], str] = {}
-        self._failures: list[Exception] = []
-        self._spawned: list[asyncio.Task[None]] = []
+        self._failure: Exception | None = None
+        self._spawned: set[asyncio.Task[None]] = set()
+        self._searches: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
-        self.mail: Mail = Mail(run_id, self.log, world, self.person)
+        self.mail: Mail = Mail(
+            run_id, self.log, world, self.person, self.watch, user_writes=reachable
+        )
         self.starters: list[Call] = [
             self._start(agent, starter_id(run_id, place, background=background), place)
             for place, agent in enumerate(plan.starting)
@@ -86,20 +111,22 @@ class Run:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                self.mail.begin(lambda: loop.call_soon_threadsafe(self._deliver))
+                if self.person.reads:
+                    self.mail.begin(lambda: loop.call_soon_threadsafe(self._deliver))
                 tasks = [
                     group.create_task(self._begin(call), name=call.name) for call in self.starters
                 ]
-                await asyncio.wait(tasks)
+                if self.pot is not None:
+                    self.pot.begin(lambda: self._end_early(tasks))
                 if self.plan.cancel_background:
-                    for task in self._spawned:
-                        task.cancel()
+                    await asyncio.wait(tasks)
+                    self._end_early(())
             await self.mail.close_to_user()
         finally:
             self.close()
-        if self._failures:
-            failure = self._failures[0]
-            if isinstance(failure, AgentError | ProviderError | AuthError):
+        failure = self._failure if self.pot is None else self.pot.reached or self._failure
+        if failure is not None:
+            if isinstance(failure, AgentError | ProviderError | AuthError | Cancelled):
                 failure.partial = self.partial(failure.partial.text)
             raise failure
         if any(call.status is Status.CANCELLED for call in self.starters):
@@ -148,17 +175,43 @@ class Run:
             with suppress(RuntimeError):  # the group has just ended: the rest is delivered after it
                 self._group.create_task(self.mail.deliver())
 
+    def _end_early(self, starters: Iterable[asyncio.Task[None]]) -> None:
+        """Stop what is still at work: ``starters``, and all background calls."""
+        for task in (*starters, *self._spawned):
+            task.cancel()
+
     def close(self) -> None:
         """Let nobody write to it any more."""
         self._group = None
         self.threads.close()
-        self.mail.end()
+        if self.pot is not None:
+            self.pot.close()
+        self.mail.end("the run has ended")
 
     # ── what a run knows ──────────────────────────────────────────────────────────────────────
 
     def backend(self, agent: Agent) -> Backend:
         """Return what reaches the agent's model."""
-        return self.plan.backends[agent.provider_name]
+        backend = self.plan.backends.get(agent.provider_name)
+        if backend is None:  # a hook has put another provider in
+            raise ConfigurationError(
+                f"there is no provider {agent.provider_name!r} in this run; there are: "
+                f"{', '.join(self.plan.backends)}"
+            )
+        return backend
+
+    def find_window(self, agent: Agent) -> None:
+        """Ask, while the run goes on, how much the agent's model can read."""
+        search = self._tasks.create_task(self.backend(agent).find_window(agent))
+        self._searches.add(search)
+        search.add_done_callback(self._searches.discard)
+
+    def weight(self, box: Toolbox) -> int:
+        """Return about how many tokens the tools of ``box`` take."""
+        known = self._weights.get(id(box))  # toolboxes live as long as the run
+        if known is None:
+            known = self._weights[id(box)] = of_tools(box.specs)
+        return known
 
     def standing_prompt(self, agent: Agent, *, starting: bool) -> str:
         """Return the part of the system prompt that all such calls of ``agent`` share."""
@@ -180,12 +233,14 @@ class Run:
         output_type = agent.output_type
         if output_type is None and starting:
             output_type = self.plan.output_type
-        if output_type is None:
+        reads = self._can_read_results and self.backend(agent).window(agent) is not None
+        if output_type is None and not reads:
             return self._plain
-        key = agent.name, starting
+        key = ("", False, True) if output_type is None else (agent.name, starting, reads)
         box = self._toolboxes.get(key)
         if box is None:
-            box = self._toolboxes[key] = toolbox(self._tools, output_type)
+            tools = {**self._tools, READ_RESULT: READING} if reads else self._tools
+            box = self._toolboxes[key] = toolbox(tools, output_type)
         return box
 
     def why_no_tool(self, name: str) -> str:
@@ -207,7 +262,7 @@ class Run:
         try:
             return await self._work(call)
         except (ProviderError, AuthError) as error:
-            raise AgentError(name, _excuse(error), call_id=call.id) from error
+            raise AgentError(name, excuse(error), call_id=call.id) from error
 
     def spawn(
         self, name: str, content: str, *, by: Call, place: str, history: tuple[Message, ...]
@@ -215,7 +270,9 @@ class Run:
         """Forward without waiting; the run ends only when the new call has."""
         id_ = task_id(by.id, place)
         call = self._open(name, content, id_, by, place, history, background=True)
-        self._spawned.append(self._tasks.create_task(self._attend(call), name=id_))
+        task = self._tasks.create_task(self._attend(call), name=id_)
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
         return call
 
     @property
@@ -233,6 +290,7 @@ class Run:
             path=f"{place}:{agent.name}",
             caller_address=f"{USER_ADDRESS}{id_}" if plan.on_message else None,
             history=plan.history,
+            most_mail=plan.limits.mail,
         )
         return call
 
@@ -250,7 +308,7 @@ class Run:
         agent = self.plan.agents.get(name)
         if agent is None and not (name == USER and self.person.answers):
             raise ToolError(CALL_AGENT, self._why_nobody(name))
-        call = self.mail.calls[id_] = Call(
+        call = Call(
             agent,
             Message("forward", by.name, name, content, id_),
             path=f"{by.path}/{place}:{name}",
@@ -258,7 +316,14 @@ class Run:
             caller_address=by.id,
             history=history,
             background=background,
+            most_mail=self.limits.mail,
         )
+        times = _times_asked(call)
+        if times > 1:
+            self.log.append(Repeated(call.stamp, self.world.now(), call.forward, times))
+        if self.pot is not None:
+            self.pot.open_call(call.stamp, call.depth, times)
+        self.mail.calls[id_] = call
         if agent is None:
             call.mailbox.close()  # the user answers the call and reads nothing besides
         return call
@@ -272,64 +337,30 @@ class Run:
 
     async def _begin(self, call: Call) -> None:
         try:
+            if self.pot is not None:
+                self.pot.open_call(call.stamp, call.depth, 1)
             await self._work(call)
         except Exception as error:  # noqa: BLE001 - raised to the user once the others are done
-            self._failures.append(error)
+            self._failure = self._failure or error
 
     async def _attend(self, call: Call) -> None:
         with suppress(Exception):  # it is in the log, and nobody waits for it
             await self._work(call)
 
     async def _work(self, call: Call) -> Message:
-        now = self.world.now
-        call.status = Status.RUNNING
-        self.log.append(CallStarted(call.stamp, now(), call.forward, call.background))
         try:
-            if call.agent is None:
-                said = await self.person.answer(call.forward)
-            else:
-                said = await answer(LiveDesk(call, call.agent, self))
-        except asyncio.CancelledError:
-            call.status = Status.CANCELLED
-            self.log.append(CallCancelled(call.stamp, now()))
-            raise
-        except Exception as error:
-            fault = _fault(call, error)
-            call.status, call.error = Status.FAILED, str(fault)
-            call.excuse = f"[{call.name}] {_excuse(fault)}"
-            self.log.append(CallFailed(call.stamp, now(), call.error))
-            if fault is error:
-                raise
-            raise fault from error
+            return await work(call, self)
         finally:
-            call.mailbox.close()
-        return self._returned(call, said)
-
-    def _returned(self, call: Call, said: Returned) -> Message:
-        files = list(said.attachments)
-        message = Message("return", call.name, call.forward.sender, said.content, call.id, files)
-        call.data = said.data
-        call.messages.append(message)
-        call.status, call.result = Status.COMPLETED, message
-        self.log.append(CallReturned(call.stamp, self.world.now(), message, call.background))
-        return message
+            if not self.mail.at_work:
+                for search in self._searches:
+                    search.cancel()
 
 
-def _excuse(error: Exception) -> str:
-    """Return why a call failed in words for other agents, without what a provider said."""
-    if not isinstance(error, ProviderError | AuthError):
-        return str(error).removeprefix(f"[{getattr(error, 'agent_name', '')}] ")
-    status = getattr(error, "status", None)
-    kind = type(error).__name__ + (f", status {status}" if status else "")
-    return f"could not return: its model failed ({kind})"
-
-
-def _fault(call: Call, error: Exception) -> Exception:
-    match error:
-        case ProviderError() | AuthError() | AgentError():
-            return error
-        case Silence():
-            why = f"returned nothing of use: {MOST_NUDGES + 1} replies in a row were empty or wrong"
-        case _:
-            why = explained(error)
-    return AgentError(call.name, why, call_id=call.id)
+def _times_asked(call: Call) -> int:
+    """Return how often the same was asked of the same agent, from the starting agent down."""
+    name, content, times = call.name, call.forward.content, 1
+    above = call.parent
+    while above is not None:
+        times += above.name == name and above.forward.content == content
+        above = above.parent
+    return times

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
@@ -78,10 +77,12 @@ _Inbox = SimpleQueue[_Job | None]
 class Threads:
     """The threads of one owner, who closes them in the end."""
 
+    __slots__ = ("_alive", "_closed", "_idle", "_lock", "_started", "_waiting")
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._idle: list[_Inbox] = []
-        self._waiting: deque[_Job] = deque()
+        self._idle: list[_Inbox] | None = None  # many runs have no plain function to call
+        self._waiting: list[_Job] | None = None
         self._alive = 0
         self._started = 0
         self._closed = False
@@ -101,8 +102,8 @@ class Threads:
         """Let idle threads end now, and busy ones when their function returns."""
         with self._lock:
             self._closed = True
-            idle, self._idle = self._idle, []
-        for inbox in idle:
+            idle, self._idle = self._idle, None
+        for inbox in idle or ():
             inbox.put(None)
 
     def _hand_over(self, job: _Job) -> None:
@@ -133,7 +134,7 @@ class Threads:
             if self._idle:
                 self._idle.pop().put(job)
             else:
-                self._waiting.append(job)
+                self._waiting = [*(self._waiting or ()), job]
             return True
 
     def _serve(self, inbox: _Inbox) -> None:
@@ -148,9 +149,11 @@ class Threads:
         """Put the next job, or the word to stop, or nothing yet into ``inbox``."""
         with self._lock:
             if self._waiting:
-                inbox.put(self._waiting.popleft())
+                inbox.put(self._waiting.pop(0))
             elif self._closed:
                 self._alive -= 1
                 inbox.put(None)
             else:
+                if self._idle is None:
+                    self._idle = []
                 self._idle.append(inbox)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import cached_property
 from typing import Generic, ParamSpec, Self, TypeVar, cast, overload
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -53,6 +54,7 @@ class Tool(Generic[P, R_co]):
         description: What models are told it does. Left out, what its docstring says.
         timeout: The most seconds one use may take.
         in_loop: Whether a plain function has to run in the event loop, which waits for it.
+        needs_approval: Whether the user is asked, through ``ask_user``, before each use.
 
     Raises:
         ConfigurationError: A model could not call the function; the text says why.
@@ -67,6 +69,7 @@ class Tool(Generic[P, R_co]):
         description: str | None = None,
         timeout: float | None = None,
         in_loop: bool = False,
+        needs_approval: bool = False,
     ) -> Tool[Q, S]: ...
 
     @overload
@@ -78,6 +81,7 @@ class Tool(Generic[P, R_co]):
         description: str | None = None,
         timeout: float | None = None,
         in_loop: bool = False,
+        needs_approval: bool = False,
     ) -> Wanted: ...
 
     def __new__(
@@ -88,10 +92,11 @@ class Tool(Generic[P, R_co]):
         description: str | None = None,
         timeout: float | None = None,
         in_loop: bool = False,
+        needs_approval: bool = False,
     ) -> Tool[Q, S] | Wanted:
         """Make a tool, or without a function a decorator that will."""
         if function is None:
-            return Wanted(name, description, timeout, in_loop)
+            return Wanted(name, description, timeout, in_loop, needs_approval)
         return object.__new__(cast("type[Tool[Q, S]]", cls))
 
     def __init__(
@@ -102,6 +107,7 @@ class Tool(Generic[P, R_co]):
         description: str | None = None,
         timeout: float | None = None,
         in_loop: bool = False,
+        needs_approval: bool = False,
     ) -> None:
         given = cast("Callable[P, R_co]", function)  # without one, __new__ made no tool
         if isinstance(function, Tool):
@@ -112,6 +118,7 @@ class Tool(Generic[P, R_co]):
         self._description = description
         self._timeout = timeout
         self._in_loop = in_loop
+        self._needs_approval = needs_approval
         self._asynchronous = inspect.iscoroutinefunction(self._callee.function)
         functools.update_wrapper(self, given, updated=())
         self.__doc__ = self._callee.doc
@@ -139,6 +146,11 @@ class Tool(Generic[P, R_co]):
     def in_loop(self) -> bool:
         """Whether a plain function runs in the event loop."""
         return self._in_loop
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether the user is asked before each use."""
+        return self._needs_approval
 
     @property
     def description(self) -> str:
@@ -191,7 +203,7 @@ class Tool(Generic[P, R_co]):
 
     @cached_property
     def _blueprint(self) -> Blueprint:
-        return draw(self._callee, self._description)
+        return _drawn(self._callee, self._description)
 
     async def _use(self, checked: Mapping[str, object], threads: Threads) -> ToolResult:
         work = cast("Callable[..., object]", self._function)
@@ -214,6 +226,44 @@ class Tool(Generic[P, R_co]):
             raise ToolError(self.name, f"{self.name} {Escaped(error)}") from error
 
 
+class _Drawing(msgspec.Struct, frozen=True):
+    """What was drawn of a function, and what the function said of itself then.
+
+    It must not lead to the function, which would live as long as the process.
+    """
+
+    name: str
+    doc: str
+    parameters: tuple[inspect.Parameter, ...]
+    blueprint: Blueprint
+
+    def is_of(self, callee: Callee) -> bool:
+        """Whether ``callee`` still says the same."""
+        return (
+            (self.name, self.doc, len(self.parameters))
+            == (callee.name, callee.doc, len(callee.parameters))
+        ) and all(
+            old.name == new.name and old.annotation is new.annotation and old.default is new.default
+            for old, new in zip(self.parameters, callee.parameters, strict=True)
+        )
+
+
+_DRAWINGS: WeakKeyDictionary[Callable[..., object], _Drawing] = WeakKeyDictionary()
+
+
+def _drawn(callee: Callee, description: str | None) -> Blueprint:
+    """Return what ``draw`` makes of a function: once, for one that comes with every run."""
+    function = callee.function
+    if description is not None or not inspect.isfunction(function):
+        return draw(callee, description)
+    drawing = _DRAWINGS.get(function)
+    if drawing is None or not drawing.is_of(callee):
+        blueprint = draw(callee, description)
+        drawing = _Drawing(callee.name, callee.doc, callee.parameters, blueprint)
+        _DRAWINGS[function] = drawing
+    return drawing.blueprint
+
+
 class Wanted(msgspec.Struct, frozen=True):
     """What is said of a tool before its function: ``@Tool(name=...)``."""
 
@@ -221,6 +271,7 @@ class Wanted(msgspec.Struct, frozen=True):
     description: str | None
     timeout: float | None
     in_loop: bool
+    needs_approval: bool
 
     def __call__(self, function: Callable[P, S]) -> Tool[P, S]:
         """Return ``function`` as a tool."""
@@ -230,6 +281,7 @@ class Wanted(msgspec.Struct, frozen=True):
             description=self.description,
             timeout=self.timeout,
             in_loop=self.in_loop,
+            needs_approval=self.needs_approval,
         )
 
 

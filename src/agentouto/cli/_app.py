@@ -158,6 +158,65 @@ def demo(
     _ended(manner, lambda: run_demo(path, report, model, base_url, pause, manner))
 
 
+Who = Annotated[
+    str,
+    typer.Argument(
+        metavar="PROVIDER",
+        help="openai, claude, google, or the https:// address of a server of your own.",
+    ),
+]
+
+
+@app.command(cls=Command)
+def login(
+    provider: Who,
+    client_id: Annotated[
+        str,
+        typer.Option(metavar="ID", help="What PROVIDER calls your program; as last time, if any."),
+    ] = "",
+    client_secret: Annotated[
+        str,
+        typer.Option(
+            metavar="SECRET",
+            envvar="AGENTOUTO_CLIENT_SECRET",
+            help="What PROVIDER knows it by, if it has one; better put into the environment.",
+        ),
+    ] = "",
+    device: Annotated[
+        bool, typer.Option("--device", help="Sign in on another device, with a code.")
+    ] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Open none; show the address, and take a paste.")
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Sign in at PROVIDER; programs then use it through auth=.
+
+    The tokens are kept in ~/.agentouto/tokens, or below AGENTOUTO_HOME, for your eyes only.
+    """
+    from agentouto.cli._sign_in import How
+    from agentouto.cli._sign_in import login as begin
+
+    how = How(client_id, client_secret, device, browser=not no_browser, may_warn=True)
+    _ended(Manner(answers={}, verbose=verbose), lambda: begin(provider, how))
+
+
+@app.command(cls=Command)
+def logout(provider: Who, verbose: Verbose = False) -> None:
+    """Sign out of PROVIDER: forget the tokens here, and hand them back where that is possible."""
+    from agentouto.cli._sign_in import logout as end
+
+    _ended(Manner(answers={}, verbose=verbose), lambda: end(provider))
+
+
+@app.command(cls=Command)
+def whoami(provider: Who, verbose: Verbose = False) -> None:
+    """Say who is signed in at PROVIDER. Exit code 1: nobody."""
+    from agentouto.cli._sign_in import whoami as tell
+
+    _ended(Manner(answers={}, verbose=verbose), lambda: tell(provider))
+
+
 def _ended(manner: Manner, command: Callable[[], int]) -> None:
     """Exit with what ``command`` returns, or as the error says that it raises."""
     import os

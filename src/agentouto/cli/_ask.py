@@ -106,7 +106,7 @@ async def _asked(question: Message) -> str:
         _write(f"{textwrap.fill(line, width)}\n")
     while True:
         _write("> ")
-        said = await _read_line()
+        said = await read_line()
         if not said:
             _write("\n")
             return NO_ANSWER
@@ -119,7 +119,7 @@ def _write(text: str) -> None:
     sys.stderr.flush()
 
 
-async def _read_line() -> str:
+async def read_line() -> str:
     """Return a line of the terminal, or nothing at its end; can be cancelled while it waits."""
     loop, terminal = asyncio.get_running_loop(), sys.stdin.fileno()
     ready = asyncio.Event()

@@ -178,10 +178,12 @@ class Board:
             case "retry":
                 wait = seconds(cast("float", line["wait"]))
                 card.wait = f"wait {wait}, then try {line['attempt']}: {_one(line, 'error')}"
+            case "summarized":
+                card.note = "sums up what came before"
             case "return":
                 _end(card, RETURNED, _one(line, "text"), line)
             case "error":
-                stopped = line.get("error") == "cancelled"
+                stopped = str(line.get("error")).startswith("cancelled")
                 _end(card, STOPPED if stopped else FAILED, _one(line, "error"), line)
             case _:
                 return

@@ -20,7 +20,7 @@ from agentouto.cli._exit import Code, Trouble, code_of, told
 from agentouto.cli._lines import sentence
 from agentouto.cli._text import clean, counted
 from agentouto.cli._view import Manner, NoView, View, write_json
-from agentouto.exceptions import Cancelled
+from agentouto.exceptions import Cancelled, LimitReached
 
 SHOW_CURSOR = b"\x1b[?25h\n"
 
@@ -116,6 +116,10 @@ class _Carrier:
             except Cancelled as error:
                 self._view.stop()
                 raise self._stopped(error, asker) from error
+            except LimitReached as error:
+                self._view.stop()
+                told = f"{error}. {self._progress()}"
+                raise Stopped(Code.LIMIT, told, error.partial.outputs) from error
             finally:
                 self._view.stop()
                 await stream.aclose()
@@ -140,8 +144,10 @@ class _Carrier:
             return Stopped(Code.UNANSWERED, nobody_answers(asker.unanswered), outputs)
         if not self._interrupted:
             return Stopped(Code.FAILED, str(error), outputs)
-        work = f"{counted(self._returned, 'call')} of {self._begun} had returned."
-        return Stopped(Code.INTERRUPTED, f"Stopped by Ctrl+C. {work}", outputs)
+        return Stopped(Code.INTERRUPTED, f"Stopped by Ctrl+C. {self._progress()}", outputs)
+
+    def _progress(self) -> str:
+        return f"{counted(self._returned, 'call')} of {self._begun} had returned."
 
     @contextmanager
     def _interruptible(self, stream: RunStream) -> Generator[None]:

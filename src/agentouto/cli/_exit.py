@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from enum import IntEnum
 
-from agentouto import AgentoutoError, AuthError, ConfigurationError, ProviderError
+from agentouto import AgentoutoError, AuthError, ConfigurationError, LimitReached, ProviderError
 from agentouto.cli._text import clean, without_keys
 
 
@@ -17,6 +17,7 @@ class Code(IntEnum):
     USAGE = 2
     TEAM = 3
     PROVIDER = 4
+    LIMIT = 5
     UNANSWERED = 6
     INTERRUPTED = 130
 
@@ -36,6 +37,8 @@ def code_of(error: BaseException) -> Code:
             return error.code
         case ConfigurationError():
             return Code.TEAM
+        case LimitReached():
+            return Code.LIMIT
         case ProviderError() | AuthError():
             return Code.PROVIDER
         case KeyboardInterrupt():

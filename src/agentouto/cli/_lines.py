@@ -55,12 +55,20 @@ def sentence(line: Line) -> str | None:
         case "forward" | "ask" | "message" | "return":
             sender, receiver = (in_one_line(str(line[name]), 40) for name in ("sender", "receiver"))
             who, text = f"{sender} -> {receiver}", str(line["text"])
+        case "message.returned":
+            who = in_one_line(f"{line['sender']} -> {line['receiver']}", 80)
+            text = f"not read, {line['reason']}: {line['text']}"
+        case "summarized":
+            who = agent
+            text = f"about {line['tokens_before']} tokens, now {line['tokens_after']}"
+        case "repeated":
+            who, text = agent, f"asked the same for the {line['times']}. time: {line['text']}"
         case "retry":
             wait = cast("float", line["wait"])
             who, text = agent, f"wait {seconds(wait)}, then try {line['attempt']}: {line['error']}"
-        case "error" if line["error"] != "cancelled":  # who stopped it is told at the end
+        case "error" if line["error"] != "cancelled":  # who stopped the run is told at the end
             who, text = agent, str(line["error"])
         case _:
             return None
-    t = cast("float", line["t"])
-    return f"{t:7.2f}s {line['type']:<8} {who}  {in_one_line(text, MOST)}".rstrip()
+    t, type_ = cast("float", line["t"]), str(line["type"]).rpartition(".")[2]
+    return f"{t:7.2f}s {type_:<8} {who}  {in_one_line(text, MOST)}".rstrip()

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from agentouto._domain.limits import Price
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import Backend
 
 
 def open_backend(provider: Provider) -> Backend:
-    """Return what reaches ``provider``, whose kind is one of those there are."""
+    """Return what reaches ``provider``, whose kind is one of those there are.
+
+    Whoever signs in to a plan (``auth=`` has a ``plan_url``) is spoken to as the plan wants it.
+    """
+    if isinstance(plan_url := getattr(provider.auth, "plan_url", None), str):
+        return _plan(provider, plan_url)
     return _OPENERS[provider.kind](provider)
 
 
@@ -22,6 +28,13 @@ def missing_key(provider: Provider) -> str | None:
     from agentouto.providers import _keys
 
     return _keys.missing_key(provider)
+
+
+def price_of(provider: Provider, model: str) -> Price | None:
+    """Return what ``model`` costs at ``provider``, if anybody here knows."""
+    from agentouto.providers import _prices
+
+    return _prices.price_of(provider, model)
 
 
 def _openai(provider: Provider) -> Backend:
@@ -36,6 +49,13 @@ def _openai_responses(provider: Provider) -> Backend:
     from agentouto.providers.openai_responses import OpenAIResponsesWire
 
     return HttpBackend(provider, OpenAIResponsesWire(provider))
+
+
+def _plan(provider: Provider, plan_url: str) -> Backend:
+    from agentouto.providers._http import HttpBackend
+    from agentouto.providers._openai_plan import OpenAIPlanWire
+
+    return HttpBackend(provider, OpenAIPlanWire(provider, plan_url))
 
 
 def _anthropic(provider: Provider) -> Backend:

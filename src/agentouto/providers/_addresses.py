@@ -14,7 +14,7 @@ import msgspec
 from agentouto._domain.content import Entry, Incoming, Outcomes
 from agentouto._domain.message import Attachment
 from agentouto._domain.ports import ModelRequest
-from agentouto.providers._media import File, Unsendable, name_in, opened
+from agentouto.providers._media import File, Missing, Unsendable, name_in, opened
 
 _PAGES = (b"<!doctype html", b"<html")
 
@@ -22,22 +22,29 @@ _PAGES = (b"<!doctype html", b"<html")
 def to_fetch(request: ModelRequest, fetches: Callable[[File], bool]) -> list[Attachment]:
     """Return what must be fetched before ``request`` can be written down, each file once.
 
-    ``fetches`` says of a file at an address whether it has to be.
+    ``fetches`` says of a file at an address whether it has to be. One that was not to be had for
+    the moment is looked for again where somebody names it anew.
     """
-    draft = request.draft
+    draft, entries = request.draft, request.transcript.entries
     known = draft.files
+    written = draft.count if draft.wire else 0
+    unseen = draft.unseen(request.transcript, fetches)
     missing = {
         attachment: None
-        for entry in draft.unseen(request.transcript, fetches)
+        for place, entry in enumerate(unseen, len(entries) - len(unseen))
         for attachment in _attached(entry)
         if attachment.url
         and not attachment.url.startswith("data:")
-        and attachment not in known
+        and _is_wanting(known.get(attachment), is_new=place >= written)
         and fetches(opened(attachment))
     }
     if not missing:
         draft.see(request.transcript, fetches)
     return list(missing)
+
+
+def _is_wanting(had: Attachment | None, *, is_new: bool) -> bool:
+    return had is None or (is_new and isinstance(had, Missing) and had.for_now)
 
 
 def delivered(entry: Entry, files: Mapping[Attachment, Attachment]) -> Entry:

@@ -15,9 +15,12 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from io import BytesIO
 from types import TracebackType
 from typing import Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
 from agentouto.providers._retry import Gate
+
+MANY_GATES = 256
+"""So many gates are kept before those are forgotten that nobody has to wait at."""
 
 
 class Stream(Protocol):
@@ -91,13 +94,17 @@ class Session(Protocol):
 class Renewal:
     """What is known of the tokens of one ``auth``: how often one was renewed, and the last.
 
-    ``token`` is ``None`` as long as there is none to try instead of a refused one.
+    ``token`` is ``None`` as long as there is none to try instead of a refused one. ``forget`` is
+    called when nobody has the ``auth`` any more.
     """
 
     __slots__ = ("auth", "count", "lock", "token")
 
-    def __init__(self, auth: object) -> None:
-        self.auth = auth
+    def __init__(self, auth: object, forget: Callable[[object], object]) -> None:
+        try:
+            self.auth: object = ref(auth, forget)
+        except TypeError:
+            self.auth = auth  # must live on, or another one could get its number
         self.count = 0
         self.lock = asyncio.Lock()
         self.token: str | None = None
@@ -111,7 +118,7 @@ class Belongings:
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
         self._gates: dict[object, Gate] = {}
-        self._locks: dict[object, asyncio.Lock] = {}
+        self._locks: WeakValueDictionary[object, asyncio.Lock] = WeakValueDictionary()
         self._renewals: dict[int, Renewal] = {}
         self._keeper: AsyncGenerator[None, None] | None = None
 
@@ -119,16 +126,22 @@ class Belongings:
         """Return the gate at which all wait who share ``key``."""
         gate = self._gates.get(key)
         if gate is None:
+            if len(self._gates) >= MANY_GATES:
+                now = asyncio.get_running_loop().time()
+                self._gates = {key: gate for key, gate in self._gates.items() if gate.opens > now}
             gate = self._gates[key] = Gate()
         return gate
 
     def lock(self, key: object) -> asyncio.Lock:
-        """Return the lock of all who share ``key``."""
+        """Return the lock of all who share ``key``; it is there while somebody has it."""
         return self._locks.setdefault(key, asyncio.Lock())
 
     def renewal(self, auth: object) -> Renewal:
         """Return what is known of the tokens of ``auth``."""
-        return self._renewals.setdefault(id(auth), Renewal(auth))
+        renewals, number = self._renewals, id(auth)
+        if (known := renewals.get(number)) is None:
+            known = renewals[number] = Renewal(auth, lambda _: renewals.pop(number, None))
+        return known
 
     async def session(self, host: str, open_: Callable[[], Session]) -> Session:
         """Return the session for ``host``, opening it if it is the first time."""

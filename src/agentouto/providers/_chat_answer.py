@@ -4,7 +4,7 @@
 takes a short way: its chunk is read straight into a struct that allows for nothing else. Whatever
 does not fit there takes the long way, where every field may be missing, null or of another type.
 
-A reply is complete when ``[DONE]`` or a finish reason has been seen, and not before.
+A reply is complete when a finish reason has been seen, or ``[DONE]`` behind something whole.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class ChatDecoder(Answer):
         """Read one event the short way; return whether it could be read so."""
         try:
             delta = _read_plain(event).choices[0].delta
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._missed()
             return False
         word, pieces = delta.content, delta.tool_calls
@@ -180,14 +180,17 @@ class ChatDecoder(Answer):
         self._calls.end(heard)
         if (usage := _counted(self._usage)) is not None:
             heard.append(UsageDelta(usage))
-        if native := self._native():
+        if (native := self._native()) or self._calls:  # ids go back to where they come from
             heard.append(NativeDelta(self._origin, native))
         heard.append(StopDelta(Stop.REFUSED if self._refused else stop))
         return heard
 
     def _done(self) -> None:
+        """Take it that nothing more will come: without a reason, half a call is not complete."""
         self._over = True
-        self._stop = self._stop or Stop.COMPLETE
+        said = self._calls.whole if self._calls else self._think.begun or self._thoughts
+        if said or self._refused:
+            self._stop = self._stop or Stop.COMPLETE
 
     def _event(self, event: Json, heard: list[Delta]) -> None:
         self._chunk(event, heard)

@@ -13,9 +13,9 @@ from typing import assert_never
 
 import msgspec
 
-from agentouto._domain.content import Entry, Incoming, Native, Outcome, Outcomes, Reply, ToolCall
+from agentouto._domain.content import Entry, Incoming, Outcome, Outcomes, Reply, ToolCall
 from agentouto._domain.message import Attachment
-from agentouto.providers._entries import sendable, showable, valid_name
+from agentouto.providers._entries import sendable, showable, valid_id, valid_name
 from agentouto.providers._json import (
     Json,
     as_list,
@@ -49,9 +49,16 @@ class Manner(msgspec.Struct, frozen=True):
     short_ids: bool = False
     alternate: bool = False
 
-    def id_of(self, call: ToolCall) -> str:
-        """Return the id that ``call`` goes by at this server."""
-        if not self.short_ids or _SHORT_ID.fullmatch(call.id):
+    def is_own(self, reply: Entry | None) -> bool:
+        """Return whether ``reply`` is known to have come from this server."""
+        native = reply.native if isinstance(reply, Reply) else None
+        return native is not None and native.origin == self.origin
+
+    def id_of(self, call: ToolCall, *, own: bool) -> str:
+        """Return the id that ``call`` goes by at this server, whose ``own`` ids it takes back."""
+        if not self.short_ids:
+            return call.id if own else valid_id(call.id)
+        if _SHORT_ID.fullmatch(call.id):
             return call.id
         return blake2b(call.id.encode("utf-8", "replace"), digest_size=5).hexdigest()[:9]
 
@@ -60,8 +67,11 @@ BRIDGE = dump({"role": "assistant", "content": "(going on)"})
 """What is put between two messages where a server wants a reply between them."""
 
 
-def write_entry(entry: Entry, manner: Manner) -> bytes:
-    """Return the messages for ``entry``, joined by commas; nothing for a reply without words."""
+def write_entry(entry: Entry, before: Entry | None, manner: Manner) -> bytes:
+    """Return the messages for ``entry``, joined by commas; nothing for a reply without words.
+
+    ``before`` is the entry before it: results go by the ids that their calls have gone by.
+    """
     match entry:
         case Incoming(text, ()):
             return dump({"role": "user", "content": text})
@@ -70,7 +80,7 @@ def write_entry(entry: Entry, manner: Manner) -> bytes:
         case Reply():
             return _reply(entry, manner)
         case Outcomes(items):
-            messages = _results(items, manner)
+            messages = _results(items, manner, own=manner.is_own(before))
             if manner.alternate and messages[-1]["role"] == "user":
                 return b",".join((*map(dump, messages[:-1]), BRIDGE, dump(messages[-1])))
             return b",".join(map(dump, messages))
@@ -112,27 +122,32 @@ def _part(file: File) -> Json:
 
 def _reply(reply: Reply, manner: Manner) -> bytes:
     message: Json = {"role": "assistant", "content": reply.text or None}
-    foreign = reply.native is not None and reply.native.origin != manner.origin
-    calls = [_call(call, manner, foreign=foreign) for call in reply.tool_calls]
+    own = manner.is_own(reply)
+    calls = [_call(call, manner, own=own) for call in reply.tool_calls]
     if calls:
         message["tool_calls"] = calls
-    if reply.native is not None and reply.native.origin == manner.origin:
-        _restore(message, calls, reply.native)
+    if kept := kept_with(reply, manner.origin):
+        _restore(message, calls, kept)
     if calls and manner.backfill:
         message.setdefault(manner.backfill, "")
     return dump(message) if calls or message["content"] else b""
 
 
-def _call(call: ToolCall, manner: Manner, *, foreign: bool) -> Json:
+def _call(call: ToolCall, manner: Manner, *, own: bool) -> Json:
     """Return ``call`` as it was made; elsewhere, models may call what cannot be a name here."""
-    name = valid_name(call.name) if foreign else call.name
+    name = call.name if own else valid_name(call.name)
     function = {"name": name, "arguments": object_text(call.arguments)}
-    return {"id": manner.id_of(call), "type": "function", "function": function}
+    return {"id": manner.id_of(call, own=own), "type": "function", "function": function}
 
 
-def _restore(message: Json, calls: list[Json], native: Native) -> None:
-    """Put back what ``_chat_answer.native`` has kept."""
-    kept = as_object(native.data)
+def kept_with(reply: Reply, origin: str) -> Json:
+    """Return what ``reply`` came with besides words and calls, if it came from ``origin``."""
+    native = reply.native
+    return as_object(native.data) if native is not None and native.origin == origin else {}
+
+
+def _restore(message: Json, calls: list[Json], kept: Json) -> None:
+    """Put back what ``_chat_answer`` has kept."""
     message["content"] = as_text(kept.get("think")) + as_text(message["content"]) or None
     message |= as_object(kept.get("message"))
     for call, fields in zip(calls, as_list(kept.get("calls")), strict=False):
@@ -142,20 +157,20 @@ def _restore(message: Json, calls: list[Json], native: Native) -> None:
 # Results of tools ---------------------------------------------------------------------------------
 
 
-def _results(items: Sequence[Outcome], manner: Manner) -> list[Json]:
+def _results(items: Sequence[Outcome], manner: Manner, *, own: bool) -> list[Json]:
     """Return one message for each result, and one more for the files, which results cannot hold."""
     messages: list[Json] = []
     files: list[Json] = []
     for item in items:
-        text = "\n\n".join(part for part in (item.content, *_enclosed(item, files)) if part)
-        id_ = manner.id_of(item.tool_call)
+        id_ = manner.id_of(item.tool_call, own=own)
+        text = "\n\n".join(part for part in (item.content, *_enclosed(item, id_, files)) if part)
         messages.append({"role": "tool", "tool_call_id": id_, "content": text or "(no output)"})
     if files:
         messages.append({"role": "user", "content": files})
     return messages
 
 
-def _enclosed(outcome: Outcome, files: list[Json]) -> list[str]:
+def _enclosed(outcome: Outcome, id_: str, files: list[Json]) -> list[str]:
     """Add the files of ``outcome`` to ``files``; return what the result says of them."""
     notes: list[str] = []
     call = outcome.tool_call
@@ -169,7 +184,7 @@ def _enclosed(outcome: Outcome, files: list[Json]) -> list[str]:
             continue
         number = len(files) // 2 + 1
         notes.append(f"({described(attachment)} follows as attachment {number})")
-        label = f"Attachment {number}, returned by the tool {call.name} ({call.id}):"
+        label = f"Attachment {number}, returned by the tool {call.name} ({id_}):"
         files.append({"type": "text", "text": label})
         files.append(part)
     return notes

@@ -11,6 +11,7 @@ import asyncio
 import ipaddress
 import re
 import socket
+from collections.abc import Sequence
 from typing import cast
 
 from agentouto._domain.message import Attachment
@@ -20,31 +21,67 @@ from agentouto.providers._media import Missing, Unsendable
 from agentouto.providers._refusal import short
 
 MOST_BYTES = 20_000_000
+MOST_BYTES_TOGETHER = 50_000_000
 SECONDS = 30.0
 MOST_REDIRECTIONS = 5
+MOST_AT_ONCE = 64
 
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "agentouto"}
 _REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
+_LATER = frozenset({408, 425, 429})
 _PUBLIC6 = ipaddress.ip_network("2000::/3")
 _CLOSED = tuple(map(ipaddress.ip_network, ("3fff::/20", "2001:db8::/32", "192.88.99.0/24")))
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
-async def fetch(attachment: Attachment, mine: Belongings) -> Attachment:
-    """Return the file at the address of ``attachment``, or one that says why it is missing."""
+class _NotNow(Unsendable):
+    """A file cannot be had at the moment."""
+
+
+class _Room:
+    """How many bytes the files of one request may still have."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MOST_BYTES_TOGETHER
+
+    def take(self, size: int) -> None:
+        if size > self.left:
+            raise _NotNow(f"with the others it is larger than {MOST_BYTES_TOGETHER / 1e6:g} MB")
+        self.left -= size
+
+
+async def fetch(wanted: Sequence[Attachment], mine: Belongings) -> dict[Attachment, Attachment]:
+    """Return the files at the addresses of ``wanted``, or such as say why they are missing.
+
+    All are fetched side by side; ``SECONDS`` and ``MOST_BYTES_TOGETHER`` are for all of them.
+    """
+    room = _Room()
+    async with asyncio.TaskGroup() as group:
+        tasks = {one: group.create_task(_fetched(one, mine, room)) for one in wanted}
+    return {one: task.result() for one, task in tasks.items()}
+
+
+async def _fetched(attachment: Attachment, mine: Belongings, room: _Room) -> Attachment:
     import aiohttp  # noqa: PLC0415 - loaded by the time anything is fetched
 
+    for_now = False
     try:
         async with asyncio.timeout(SECONDS):
-            body, said = await _download(attachment.url or "", mine)
+            body, said = await _download(attachment.url or "", mine, room)
         return found(attachment, body, said)
     except Unsendable as error:
-        why = str(error)
+        why, for_now = str(error), isinstance(error, _NotNow)
     except TimeoutError:
-        why = f"its address gave it not within {SECONDS:g} s"
-    except (aiohttp.ClientError, OSError, ValueError) as error:
+        why, for_now = f"its address gave it not within {SECONDS:g} s", True
+    except ValueError as error:
+        why = f"its address cannot be read: {short(_plain(error))}"
+    except (aiohttp.ClientError, OSError) as error:
         why = f"it could not be fetched: {short(_plain(error)) or type(error).__name__}"
-    return Missing(attachment.mime_type, url=attachment.url, name=attachment.name, why=why)
+        for_now = True
+    name, url = attachment.name, attachment.url
+    return Missing(attachment.mime_type, url=url, name=name, why=why, for_now=for_now)
 
 
 def is_public(address: str) -> bool:
@@ -64,7 +101,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not closed
 
 
-async def _download(address: str, mine: Belongings) -> tuple[bytes, str]:
+async def _download(address: str, mine: Belongings, room: _Room) -> tuple[bytes, str]:
     """Return what is at ``address``, and what its server says it is."""
     from yarl import URL  # noqa: PLC0415 - comes with aiohttp, which reads addresses by it
 
@@ -74,7 +111,7 @@ async def _download(address: str, mine: Belongings) -> tuple[bytes, str]:
         _check(url.scheme, url.raw_host or "")
         async with session.get(url, headers=_HEADERS, allow_redirects=False) as response:
             if response.status not in _REDIRECTIONS:
-                return await _body(response), response.headers.get("Content-Type", "")
+                return await _body(response, room), response.headers.get("Content-Type", "")
             url = url.join(URL(response.headers.get("Location", "")))
     raise Unsendable(f"its address leads on more than {MOST_REDIRECTIONS} times")
 
@@ -91,15 +128,21 @@ def _private(host: str) -> Unsendable:
     return Unsendable(f"{host} is no public address, and nothing else is fetched")
 
 
-async def _body(response: Response) -> bytes:
+async def _body(response: Response, room: _Room) -> bytes:
     if response.status != 200:
-        raise Unsendable(f"its address answers with HTTP {response.status}")
+        kind = _NotNow if response.status in _LATER or response.status >= 500 else Unsendable
+        raise kind(f"its address answers with HTTP {response.status}")
     size, pieces = 0, list[bytes]()
-    while size <= MOST_BYTES and (piece := await response.content.readany()):
-        size += len(piece)
-        pieces.append(piece)
-    if size > MOST_BYTES:
-        raise Unsendable(f"it is larger than {MOST_BYTES / 1e6:g} MB")
+    try:
+        while piece := await response.content.readany():
+            if size + len(piece) > MOST_BYTES:
+                raise Unsendable(f"it is larger than {MOST_BYTES / 1e6:g} MB")
+            room.take(len(piece))
+            size += len(piece)
+            pieces.append(piece)
+    except BaseException:
+        room.left += size  # the others may have it
+        raise
     return b"".join(pieces)
 
 
@@ -135,7 +178,7 @@ def _open() -> Session:
 
     session: object = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=0, resolver=Careful(), use_dns_cache=False, force_close=True
+            limit=MOST_AT_ONCE, resolver=Careful(), use_dns_cache=False, force_close=True
         ),
         timeout=aiohttp.ClientTimeout(total=None),
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -142,7 +142,7 @@ class GeminiDecoder(Answer):
             if self._plain:
                 try:
                     chunk = _read_plain(event)
-                except (msgspec.DecodeError, UnicodeDecodeError):
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     self._missed()
                 else:
                     if (counts := chunk.usage_metadata) is not None:
@@ -160,7 +160,7 @@ class GeminiDecoder(Answer):
         heard: list[Delta] = []
         try:
             chunks = list(map(bytes, _read_list(body))) if body.lstrip()[:1] == b"[" else [body]
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             chunks = [body]
         for chunk in chunks:
             self._take(chunk, heard)

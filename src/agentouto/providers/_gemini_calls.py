@@ -45,7 +45,7 @@ def written_arguments(event: bytes, parts: list[object]) -> list[str]:
         raw = [part.function_call for part in _read_raw(event).candidates[0].content.parts]
         written = [bytes(call.args) for call in raw if call is not None]
         texts = [msgspec.json.format(args, indent=-1).decode() for args in written]
-    except (msgspec.DecodeError, UnicodeDecodeError, IndexError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError):
         texts = []
     if len(texts) != len(calls):
         texts = [dump(as_object(call["functionCall"]).get("args")).decode() for call in calls]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from typing import TypeVar
 
 from agentouto._domain.errors import AuthError, ContextOverflow, ProviderError, QuotaExhausted
 from agentouto._domain.participants import Agent
@@ -34,6 +36,9 @@ _OF_A_VALUE = re.compile(
     re.IGNORECASE,
 )
 """What a server says of one value of a field that it does take: nothing for others to learn."""
+
+MOST_REMEMBERED = 1_000
+"""So many servers' models are remembered in each format; the oldest is forgotten first."""
 
 _PLACES = re.compile(r"\[\d+\]|\.\d+(?=\.)")
 
@@ -66,9 +71,27 @@ class Habits:
         return effort
 
 
+H = TypeVar("H", bound=Habits)
+
+
+def remembered(all_: OrderedDict[str, H], origin: str, new: Callable[[str], H]) -> H:
+    """Return what is known of ``origin``: out of ``all_``, or ``new`` there."""
+    known = all_.get(origin)
+    if known is None:
+        known = all_.setdefault(origin, new(origin))
+        while len(all_) > MOST_REMEMBERED:
+            all_.popitem(last=False)
+    return known
+
+
 def is_lesson(error: ProviderError | AuthError) -> bool:
     """Return whether a request that failed so could have been written better."""
     return not isinstance(error, AuthError | ContextOverflow | QuotaExhausted)
+
+
+def is_of_a_value(fault: Fault) -> bool:
+    """Return whether ``fault`` is about one value of a field that the server does take."""
+    return _OF_A_VALUE.search(fault.message) is not None
 
 
 def named(ours: frozenset[str], fault: Fault) -> str:
@@ -77,7 +100,7 @@ def named(ours: frozenset[str], fault: Fault) -> str:
     Fields within fields are written as paths: ``reasoning.effort``. A complaint about ``reasoning``
     is about all that begin so.
     """
-    if _OF_A_VALUE.search(fault.message):
+    if is_of_a_value(fault):
         return ""
     groups = {field.rpartition(".")[0] for field in ours} - {""}
     param = _PLACES.sub("", fault.param)
@@ -87,6 +110,8 @@ def named(ours: frozenset[str], fault: Fault) -> str:
         if param in ours:
             return param
         param = param.rpartition(".")[0]
+    if fault.param:
+        return ""  # it points at something else, whatever it mentions besides
     message = _PLACES.sub("", fault.message)
     places = {
         field: (found.start(), -len(field))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from io import BytesIO
 from typing import cast
@@ -16,30 +16,45 @@ from urllib.parse import urlsplit
 
 from agentouto._domain.delta import Delta
 from agentouto._domain.errors import AuthError, ProviderError, ProviderUnavailable
-from agentouto._domain.participants import Provider
+from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import ModelRequest
-from agentouto.providers._belongings import Belongings, Response, Session, belongings
+from agentouto._network import proxy_for, shown
+from agentouto.providers._belongings import Belongings, Response, Session, Stream, belongings
 from agentouto.providers._fetch import fetch
-from agentouto.providers._json import Json, parse_object
-from agentouto.providers._keys import find_key, renewed, resolve_key, secrets, signed
+from agentouto.providers._json import parse
+from agentouto.providers._keys import (
+    find_key,
+    in_all_forms,
+    renewed,
+    resolve_key,
+    secrets,
+    secrets_in,
+    signed,
+)
 from agentouto.providers._refusal import Fault, read_fault, short
-from agentouto.providers._retry import Budget, RetryPolicy, with_retries
+from agentouto.providers._retry import Budget, RetryPolicy, admitted, with_retries
 from agentouto.providers._sse import SseReader
+from agentouto.providers._windows import Windows
 from agentouto.providers._wire import (
     Curious,
     Decoder,
     Wire,
     WireRequest,
-    is_local,
     joined,
-    shown,
     with_query,
+    with_signature,
 )
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 600.0
-DRAIN_SECONDS = 0.1
+END_SECONDS = 1.0
+"""How long an answer that is whole is listened to when nothing more is said."""
+
+DRAIN_SECONDS = 0.01
 """How long the end of a response is waited for, so that its connection can be used again."""
+
+FAULT_SECONDS = 5.0
+"""How long it is waited for that an error is told to its end."""
 
 LOOK_UP_SECONDS = 2.0
 """How long a model's limits are waited for where nobody here knows them."""
@@ -54,6 +69,10 @@ _LARGE = 1 << 19
 
 _MENDS = 2
 _LONGEST_FAULT = 1 << 16
+_LONGEST_LIST = 1 << 23
+_BUSY = frozenset({401, 403, 408, 425, 429})
+"""Statuses that say nothing of what is asked for, but of who asks and when."""
+
 _SHORTEST_SECRET = 8
 """Shorter keys are words such as ``none``, which local servers are given and texts are full of."""
 
@@ -78,20 +97,38 @@ class HttpBackend:
         self._budget = Budget(self._policy)
         self._idle_seconds = idle_seconds
         self._secrets = secrets(provider)
-        self._curious = cast("Curious", wire) if hasattr(wire, "question") else None
+        self._curious = cast("Curious", wire) if hasattr(wire, "wonders") else None
         self._plain = not (provider.headers or provider.query or provider.auth)
         parts = urlsplit(wire.url)
         self._host = f"{parts.scheme}://{parts.netloc} {idle_seconds}"
+        self._windows = Windows(shown(wire.url), home=provider.base_url is None)
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta], None]:
         """Yield the deltas that arrived together, until the reply is complete."""
         provider, mine = self._provider, belongings()
         key = "" if provider.auth else find_key(provider)
-        gate = mine.gate((self._host, provider.name, key))
+        gate = mine.gate(hash((self._host, provider.name, key)))  # no key stays behind in memory
         policy, budget = self._policy, self._budget
         return with_retries(
             provider.name, policy, gate, budget, lambda: self._attempt(request, mine)
         )
+
+    def window(self, agent: Agent) -> int | None:
+        """Return how many tokens the agent's model can read, if that is known by now."""
+        return self._windows.known(agent)
+
+    async def find_window(self, agent: Agent) -> None:
+        """Ask the provider, then a public service. Who is asked by many at once is asked once."""
+        mine, windows = belongings(), self._windows
+        with suppress(AuthError, ProviderError, ValueError):
+            async with mine.lock((windows.place, agent.model)):
+                if windows.is_open(agent, windows.place) and self._wire.inquiry(agent):
+                    key = await resolve_key(self._provider, self._wire.url)
+                    await self._inquire(agent, mine, key)
+            if lcw := windows.lcw:
+                async with mine.lock((lcw, agent.model)):
+                    session = await mine.session(lcw, lambda: self._open(lcw))
+                    await windows.ask_lcw(agent, lambda asked: _said(session, asked.url, {}))
 
     async def _attempt(
         self, request: ModelRequest, mine: Belongings
@@ -101,26 +138,29 @@ class HttpBackend:
         renewal = mine.renewal(provider.auth)
         seen, mends, may_renew = renewal.count, _MENDS, provider.auth is not None
         key = await resolve_key(provider, wire.url)
+        hidden = [key, *self._secrets]
         try:
             await self._prepare(request, mine, key)
             session = await mine.session(self._host, self._open)
             sent = wire.encode(request)
             while True:
-                url, headers = await self._addressed(sent, key)
-                async with session.post(
-                    url, data=_portions(sent.body), headers=headers, allow_redirects=False
-                ) as response:
-                    if 200 <= response.status < 300:
-                        async with aclosing(self._answer(response, request)) as answer:
-                            async for deltas in answer:
-                                yield deltas
-                        return
-                    fault = await _read_fault(response, (key, *self._secrets))
+                async with admitted(request):  # who waited here must not come with an old signature
+                    url, headers = await self._addressed(sent, key, hidden)
+                    async with session.post(
+                        url, data=_portions(sent.body), headers=headers, allow_redirects=False
+                    ) as response:
+                        if 200 <= response.status < 300:
+                            async with aclosing(self._answer(response, request)) as answer:
+                                async for deltas in answer:
+                                    yield deltas
+                            return
+                        fault = await _read_fault(response, hidden)
                 if fault.status == 401 and may_renew:
                     may_renew = False
                     other = await renewed(provider, wire.url, key, renewal, seen)
                     if other is not None:
                         key = other
+                        hidden.append(key)
                         continue
                 again = self._mended(request, sent, fault) if mends else sent
                 if again == sent:
@@ -129,42 +169,47 @@ class HttpBackend:
         except _network_errors() as error:
             raise self._unreachable(error) from _tellable(error)
         except (ProviderError, AuthError) as error:
-            hide = (key, *self._secrets)
-            error.args = tuple(_hidden(str(arg), hide) for arg in error.args)
+            error.args = tuple(_hidden(str(arg), hidden) for arg in error.args)
             raise
 
     async def _prepare(self, request: ModelRequest, mine: Belongings, key: str) -> None:
         """Get what the wire needs before it can write ``request`` down."""
-        wire, files = self._wire, request.draft.files
-        for attachment in wire.wanted(request):
-            files[attachment] = await fetch(attachment, mine)
-        curious = self._curious
-        if curious is not None and curious.question(request) is not None:
-            async with mine.lock(self._host):  # one asks for all
-                if question := curious.question(request):
-                    curious.told(request, await self._look_up(question, mine, key))
+        wire = self._wire
+        if wanted := wire.wanted(request):
+            request.draft.files.update(await fetch(wanted, mine))
+        agent, curious = request.agent, self._curious
+        if curious is not None and curious.wonders(agent):
+            async with mine.lock((self._windows.place, agent.model)):  # one asks for all
+                if curious.wonders(agent):
+                    await self._inquire(agent, mine, key)
 
-    async def _look_up(self, question: WireRequest, mine: Belongings, key: str) -> Json:
-        """Return the answer to ``question``; an empty one if there is none in time."""
-        with suppress(*_network_errors()):
-            async with asyncio.timeout(LOOK_UP_SECONDS):
-                session = await mine.session(self._host, self._open)
-                url, headers = await self._addressed(question, key, "GET")
-                async with session.get(url, headers=headers, allow_redirects=False) as response:
-                    if response.status == 200:
-                        return parse_object(await _rest(response)) or {}
-        return {}
+    async def _inquire(self, agent: Agent, mine: Belongings, key: str) -> None:
+        """Ask the provider what it knows of the agent's model."""
+
+        async def look_up(question: WireRequest) -> object:
+            method = "POST" if question.body else "GET"
+            url, headers = await self._addressed(question, key, [], method)
+            session = await mine.session(self._host, self._open)
+            return await _said(session, url, headers, question.body)
+
+        if inquiry := self._wire.inquiry(agent):
+            await self._windows.ask(agent, self._windows.place, inquiry, look_up)
 
     async def _addressed(
-        self, sent: WireRequest, key: str, method: str = "POST"
+        self, sent: WireRequest, key: str, hidden: list[str], method: str = "POST"
     ) -> tuple[str, dict[str, str]]:
-        """Return where ``sent`` goes, and with which headers: the agent's own come first."""
+        """Return where ``sent`` goes, and with which headers: the agent's own come first.
+
+        What is secret in them is added to what is ``hidden``.
+        """
         wire, provider = self._wire, self._provider
         if self._plain and not sent.headers:
             return sent.url, dict(wire.credentials(key))
         url = with_query(sent.url, provider.query)
         headers = joined(wire.credentials(key), provider.headers, sent.headers)
-        return url, joined(headers, await signed(provider, method, url, sent.body))
+        made = await signed(provider, method, url, sent.body)
+        hidden += secrets_in(sent.headers) + in_all_forms(made.values())
+        return url, with_signature(headers, made)
 
     def _mended(self, request: ModelRequest, sent: WireRequest, fault: Fault) -> WireRequest:
         if fault.status not in {400, 422}:
@@ -177,25 +222,30 @@ class HttpBackend:
     ) -> AsyncGenerator[Sequence[Delta], None]:
         """Yield what a response says, until it has said everything."""
         content, decoder = response.content, self._wire.decoder(request)
-        block = await content.readany()
-        while block and not block.strip():
-            block = await content.readany()
-        if block.lstrip().startswith(_DOCUMENTS):
-            yield decoder.whole(block + await _rest(response))
-            return
-        reader = SseReader()
-        while block:
+        clock = asyncio.get_running_loop().time
+        reader, heard_at, begun = SseReader(), clock(), False
+        while not decoder.over:
+            block = await _more(content, decoder, heard_at + END_SECONDS)
+            if not block:
+                break
+            if not begun and block.lstrip().startswith(_DOCUMENTS):
+                yield decoder.whole(block + await _rest(response))
+                return
+            begun = begun or not block.isspace()
             if heard := decoder.feed(reader.feed(block)):
                 yield heard
-            block = b"" if decoder.over else await _more(response, decoder)
+            if _says_something(block):
+                heard_at = clock()
+            elif clock() - heard_at > self._idle_seconds:
+                raise TimeoutError
         if heard := decoder.feed(reader.end()):
             yield heard
         yield decoder.end()
         if not content.at_eof():
-            await _drain(response)
+            await _drain(content)
 
-    def _open(self) -> Session:
-        """Open connections to the wire's host: the door through which aiohttp comes in."""
+    def _open(self, url: str = "") -> Session:
+        """Open connections to ``url`` or the wire's: the door through which aiohttp comes in."""
         import aiohttp  # noqa: PLC0415 - costs 120 ms, so it waits for the first request
 
         session: object = aiohttp.ClientSession(
@@ -205,7 +255,7 @@ class HttpBackend:
             ),
             headers=_HEADERS,
             cookie_jar=aiohttp.DummyCookieJar(),
-            proxy=_proxy(self._wire.url),
+            proxy=proxy_for(url or self._wire.url),
         )
         return cast("Session", session)  # its properties are descriptors of aiohttp's own
 
@@ -242,14 +292,22 @@ def _portions(body: bytes) -> bytes | BytesIO:
     return body if len(body) < _LARGE else BytesIO(body)
 
 
-async def _more(response: Response, decoder: Decoder) -> bytes:
-    """Return the next bytes, or none at the end; a break after the last word is an end too."""
-    try:
-        return await response.content.readany()
-    except _network_errors():
-        if decoder.complete:
-            return b""
-        raise
+def _says_something(block: bytes) -> bool:
+    """Return whether ``block`` is more than the blank lines and comments that keep a line open."""
+    return block[:64].lstrip()[:1] not in (b"", b":") or b"\ndata:" in block
+
+
+async def _more(content: Stream, decoder: Decoder, latest: float) -> bytes:
+    """Return the next bytes, or none at the end.
+
+    Once the answer is whole, a break is an end too, and so is silence until ``latest``.
+    """
+    if not decoder.complete:
+        return await content.readany()
+    with suppress(*_network_errors()):
+        async with asyncio.timeout_at(latest):
+            return await content.readany()
+    return b""
 
 
 async def _rest(response: Response) -> bytes:
@@ -259,18 +317,39 @@ async def _rest(response: Response) -> bytes:
     return b"".join(pieces)
 
 
-async def _drain(response: Response) -> None:
-    """Wait a moment for the end of the response: only then can the connection be kept."""
+async def _said(
+    session: Session, url: str, headers: Mapping[str, str], body: bytes = b""
+) -> object:
+    """Return the JSON that a server answers with, empty if it has none; ``None`` if it is busy."""
+    said = bytearray()
     try:
-        async with asyncio.timeout(DRAIN_SECONDS):
-            while await response.content.readany():
-                pass
+        async with (
+            asyncio.timeout(LOOK_UP_SECONDS),
+            session.post(url, data=body, headers=headers, allow_redirects=False)
+            if body
+            else session.get(url, headers=headers, allow_redirects=False) as response,
+        ):
+            if response.status >= 500 or response.status in _BUSY:
+                return None
+            while len(said) < _LONGEST_LIST and (block := await response.content.readany()):
+                said += block
+        return (parse(bytes(said)) or {}) if response.status == 200 else {}
     except _network_errors():
-        return
+        return None
+    except ValueError:
+        return {}
+
+
+async def _drain(content: Stream) -> None:
+    """Wait a moment for the end of the response: only then can the connection be kept."""
+    with suppress(*_network_errors()):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while await content.readany():
+                pass
 
 
 async def _read_fault(response: Response, hidden: Iterable[str]) -> Fault:
-    """Return what an unsuccessful response complains about."""
+    """Return what an unsuccessful response complains about, as far as it comes."""
     if 300 <= response.status < 400:
         there = shown(response.headers.get("location", "somewhere else"))
         return Fault(
@@ -278,14 +357,16 @@ async def _read_fault(response: Response, hidden: Iterable[str]) -> Fault:
             status=response.status,
         )
     body = b""
-    while len(body) < _LONGEST_FAULT and (block := await response.content.readany()):
-        body += block
+    with suppress(*_network_errors()):
+        async with asyncio.timeout(FAULT_SECONDS):
+            while len(body) < _LONGEST_FAULT and (block := await response.content.readany()):
+                body += block
     shown_body = _hidden(body.decode("utf-8", "replace"), hidden)
     return read_fault(shown_body.encode(), response.status, response.headers)
 
 
 def _hidden(text: str, secrets: Iterable[str]) -> str:
-    for secret in secrets:
+    for secret in sorted(secrets, key=len, reverse=True):  # none may be a part of the next
         text = text.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else text
     return text
 
@@ -310,17 +391,3 @@ def _errno(error: BaseException | None) -> int | None:
             return error.errno
         error = error.__cause__ or error.__context__
     return None
-
-
-def _proxy(url: str) -> str | None:
-    """Return the proxy that the environment names for ``url``, if it names one for HTTP.
-
-    Nothing else of the environment is heeded: a ``.netrc`` would send passwords nobody asked for.
-    """
-    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - comes with aiohttp
-
-    parts = urlsplit(url)
-    if is_local(url) or proxy_bypass(parts.hostname or ""):
-        return None
-    proxy = getproxies().get(parts.scheme, "")
-    return proxy if proxy.startswith(("http://", "https://")) else None

@@ -56,7 +56,7 @@ def object_text(written: str) -> str:
     """Return arguments that a server can read, whatever a model wrote: JSON of an object."""
     try:
         _read_object(written)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return dump(object_of(written)).decode()
     return written
 
@@ -82,9 +82,12 @@ def unwrapped(written: str) -> str:
 def dump(value: object) -> bytes:
     """Write ``value`` down; ``TypeError`` or ``ValueError`` if JSON has no form for it."""
     try:
-        return _write(value)
-    except (UnicodeEncodeError, OverflowError):
-        return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+        try:
+            return _write(value)
+        except (UnicodeEncodeError, OverflowError):
+            return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def as_object(value: object) -> Json:

@@ -1,22 +1,23 @@
 """Which key is sent, and to whom.
 
 A vendor's own variable is read only for the vendor's own host, so that a cloud key never reaches a
-server somebody named in ``base_url``. The environment is read here and nowhere else below the
-command line.
+server somebody named in ``base_url``. Below the command line the environment is read here, and
+where it says in which folder tokens are kept and whether a public service may be asked.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeVar, cast
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
 from agentouto._domain.errors import AuthError, ProviderError
 from agentouto._domain.participants import Provider, Signer
+from agentouto._domain.secret import Secret
+from agentouto._network import is_local, shown
 from agentouto.providers._belongings import Renewal
-from agentouto.providers._wire import is_local, shown
 
 VENDOR_VARIABLES: dict[str, tuple[str, ...]] = {
     "openai": ("OPENAI_API_KEY",),
@@ -25,10 +26,12 @@ VENDOR_VARIABLES: dict[str, tuple[str, ...]] = {
     "google": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
 }
 
-
 _CARRIES_A_KEY = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "key"})
 _SECRET = re.compile(r"auth|cookie|key|pass|secret|sig|token", re.IGNORECASE)
-"""What the name of a header or a query has in it if nobody may read the value."""
+"""What the name of a header has in it if nobody may read the value."""
+
+_HARMLESS = re.compile(r"version|deployment|model|region", re.IGNORECASE)
+"""What the name of a field in a query has in it if anybody may: all others are hidden."""
 
 T = TypeVar("T")
 
@@ -58,10 +61,25 @@ def missing_key(provider: Provider) -> str | None:
 def secrets(provider: Provider) -> tuple[str, ...]:
     """Return the values in the provider's settings that may not be shown to anybody."""
     asked = parse_qsl(urlsplit(provider.base_url or "").query)
-    given = (*provider.headers.items(), *provider.query.items(), *asked)
-    values = [value for name, value in given if _SECRET.search(name)]
-    values += [value.rpartition(" ")[2] for value in values]
-    return tuple({form for value in values for form in (value, quote_plus(value), quote(value))})
+    queries = (*provider.query.items(), *asked)
+    values = [value for name, value in queries if not _HARMLESS.search(name)]
+    return in_all_forms(values) + secrets_in(provider.headers)
+
+
+def secrets_in(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the values of ``headers`` that may not be shown to anybody."""
+    return in_all_forms(
+        value
+        for name, value in headers.items()
+        if _SECRET.search(name) or value.startswith(("Bearer ", "Basic "))
+    )
+
+
+def in_all_forms(values: Iterable[str]) -> tuple[str, ...]:
+    """Return ``values`` and the words in them, in every way that servers may repeat them."""
+    words = {word.strip(",;") for value in values for word in (value, *value.split())}
+    forms = {form for word in words for form in (word, quote(word, ""), quote_plus(word))}
+    return tuple(map(Secret, forms))
 
 
 async def resolve_key(provider: Provider, url: str) -> str:
@@ -151,5 +169,5 @@ async def _asked(provider: Provider, url: str, ask: Callable[[], Awaitable[T]]) 
 
 def _sendable(provider: Provider, key: str) -> str:
     if key.isascii() and (not key or key.isprintable()):
-        return key
+        return Secret(key)
     raise AuthError(provider.name, "the API key has characters in it that no header may carry")

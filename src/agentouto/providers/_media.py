@@ -65,9 +65,13 @@ class Unsendable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Missing(Attachment):
-    """A file that was looked for at its address and not found; ``why`` says the reason."""
+    """A file that was looked for at its address and not found; ``why`` says the reason.
+
+    ``for_now`` is whether it may well be there later.
+    """
 
     why: str = ""
+    for_now: bool = False
 
 
 class File(msgspec.Struct, frozen=True):
@@ -142,7 +146,10 @@ def described(attachment: Attachment) -> str:
 
 def name_in(url: str) -> str:
     """Return what the file at ``url`` is called, if its address says so."""
-    return "" if url.startswith("data:") else unquote(urlsplit(url).path.rpartition("/")[2])
+    try:
+        return "" if url.startswith("data:") else unquote(urlsplit(url).path.rpartition("/")[2])
+    except ValueError:
+        return ""  # it is no address; whoever has to go there says so
 
 
 def _plain(mime_type: str) -> str:

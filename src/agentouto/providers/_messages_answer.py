@@ -70,9 +70,11 @@ class MessagesDecoder(Answer):
 
     _called = "no message of this API"
 
-    def __init__(self, provider_name: str, origin: str, refuse: Refuse) -> None:
+    def __init__(
+        self, provider_name: str, origin: str, refuse: Refuse, *, may_tag: bool = True
+    ) -> None:
         super().__init__(provider_name, origin, refuse)
-        self._think = ThinkSplitter()
+        self._think = ThinkSplitter(may_tag=may_tag)
         self._blocks: list[Block] = []
         self._at: dict[int, Block] = {}
         self._calls: list[Block] = []
@@ -89,7 +91,7 @@ class MessagesDecoder(Answer):
                 try:
                     piece = read_piece(event)
                     block = at[piece.index]
-                except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
                     piece = None
                 else:
                     self._more(block, piece.delta, heard)

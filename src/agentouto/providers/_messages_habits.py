@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from agentouto._domain.participants import EFFORTS
-from agentouto.providers._habits import Habits
+from agentouto.providers._habits import Habits, is_of_a_value
 from agentouto.providers._refusal import Fault
 
 _REFUSING = re.compile(
@@ -87,11 +87,11 @@ class MessagesHabits(Habits):
         refused: The types that it does not take.
         efforts: The efforts that it says it takes.
         cap: How long a reply may be at most.
-        asked: Whether the server has been asked what it knows of the model.
+        ask_at: From when on the server may be asked what it knows of the model.
         version: The version of the API that it asks for; empty if it is content.
     """
 
-    __slots__ = ("asked", "cap", "efforts", "lessons", "refused", "rests", "thinks", "version")
+    __slots__ = ("ask_at", "cap", "efforts", "lessons", "refused", "rests", "thinks", "version")
 
     def __init__(self, origin: str) -> None:
         super().__init__(origin)
@@ -100,7 +100,7 @@ class MessagesHabits(Habits):
         self.rests: str | None = None
         self.efforts: tuple[str, ...] = ()
         self.cap: int | None = None
-        self.asked = False
+        self.ask_at = 0.0
         self.version = ""
         self.lessons: dict[str, Lesson] = {}
 
@@ -157,7 +157,8 @@ class MessagesHabits(Habits):
         if "format" in sent and _FORM.search(fault.message):
             self.left_out.add("format")
             return
-        if _HISTORY.search(fault.message) or not _REFUSING.search(fault.labels):
+        theirs = _HISTORY.search(fault.message) or is_of_a_value(fault)
+        if theirs or not _REFUSING.search(fault.labels):
             return
         field = next((f for f in _named(fault) if f in sent), "")
         if field == "thinking":

@@ -17,7 +17,7 @@ from agentouto._domain.ports import ModelRequest
 from agentouto.providers import openai_responses
 from agentouto.providers._models import known_gpt
 from agentouto.providers._refusal import Fault, sort_out
-from agentouto.providers._wire import Decoder, Wire, WireRequest
+from agentouto.providers._wire import Decoder, Inquiry, Wire, WireRequest
 from agentouto.providers.openai import HOST, OpenAIChatWire
 from agentouto.providers.openai_responses import OpenAIResponsesWire
 
@@ -91,6 +91,10 @@ class OpenAIWire:
             self._learnt.add(agent.model)
         else:
             wire.learn(request, sent, fault)
+
+    def inquiry(self, agent: Agent) -> Inquiry | None:
+        """Return ``None``: the vendor does not say how much its models read."""
+        return self._chat.inquiry(agent)
 
     def _for(self, agent: Agent) -> Wire:
         known = known_gpt(agent.model)

@@ -28,6 +28,9 @@ from agentouto.providers._json import Json, as_list, as_object, as_text, dump, p
 LONGEST = 500
 """How much of a server's own words is shown."""
 
+_LONGEST_READ = 4096
+"""How much of them is looked through."""
+
 _QUOTA = re.compile(
     r"insufficient_quota|billing_hard_limit|billing_error|credit_balance|spend_limit_(exceeded|reached)"
     r"|organization_usage_limit|credit balance is too low"
@@ -35,9 +38,10 @@ _QUOTA = re.compile(
     re.IGNORECASE,
 )
 _TOO_LONG = re.compile(
-    r"context_length_exceeded|exceed_context_size|request_too_large|maximum context length"
+    r"context_length_exceeded|exceed_context_size|request_too_large"
+    r"|maximum context length(?! (option|parameter|field|setting)s?\b)|number of tokens allowed"
     r"|reduce the length of the (messages|input|prompt)|prompt is too long|input is too long"
-    r"|input tokens exceed|exceeds the (available )?context (size|window|length)"
+    r"|input tokens exceed|exceeds (the )?(available )?context (size|window|length)"
     r"|input token count .{0,60}exceeds|context window of this model|exceed context limit",
     re.IGNORECASE,
 )
@@ -56,8 +60,16 @@ _SLOW_DOWN = re.compile(r"rate_limit|too_many_requests|resource_exhausted", re.I
 _HOPELESS = re.compile(r"\b(invalid_|image_|unsupported_|empty_image|data_residency)")
 """Codes inside an answer that say that the same request can never succeed."""
 
+_SPENT = re.compile(r"exceeded your current quota", re.IGNORECASE)
+"""Without a code that asks to slow down, and without a wait, this is about money."""
+
+_NEVER_FITS = re.compile(
+    r"request too large\b.{0,300}\blimit (\d+), requested (\d+)", re.IGNORECASE
+)
+"""One request that asks for more than a minute's worth: no wait makes it smaller."""
+
 _SPAN = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h)", re.IGNORECASE)
-_LATER = re.compile(rf"(?:try again|please retry) in ((?:{_SPAN.pattern})+)", re.IGNORECASE)
+_LATER = re.compile(rf"(?:try again|retry) in ((?:{_SPAN.pattern})+)", re.IGNORECASE)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 _SECRETS = re.compile(
@@ -92,8 +104,9 @@ def read_fault(
     read = body if isinstance(body, dict) else _parsed(body)
     said, code, param = _complaint(read)
     details = _details(read)
-    code = " ".join(part for part in (code, *details.labels) if part)
-    param = param or details.param
+    said = said[:_LONGEST_READ]
+    code = " ".join(part for part in (code, *details.labels) if part)[:_LONGEST_READ]
+    param = (param or details.param)[:LONGEST]
     if status is None and (number := re.search(r"\b[45]\d\d\b", code)):
         status = int(number[0])
     wait = asked_wait(headers or {})
@@ -142,6 +155,10 @@ def _kind_by_status(fault: Fault) -> type[ProviderError | AuthError]:
     status, labels = fault.status, fault.labels
     if status in {402, 403, 429, 400, None} and _QUOTA.search(labels):
         return QuotaExhausted
+    if status in {429, None} and _never_fits(fault.message):
+        return ContextOverflow
+    if status == 429 and _is_spent(fault):
+        return QuotaExhausted
     match status:
         case 401 | 403:
             return AuthError
@@ -155,6 +172,16 @@ def _kind_by_status(fault: Fault) -> type[ProviderError | AuthError]:
             return ProviderUnavailable
         case _:
             return _kind_by_words(fault)
+
+
+def _never_fits(said: str) -> bool:
+    sizes = _NEVER_FITS.search(said)
+    return sizes is not None and int(sizes[2]) > int(sizes[1])
+
+
+def _is_spent(fault: Fault) -> bool:
+    slow_down = _SLOW_DOWN.search(fault.code) or fault.retry_after is not None
+    return not slow_down and _SPENT.search(fault.message) is not None
 
 
 def _kind_by_words(fault: Fault) -> type[ProviderError | AuthError]:
@@ -179,7 +206,7 @@ def _kind_by_words(fault: Fault) -> type[ProviderError | AuthError]:
 
 def short(text: str) -> str:
     """Return ``text`` on one line, cut, and without secrets."""
-    text = _SECRETS.sub("***", " ".join(text.split()))
+    text = _SECRETS.sub("***", " ".join(text[:_LONGEST_READ].split()))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
@@ -242,6 +269,7 @@ def _words(said: object) -> str:
 
 
 def _without_markup(page: str) -> str:
+    page = page[:_LONGEST_READ]
     if "<" not in page:
         return page
     if title := _TITLE.search(page):

@@ -2,8 +2,8 @@
 
 ``ResponsesDecoder`` takes the data of events as they come and says what they mean. An event is what
 its ``type`` says, and one of an unknown type is passed over. A finished item counts for more than
-the pieces it was streamed in: calls are told when they are whole, and the items are kept as they
-are, to be sent back.
+the pieces it was streamed in. Calls are told at the end and items kept as they are, to be sent
+back: both in their order, in which they need not be finished.
 
 A reply is complete when its response was said to be over, and not before.
 """
@@ -79,10 +79,22 @@ _read_piece = msgspec.json.Decoder(_Piece).decode
 class _Item:
     """One item of the output while it is being written."""
 
-    __slots__ = ("arguments", "begun", "closed", "pieces", "place", "told", "voice")
+    __slots__ = (
+        "arguments",
+        "begun",
+        "closed",
+        "index",
+        "pieces",
+        "place",
+        "told",
+        "voice",
+        "whole",
+    )
 
-    def __init__(self, begun: Json) -> None:
+    def __init__(self, begun: Json, index: int) -> None:
         self.begun = begun
+        self.index = index
+        self.whole: Json = {}
         self.closed = False
         self.told = False
         self.voice = ""
@@ -97,9 +109,7 @@ class ResponsesDecoder(Answer):
     __slots__ = (
         "_by_id",
         "_by_index",
-        "_calls",
         "_items",
-        "_native",
         "_refused",
         "_speaker",
         "_usage",
@@ -112,8 +122,6 @@ class ResponsesDecoder(Answer):
         self._items: list[_Item] = []
         self._by_index: dict[int, _Item] = {}
         self._by_id: dict[str, _Item] = {}
-        self._native: list[Json] = []
-        self._calls = 0
         self._speaker = -1
         self._usage: Json = {}
         self._refused = False
@@ -126,7 +134,7 @@ class ResponsesDecoder(Answer):
                 break
             try:
                 piece = _read_piece(event)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 self._read(event, heard)
                 continue
             if piece.type == _TEXT and piece.output_index == self._speaker:
@@ -154,10 +162,14 @@ class ResponsesDecoder(Answer):
         heard: list[Delta] = []
         if (usage := _counted(self._usage)) is not None:
             heard.append(UsageDelta(usage))
-        while self._native and self._native[-1].get("type") == "reasoning":
-            self._native.pop()  # thinking is not taken back without what it led to
-        if self._native and all(item.closed for item in self._items):
-            heard.append(NativeDelta(self._origin, self._native))
+        self._items.sort(key=_index)  # they may have been finished in any order
+        native = [item.whole for item in self._items if item.whole]
+        calls = (item for item in native if item.get("type") == "function_call")
+        heard += (_told(call, slot) for slot, call in enumerate(calls))
+        while native and native[-1].get("type") == "reasoning":
+            native.pop()  # thinking is not taken back without what it led to
+        if native and all(item.closed for item in self._items):
+            heard.append(NativeDelta(self._origin, native))
         heard.append(StopDelta(Stop.REFUSED if self._refused else stop))
         return heard
 
@@ -181,7 +193,7 @@ class ResponsesDecoder(Answer):
     # Items ----------------------------------------------------------------------------------------
 
     def _begin(self, begun: Json, index: int | None) -> _Item:
-        item = _Item(begun)
+        item = _Item(begun, len(self._items) if index is None else index)
         self._items.append(item)
         self._speaker = -1
         if index is not None:
@@ -224,17 +236,13 @@ class ResponsesDecoder(Answer):
             heard.append(TextDelta(words))
 
     def _close(self, item: _Item, whole: Json, heard: list[Delta]) -> None:
-        """Take an item as it is in the end; tell what of it has not been told yet."""
+        """Take an item as it is in the end; tell what of it has not been told, but no call."""
         item.closed = True
         match whole.get("type"):
             case "function_call":
                 if whole.get("status") == "incomplete":
                     return
                 whole = whole | {"arguments": _arguments(whole, item)}
-                id_ = as_text(whole.get("call_id")) or as_text(whole.get("id"))
-                name, arguments = as_text(whole.get("name")), as_text(whole["arguments"])
-                heard.append(ToolCallDelta(self._calls, id_, name, arguments))
-                self._calls += 1
             case "message":
                 parts = as_list(whole.get("content"))
                 if any(as_object(part).get("type") == "refusal" for part in parts):
@@ -246,8 +254,7 @@ class ResponsesDecoder(Answer):
                     heard.append(ReasoningDelta(thoughts))
             case _:
                 pass
-        if whole:
-            self._native.append(whole)
+        item.whole = whole
 
     def _end_of(self, response: Json, heard: list[Delta]) -> None:
         """Take the end of a response, and from it whatever has not been heard before."""
@@ -258,6 +265,7 @@ class ResponsesDecoder(Answer):
             raise self._refuse(Fault(f"the server ended the response as {status}"))
         self._usage = as_object(response.get("usage"))
         output = [as_object(item) for item in as_list(response.get("output"))]
+        self._items.sort(key=_index)
         for place, whole in enumerate(output):
             item = self._items[place] if place < len(self._items) else self._begin(whole, None)
             if not item.closed:
@@ -274,6 +282,15 @@ class ResponsesDecoder(Answer):
         for item in self._items:
             if not item.closed and item.begun.get("type") == "function_call":
                 self._close(item, item.begun, heard)
+
+
+def _index(item: _Item) -> int:
+    return item.index
+
+
+def _told(call: Json, slot: int) -> ToolCallDelta:
+    id_ = as_text(call.get("call_id")) or as_text(call.get("id"))
+    return ToolCallDelta(slot, id_, as_text(call.get("name")), as_text(call["arguments"]))
 
 
 def _as_piece(type_: str, event: Json) -> _Piece:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from agentouto._domain.delta import Delta, RetryDelta
 from agentouto._domain.errors import ProviderError, RateLimited
+from agentouto._domain.ports import ModelRequest
 from agentouto._domain.world import chance
 
 Attempt: TypeAlias = Callable[[], AsyncGenerator[Sequence[Delta], None]]
@@ -54,16 +55,20 @@ class RetryPolicy:
 class Gate:
     """Where all who share a key wait when one of them was told to."""
 
-    __slots__ = ("opens", "why")
+    __slots__ = ("opens", "until", "why")
 
     def __init__(self) -> None:
         self.opens = 0.0
+        self.until = 0.0
         self.why = ""
 
-    def close(self, until: float, why: str) -> None:
-        """Let nobody through before ``until``."""
-        if until > self.opens:
-            self.opens, self.why = until, why
+    def close(self, until: float, why: str, latest: float) -> None:
+        """Let nobody through before ``until``, or ``latest`` if that is earlier.
+
+        ``until`` is what those are told, and go by, who come before.
+        """
+        if (opens := min(until, latest)) > self.opens:
+            self.opens, self.until, self.why = opens, until, why
 
 
 class Budget:
@@ -93,6 +98,17 @@ def _too_long(error: RateLimited, wait: float, most: float) -> RateLimited:
     return longer
 
 
+def _not_yet(provider_name: str, gate: Gate, asked: float | None = None) -> RateLimited:
+    """Return what those are told who come to a closed gate and cannot wait so long."""
+    why = gate.why.removeprefix(f"[{provider_name}] ")
+    return RateLimited(provider_name, why, retry_after=asked)
+
+
+def admitted(request: ModelRequest) -> AbstractAsyncContextManager[None]:
+    """Return what a try to reach a model is made inside of: entering it may wait, or raise."""
+    return nullcontext() if request.admit is None else request.admit()
+
+
 async def with_retries(
     provider_name: str, policy: RetryPolicy, gate: Gate, budget: Budget, attempt: Attempt
 ) -> AsyncGenerator[Sequence[Delta], None]:
@@ -104,12 +120,14 @@ async def with_retries(
     while True:
         while (closed := gate.opens - clock()) > 0:
             left = deadline - clock()
-            if closed > left:
-                raise RateLimited(provider_name, gate.why, retry_after=closed)
+            if (asked := gate.until - clock()) > left:
+                raise _not_yet(provider_name, gate, asked)
             latest = min(closed + min(closed * policy.spread, policy.longest), left)
             wait = closed + (latest - closed) * policy.chance()
             yield [RetryDelta(tried + 1, wait, gate.why)]
             await asyncio.sleep(wait)
+            if clock() >= deadline:
+                raise _not_yet(provider_name, gate)
         tried += 1
         try:
             async with aclosing(attempt()) as answer:
@@ -117,22 +135,23 @@ async def with_retries(
                     heard = True
                     yield deltas
         except ProviderError as error:
+            limited = error if isinstance(error, RateLimited) else None
+            wait, now = policy.pause(tried), clock()
+            if limited and limited.retry_after is not None:
+                wait = limited.retry_after
+                gate.close(now + wait, str(error), now + policy.total)
             if heard or not error.retryable or tried >= policy.tries:
                 raise
-            wait = policy.pause(tried)
-            if isinstance(error, RateLimited) and error.retry_after is not None:
-                wait = error.retry_after
-            if clock() + wait > deadline:
-                if isinstance(error, RateLimited) and wait > policy.total:
-                    raise _too_long(error, wait, policy.total) from error
+            if limited and wait > policy.total:
+                raise _too_long(limited, wait, policy.total) from error
+            if now + wait > deadline or not budget.spend():
                 raise
-            if not budget.spend():
-                raise
-            why = str(error)
-            if isinstance(error, RateLimited):
-                gate.close(clock() + wait, why)
+            if limited:
+                gate.close(now + wait, str(error), now + policy.total)
                 continue
+            yield [RetryDelta(tried + 1, wait, str(error))]
+            await asyncio.sleep(wait)
+            if clock() >= deadline:
+                raise
         else:
             return
-        yield [RetryDelta(tried + 1, wait, why)]
-        await asyncio.sleep(wait)

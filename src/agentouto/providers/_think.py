@@ -22,12 +22,15 @@ class _State(Enum):
 
 
 class ThinkSplitter:
-    """Splits the beginning of a text into thinking and saying, however it is cut into pieces."""
+    """Splits the beginning of a text into thinking and saying, however it is cut into pieces.
+
+    Where a model is known to think elsewhere (``may_tag=False``), tags are words from the start.
+    """
 
     __slots__ = ("_held", "_raw", "_state", "_tag")
 
-    def __init__(self) -> None:
-        self._state = _State.BEFORE
+    def __init__(self, *, may_tag: bool = True) -> None:
+        self._state = _State.BEFORE if may_tag else _State.OVER
         self._held: str = ""
         self._tag: str = ""
         self._raw: list[str] = []
@@ -36,6 +39,11 @@ class ThinkSplitter:
     def over(self) -> bool:
         """Whether no block can begin any more: from then on text is text."""
         return self._state is _State.OVER
+
+    @property
+    def begun(self) -> bool:
+        """Whether there has been any text."""
+        return bool(self._held) or self._state is not _State.BEFORE
 
     @property
     def verbatim(self) -> str:

@@ -15,6 +15,7 @@ from agentouto.providers._json import (
     as_object,
     as_text,
     dump,
+    parse,
     parse_object,
     unwrapped,
 )
@@ -79,6 +80,11 @@ class ToolCallReader:
     def __bool__(self) -> bool:
         return bool(self._calls)
 
+    @property
+    def whole(self) -> bool:
+        """Whether no call was cut off in the middle of its arguments."""
+        return all(_is_json(call.arguments or "{}") for call in self._calls)
+
     def feed(self, pieces: list[object], heard: list[Delta], *, whole: bool) -> None:
         """Take the pieces of one chunk; ``whole`` says that each of them is an entire call."""
         several = len(pieces) > 1
@@ -141,6 +147,14 @@ class ToolCallReader:
             self._calls[-1].begin(heard)
         self._calls.append(_Call(len(self._calls)))
         return self._calls[-1]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _said_again(call: _Call, name: str, arguments: str) -> bool:

@@ -6,22 +6,25 @@ event loops; ``_http`` speaks any wire over the network.
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import Protocol, TypeAlias
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from agentouto._domain.delta import Delta
 from agentouto._domain.errors import AuthError, ConfigurationError, ProviderError
 from agentouto._domain.message import Attachment
+from agentouto._domain.participants import Agent
 from agentouto._domain.ports import ModelRequest
+from agentouto._network import shown
 from agentouto.providers._json import Json, as_object
 from agentouto.providers._refusal import Fault
 
 HEADERS = "extra_headers"
 """The key in ``Agent.extra`` that goes to the headers, not to the body."""
+
+_LISTS = frozenset({"anthropic-beta"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,11 @@ class WireRequest:
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     ours: frozenset[str] = frozenset()
+
+
+Inquiry: TypeAlias = Generator[WireRequest, object, int | None]
+"""Yields what to ask a server for (posted if it has a body), is sent the JSON that came back or
+``None``, and returns how many tokens a model can read, if that was said."""
 
 
 class Decoder(Protocol):
@@ -102,16 +110,16 @@ class Wire(Protocol):
         """Take from ``fault`` what the next ``encode`` should do otherwise, if anything."""
         ...
 
+    def inquiry(self, agent: Agent) -> Inquiry | None:
+        """Return how the server is asked about the agent's model, if it may know something."""
+        ...
+
 
 class Curious(Protocol):
     """A wire that may have to know something of its server before it can write a request down."""
 
-    def question(self, request: ModelRequest) -> WireRequest | None:
-        """Return what is to be asked for, without a body; ``None`` if nothing is."""
-        ...
-
-    def told(self, request: ModelRequest, answer: Json) -> None:
-        """Take in the answer; an empty one if there is none."""
+    def wonders(self, agent: Agent) -> bool:
+        """Return whether the ``inquiry`` about the agent's model has to be made first."""
         ...
 
 
@@ -121,8 +129,8 @@ def endpoint(base_url: str | None, default: str, version: str, path: str) -> str
     A bare host gets ``version`` in front of the path; a query string is kept at the end.
     """
     given = default if base_url is None else base_url
-    url = urlsplit(given.strip())
-    if url.scheme not in {"http", "https"} or not url.hostname:
+    url = _split(given.strip())
+    if url is None or url.scheme not in {"http", "https"}:
         raise ConfigurationError(
             f"base_url={shown(given)!r} is no address of a server; one looks like "
             "'http://localhost:11434/v1'"
@@ -136,6 +144,17 @@ def endpoint(base_url: str | None, default: str, version: str, path: str) -> str
     if not below.endswith(path):
         below = (below or version) + path
     return url._replace(path=below, fragment="").geturl()
+
+
+def _split(address: str) -> SplitResult | None:
+    """Return ``address`` in parts, or ``None`` if no server can have it."""
+    try:
+        url = urlsplit(address)
+        host = url.hostname or ""
+        _ = url.port, host.encode("idna")
+    except ValueError:
+        return None
+    return url if re.fullmatch(r"\S+", host) else None
 
 
 def not_json(provider_name: str, error: Exception) -> ProviderError:
@@ -172,19 +191,16 @@ def joined(*headers: Mapping[str, str]) -> dict[str, str]:
     return dict(last.values())
 
 
-def shown(url: str) -> str:
-    """Return ``url`` without what may be secret in it: user, password and query."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=host, query="", fragment="").geturl()
+def with_signature(headers: Mapping[str, str], made: Mapping[str, str]) -> dict[str, str]:
+    """Return ``headers`` with those that ``auth=`` has ``made`` in place of theirs.
 
-
-def is_local(url: str) -> bool:
-    """Return whether ``url`` leads to this very machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    To a header that is a list it adds, and takes nothing away.
+    """
+    there = {name.lower(): value for name, value in headers.items() if name.lower() in _LISTS}
+    kept = {
+        name: ",".join(dict.fromkeys([*there[name.lower()].split(","), value]))
+        if name.lower() in there
+        else value
+        for name, value in made.items()
+    }
+    return joined(headers, kept)

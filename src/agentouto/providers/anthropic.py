@@ -2,7 +2,8 @@
 
 The request half; ``_messages_answer`` reads what comes back. All of it is a pure function of its
 arguments, but for two memories: tools already written down, and what a server has once refused.
-Whether a connection holds, and when to try again, is not known here.
+The clock only says when the vendor may be asked again what it knows of a model. Whether a
+connection holds, and when to try a request again, is not known here.
 
 Peculiarities worth knowing:
 
@@ -17,7 +18,9 @@ Peculiarities worth knowing:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -27,9 +30,12 @@ from agentouto._domain.errors import AuthError, ContextOverflow, ProviderError, 
 from agentouto._domain.message import Attachment
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import ModelRequest, ToolSpec
+from agentouto._domain.world import REAL
+from agentouto._network import shown
 from agentouto.providers._addresses import to_fetch
 from agentouto.providers._entries import write_new
-from agentouto.providers._json import Json, dump, merged, parse_object
+from agentouto.providers._habits import remembered
+from agentouto.providers._json import Json, as_count, as_object, dump, merged, parse_object
 from agentouto.providers._messages_answer import MessagesDecoder
 from agentouto.providers._messages_entries import Manner, must_be_fetched, write_entry
 from agentouto.providers._messages_fields import (
@@ -39,9 +45,11 @@ from agentouto.providers._messages_fields import (
     why_no_temperature,
 )
 from agentouto.providers._messages_habits import Lesson, MessagesHabits
+from agentouto.providers._origins import account
 from agentouto.providers._refusal import Fault, sort_out
 from agentouto.providers._tools import ToolLists
-from agentouto.providers._wire import WireRequest, endpoint, not_json, shown, split_extra
+from agentouto.providers._windows import beside, listed, told_in
+from agentouto.providers._wire import Inquiry, WireRequest, endpoint, not_json, split_extra
 
 HOST = "https://api.anthropic.com"
 VERSION = "2023-06-01"
@@ -51,6 +59,9 @@ SAMPLING_UNTIL = "2026-10-21"
 
 BINDING_BETA = "thinking-binding-controls-2026-08-01"
 TOKEN_BETA = "oauth-2025-04-20"  # noqa: S105
+
+ASK_AGAIN_SECONDS = 60.0
+"""When the vendor is asked again for the limits of a model, if it has not answered."""
 
 _AT_VERTEX = ":streamRawPredict"
 """How an address ends at Google Cloud, where the model is a part of it and not of the body."""
@@ -72,20 +83,22 @@ _STATUS = {
 _END = b"]}"
 _STUB = b'{"type":"text","text":"(go on)"}'
 
-_HABITS: dict[str, MessagesHabits] = {}
-"""What servers have taught this process, by where a reply comes from."""
+_HABITS: OrderedDict[str, MessagesHabits] = OrderedDict()
+"""What servers have taught this process, of each of their models."""
 
 
 class AnthropicWire:
     """One server that speaks the Messages API."""
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, provider: Provider, now: Callable[[], float] = REAL.now) -> None:
+        self._now = now
         self._name = provider.name
         self._home = provider.base_url is None
         self._tokens = provider.auth is not None
         self._own = provider.headers
         self._url = _address(provider.base_url)
         self._shown = shown(self._url)
+        self._account = account(provider)
         self._tools = ToolLists(_written)
 
     @property
@@ -109,21 +122,31 @@ class AnthropicWire:
         """Return what must be fetched first: all but images and pdf files."""
         return to_fetch(request, must_be_fetched)
 
-    def question(self, request: ModelRequest) -> WireRequest | None:
-        """Ask how much a model may write that nobody here knows, of the vendor itself, once."""
-        agent, habits = request.agent, self._habits_for(request.agent)
+    def wonders(self, agent: Agent) -> bool:
+        """Return whether to ask the vendor first how much a model may write that nobody knows."""
+        habits = self._habits_for(agent)
         given = agent.max_output_tokens is not None or "max_tokens" in agent.extra
-        if given or habits.asked or not self._home or not cap_is_unknown(agent.model, habits):
-            return None
-        below = f"/models/{quote(agent.model, safe='')}"
-        return WireRequest(endpoint(None, HOST, "/v1", below), b"", self._headers({}, VERSION))
+        if given or not self._home or self._now() < habits.ask_at:
+            return False
+        return cap_is_unknown(agent.model, habits)
 
-    def told(self, request: ModelRequest, answer: Json) -> None:
-        """Remember what the vendor says a reply may have; nothing if it says nothing."""
-        habits, most = self._habits_for(request.agent), answer.get("max_tokens")
-        habits.asked = True
-        if isinstance(most, int) and most > 0:
+    def inquiry(self, agent: Agent) -> Inquiry | None:
+        """Ask the vendor about the model, and any other server for its list of models."""
+        if self._url.endswith(_AT_VERTEX):
+            return None
+        if self._home:
+            return self._limits(agent)
+        return listed(beside(self._url, "/messages", "/models"), agent.model)
+
+    def _limits(self, agent: Agent) -> Inquiry:
+        """Ask how much a model reads and writes."""
+        url = beside(self._url, "/messages", f"/models/{quote(agent.model, safe='')}")
+        said = as_object((yield WireRequest(url, b"", self._headers({}, VERSION))))
+        habits, most = self._habits_for(agent), as_count(said.get("max_tokens"))
+        habits.ask_at = inf if said else self._now() + ASK_AGAIN_SECONDS
+        if most is not None and most > 0:
             habits.cap = most if habits.cap is None else min(most, habits.cap)
+        return told_in(said)
 
     def encode(self, request: ModelRequest) -> WireRequest:
         """Write ``request`` down; ``ProviderError`` if this format has no words for it."""
@@ -145,7 +168,7 @@ class AnthropicWire:
             url = url.replace("{model}", quote(str(head.pop("model")), safe="@"))
             head.setdefault("anthropic_version", VERTEX_VERSION)
         try:
-            body = self._body(head, request, habits, lesson)
+            body = self._body(head, request, lesson)
         except (TypeError, ValueError) as error:
             raise not_json(self._name, error) from error
         ours = said_in(chosen).keys() - said_in(extra).keys()
@@ -153,7 +176,8 @@ class AnthropicWire:
 
     def decoder(self, request: ModelRequest) -> MessagesDecoder:
         """Return a reader for the answer to ``request``."""
-        return MessagesDecoder(self._name, self._habits_for(request.agent).origin, self.refusal)
+        origin, at_home = self._origin(request.agent), self._url.startswith(f"{HOST}/")
+        return MessagesDecoder(self._name, origin, self.refusal, may_tag=not at_home)
 
     def refusal(self, fault: Fault) -> ProviderError | AuthError:
         """Return the error that an unsuccessful answer stands for."""
@@ -171,13 +195,18 @@ class AnthropicWire:
         said = said_in(parse_object(sent.body) or {})
         chosen = {word: how for word, how in said.items() if word in words}
         _, own = split_extra(self._name, request.agent.extra)
-        if "anthropic-version" not in {name.lower() for name in own}:
+        if "anthropic-version" not in {name.lower() for name in (*self._own, *own)}:
             chosen["version"] = sent.headers.get("anthropic-version", "")
         self._habits_for(request.agent).learn(request.call_id, chosen, fault)
 
+    def _origin(self, agent: Agent) -> str:
+        """Return where replies to ``agent`` come from, which account included."""
+        return f"anthropic {self._shown} {self._account} {agent.model}"
+
     def _habits_for(self, agent: Agent) -> MessagesHabits:
-        origin = f"anthropic {self._shown} {agent.model}"
-        return _HABITS.get(origin) or _HABITS.setdefault(origin, MessagesHabits(origin))
+        """Return how the model wants to be asked, whoever asks."""
+        where = f"anthropic {self._shown} {agent.model}"
+        return remembered(_HABITS, where, MessagesHabits)
 
     def _headers(
         self, own: Mapping[str, str], version: str, lesson: Lesson | None = None
@@ -194,9 +223,7 @@ class AnthropicWire:
             headers["anthropic-beta"] = ",".join(dict.fromkeys(filter(None, betas)))
         return headers
 
-    def _body(
-        self, head: Json, request: ModelRequest, habits: MessagesHabits, lesson: Lesson
-    ) -> bytes:
+    def _body(self, head: Json, request: ModelRequest, lesson: Lesson) -> bytes:
         """Return the request with what never changes in front and what grows at the end."""
         pieces = [dump(head)[:-1]]
         if request.tools and "tools" not in head:
@@ -204,23 +231,22 @@ class AnthropicWire:
         if request.transcript.system.strip() and "system" not in head:
             pieces.append(b',"system":' + dump(request.transcript.system))
         if "messages" not in head:
-            pieces += (b',"messages":[', *self._messages(request, habits, lesson), b"]")
+            pieces += (b',"messages":[', *self._messages(request, lesson), b"]")
         return b"".join((*pieces, b"}"))
 
-    def _messages(
-        self, request: ModelRequest, habits: MessagesHabits, lesson: Lesson
-    ) -> list[bytes]:
+    def _messages(self, request: ModelRequest, lesson: Lesson) -> list[bytes]:
         """Return the messages in pieces, one for each entry: who speaks on goes on."""
         entries, draft = request.transcript.entries, request.draft
-        manner = Manner(self._name, habits.origin, documents=self._home, plain=lesson.plain)
+        origin = self._origin(request.agent)
+        manner = Manner(self._name, origin, documents=self._home, plain=lesson.plain)
 
         def write(entry: Entry, _: int) -> bytes:
             before = _last_speaker(entries, draft.pieces)
             return _linked(write_entry(entry, manner), _role(entry), before)
 
-        pieces = write_new(request, f"{habits.origin} {lesson.plain}", write)
+        pieces = write_new(request, f"{origin} {lesson.plain}", write)
         speaker = _last_speaker(entries, pieces)
-        if speaker == "user" or _paused(entries, habits.origin):
+        if speaker == "user" or _paused(entries, origin):
             return [*pieces, _END]
         return [*pieces, _linked(_STUB, "user", speaker), _END]
 
@@ -235,7 +261,7 @@ def _written(tools: tuple[ToolSpec, ...]) -> bytes:
 
 def _address(base_url: str | None) -> str:
     """Return where to post. Addresses are given with the version of the API and without it."""
-    below = urlsplit((base_url or "").strip()).path.rstrip("/")
+    below = urlsplit(endpoint(base_url, HOST, "", "")).path.rstrip("/")
     if below.endswith(_AT_VERTEX):
         return endpoint(base_url, HOST, "", _AT_VERTEX)
     versioned = re.search(r"/(v\d\w*|messages)$", below)

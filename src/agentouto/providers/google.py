@@ -18,6 +18,7 @@ Peculiarities worth knowing:
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import cast
 from urllib.parse import quote, urlsplit
@@ -27,6 +28,7 @@ from agentouto._domain.errors import AuthError, ProviderError
 from agentouto._domain.message import Attachment
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import Draft, ModelRequest, ToolSpec
+from agentouto._network import shown
 from agentouto.providers._addresses import to_fetch
 from agentouto.providers._entries import is_unsealed, unseal, unsealed, write_new
 from agentouto.providers._gemini_answer import GeminiDecoder
@@ -38,12 +40,14 @@ from agentouto.providers._gemini_entries import (
     write_entry,
 )
 from agentouto.providers._gemini_schema import declared
-from agentouto.providers._habits import REFUSING, Habits, is_lesson, paths, without
+from agentouto.providers._habits import REFUSING, Habits, is_lesson, paths, remembered, without
 from agentouto.providers._json import Json, as_object, dump, merged
 from agentouto.providers._models import SOME_GEMINI, Gemini, known_gemini
+from agentouto.providers._origins import account
 from agentouto.providers._refusal import Fault, sort_out
 from agentouto.providers._tools import ToolLists
-from agentouto.providers._wire import WireRequest, endpoint, not_json, shown, split_extra
+from agentouto.providers._windows import beside, told_in
+from agentouto.providers._wire import Inquiry, WireRequest, endpoint, not_json, split_extra
 
 HOST = "https://generativelanguage.googleapis.com"
 KIND = "google"
@@ -88,10 +92,10 @@ class _Habits(Habits):
         self.signed = signed
         self.ids = True
 
-    def wire(self, draft: Draft) -> str:
-        """Name the way the entries of ``draft`` are written."""
-        name = f"{self.origin} {self.signed} {self.ids}"
-        return unsealed(name) if is_unsealed(draft, self.origin) else name
+    def wire(self, draft: Draft, origin: str) -> str:
+        """Name the way the entries of ``draft`` are written for the account in ``origin``."""
+        name = f"{origin} {self.signed} {self.ids}"
+        return unsealed(name) if is_unsealed(draft, origin) else name
 
 
 def _new_habits(origin: str, agent: Agent) -> _Habits:
@@ -99,8 +103,8 @@ def _new_habits(origin: str, agent: Agent) -> _Habits:
     return _Habits(origin, signed=model.recent)
 
 
-_HABITS: dict[str, _Habits] = {}
-"""What servers have taught this process, by where a reply comes from."""
+_HABITS: OrderedDict[str, _Habits] = OrderedDict()
+"""What servers have taught this process, of each of their models."""
 
 
 class GeminiWire:
@@ -111,6 +115,7 @@ class GeminiWire:
         self._has_auth = provider.auth is not None
         self._url = _models_url(provider.base_url)
         self._shown = shown(self._url)
+        self._account = account(provider)
         self._tools = ToolLists(_written)
 
     @property
@@ -147,7 +152,7 @@ class GeminiWire:
 
     def decoder(self, request: ModelRequest) -> GeminiDecoder:
         """Return a reader for the answer to ``request``."""
-        return GeminiDecoder(self._name, self._habits_for(request.agent).origin, self.refusal)
+        return GeminiDecoder(self._name, self._origin(request.agent), self.refusal)
 
     def refusal(self, fault: Fault) -> ProviderError | AuthError:
         """Return the error that an unsuccessful answer stands for."""
@@ -173,16 +178,30 @@ class GeminiWire:
                     habits.left_out.add(path)
                     habits.note(path.rpartition(".")[2], fault.message)
 
+    def _origin(self, agent: Agent) -> str:
+        """Return where replies to ``agent`` come from, which account included."""
+        return f"{KIND} {self._shown} {self._account} {agent.model}"
+
     def _habits_for(self, agent: Agent) -> _Habits:
-        origin = f"{KIND} {self._shown} {agent.model}"
-        return _HABITS.get(origin) or _HABITS.setdefault(origin, _new_habits(origin, agent))
+        """Return how the model wants to be asked, whoever asks."""
+        where = f"{KIND} {self._shown} {agent.model}"
+        return remembered(_HABITS, where, lambda at: _new_habits(at, agent))
+
+    def inquiry(self, agent: Agent) -> Inquiry | None:
+        """Ask about the model, at its own address."""
+        return self._limits(agent.model)
+
+    def _limits(self, model: str) -> Inquiry:
+        return told_in(as_object((yield WireRequest(self._url_of_model(model), b""))))
+
+    def _url_of_model(self, model: str) -> str:
+        below = model if model.startswith(_COLLECTIONS) else f"models/{model}"
+        return beside(self._url, "models", quote(below, safe="/@"))
 
     def _url_of(self, model: str) -> str:
-        below = model if model.startswith(_COLLECTIONS) else f"models/{model}"
-        parts = urlsplit(self._url)
-        path = f"{parts.path.removesuffix('models')}{quote(below, safe='/@')}:streamGenerateContent"
+        parts = urlsplit(self._url_of_model(model))
         query = parts.query if "alt=" in parts.query else f"{parts.query}&alt=sse".lstrip("&")
-        return parts._replace(path=path, query=query).geturl()
+        return parts._replace(path=f"{parts.path}:streamGenerateContent", query=query).geturl()
 
     def _body(self, head: Json, request: ModelRequest, habits: _Habits) -> bytes:
         """Return the request with what never changes in front and what grows at the end."""
@@ -202,8 +221,9 @@ class GeminiWire:
 
     def _contents(self, request: ModelRequest, habits: _Habits) -> list[bytes]:
         entries, draft = request.transcript.entries, request.draft
-        plain = is_unsealed(draft, habits.origin)
-        manner = self._manner(request.agent.model, habits, sealed=not plain)
+        origin = self._origin(request.agent)
+        sealed = "" if is_unsealed(draft, origin) else origin
+        manner = self._manner(request.agent.model, habits, sealed)
 
         def write(entry: Entry, place: int) -> bytes | None:
             written = write_entry(entry, entries[place - 1] if place else None, manner)
@@ -211,12 +231,12 @@ class GeminiWire:
                 return NOBODY + b"," + written
             return written or None
 
-        return write_new(request, habits.wire(draft), write) or [NOBODY]
+        return write_new(request, habits.wire(draft, origin), write) or [NOBODY]
 
-    def _manner(self, model: str, habits: _Habits, *, sealed: bool) -> Manner:
+    def _manner(self, model: str, habits: _Habits, origin: str) -> Manner:
         return Manner(
             self._name,
-            habits.origin if sealed else "",
+            origin,
             signed=habits.signed,
             ids=habits.ids,
             files_in_results=(known_gemini(model) or SOME_GEMINI).recent,

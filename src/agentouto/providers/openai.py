@@ -16,6 +16,7 @@ Peculiarities worth knowing:
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 
 from agentouto._domain.content import Entry, Incoming, Reply
@@ -23,16 +24,33 @@ from agentouto._domain.errors import AuthError, ProviderError
 from agentouto._domain.message import Attachment
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import ModelRequest, ToolSpec
+from agentouto._network import shown
 from agentouto.providers._addresses import to_fetch
 from agentouto.providers._chat_answer import ChatDecoder
-from agentouto.providers._chat_entries import BRIDGE, Manner, must_be_fetched, write_entry
+from agentouto.providers._chat_entries import (
+    BRIDGE,
+    Manner,
+    kept_with,
+    must_be_fetched,
+    write_entry,
+)
 from agentouto.providers._entries import write_new
-from agentouto.providers._habits import REFUSING, Habits, is_lesson, named, paths, without
+from agentouto.providers._habits import (
+    REFUSING,
+    Habits,
+    is_lesson,
+    named,
+    paths,
+    remembered,
+    without,
+)
 from agentouto.providers._json import Json, dump, merged
 from agentouto.providers._models import known_gpt, nearest
+from agentouto.providers._origins import account
 from agentouto.providers._refusal import Fault, sort_out
 from agentouto.providers._tools import ToolLists
-from agentouto.providers._wire import WireRequest, endpoint, not_json, shown, split_extra
+from agentouto.providers._windows import beside, listed
+from agentouto.providers._wire import Inquiry, WireRequest, endpoint, not_json, split_extra
 
 HOST = "https://api.openai.com/v1"
 
@@ -55,11 +73,11 @@ _CAPS = ("max_completion_tokens", "max_tokens")
 class _Habits(Habits):
     """How one server wants one model to be asked."""
 
-    __slots__ = ("alternate", "backfill", "effort", "other_cap", "plain", "short_ids", "wire")
+    __slots__ = ("alternate", "backfill", "effort", "learnt", "other_cap", "plain", "short_ids")
 
     def __init__(self, origin: str) -> None:
         super().__init__(origin)
-        self.wire = origin
+        self.learnt = ""
         self.other_cap = False
         self.effort = ""
         self.plain = False
@@ -67,19 +85,18 @@ class _Habits(Habits):
         self.short_ids = False
         self.alternate = False
 
-    def manner(self, provider_name: str) -> Manner:
-        """Return how entries are to be written."""
-        origin = "" if self.plain else self.origin
-        return Manner(provider_name, origin, self.backfill, self.short_ids, self.alternate)
+    def manner(self, provider_name: str, origin: str) -> Manner:
+        """Return how entries are to be written to ``origin``."""
+        whose = "" if self.plain else origin
+        return Manner(provider_name, whose, self.backfill, self.short_ids, self.alternate)
 
     def rewrite(self) -> None:
         """Let entries be written anew."""
-        learnt = (self.plain, self.backfill, self.short_ids, self.alternate)
-        self.wire = f"{self.origin} {learnt}"
+        self.learnt = f" {(self.plain, self.backfill, self.short_ids, self.alternate)}"
 
 
-_HABITS: dict[str, _Habits] = {}
-"""What servers have taught this process, by where a reply comes from."""
+_HABITS: OrderedDict[str, _Habits] = OrderedDict()
+"""What servers have taught this process, of each of their models."""
 
 
 class OpenAIChatWire:
@@ -90,6 +107,7 @@ class OpenAIChatWire:
         self._url = endpoint(provider.base_url, HOST, "/v1", "/chat/completions")
         self._home = self._url.startswith(f"{HOST}/")
         self._shown = shown(self._url)
+        self._account = account(provider)
         self._tools = ToolLists(_written)
 
     @property
@@ -123,7 +141,7 @@ class OpenAIChatWire:
 
     def decoder(self, request: ModelRequest) -> ChatDecoder:
         """Return a reader for the answer to ``request``."""
-        return ChatDecoder(self._name, self._habits_for(request.agent).origin, self.refusal)
+        return ChatDecoder(self._name, self._origin(request.agent), self.refusal)
 
     def refusal(self, fault: Fault) -> ProviderError | AuthError:
         """Return the error that an unsuccessful answer stands for."""
@@ -146,20 +164,37 @@ class OpenAIChatWire:
         elif field.startswith(("stream_options", _FORM)):
             habits.left_out.add(field)
         elif field in _CAPS:
-            habits.other_cap = habits.other_cap or bool(refused)
+            if refused:  # the other name next, whoever else has learnt the same meanwhile
+                habits.other_cap = self._home == (field == _CAPS[0])
         elif field and refused:
             habits.left_out.add(field)
             habits.note(field, fault.message)
         elif _BACKFILLED in fault.message and _MISSING.search(fault.message):
             habits.backfill = _BACKFILLED
             habits.rewrite()
-        elif refused and _KEPT_FIELD.search(fault.message) and _has_kept(request, habits.origin):
+        elif refused and _KEPT_FIELD.search(fault.message) and self._has_kept(request):
             habits.plain = True
             habits.rewrite()
 
+    def inquiry(self, agent: Agent) -> Inquiry | None:
+        """Ask any server for its list of models but the vendor's, whose list does not say."""
+        models_url = beside(self._url, "/chat/completions", "/models")
+        return None if self._home else listed(models_url, agent.model)
+
+    def _has_kept(self, request: ModelRequest) -> bool:
+        """Return whether some reply goes back with more than its words and calls."""
+        replies = (entry for entry in request.transcript.entries if isinstance(entry, Reply))
+        origin = self._origin(request.agent)
+        return any(kept_with(reply, origin) for reply in replies)
+
+    def _origin(self, agent: Agent) -> str:
+        """Return where replies to ``agent`` come from, which account included."""
+        return f"openai {self._shown} {self._account} {agent.model}"
+
     def _habits_for(self, agent: Agent) -> _Habits:
-        origin = f"openai {self._shown} {agent.model}"
-        return _HABITS.get(origin) or _HABITS.setdefault(origin, _Habits(origin))
+        """Return how the model wants to be asked, whoever asks."""
+        where = f"openai {self._shown} {agent.model}"
+        return remembered(_HABITS, where, _Habits)
 
     def _body(self, head: Json, request: ModelRequest, habits: _Habits) -> bytes:
         """Return the request with what never changes in front and what grows at the end."""
@@ -171,17 +206,18 @@ class OpenAIChatWire:
         return b"".join((*pieces, b"}"))
 
     def _messages(self, request: ModelRequest, habits: _Habits) -> list[bytes]:
-        manner = habits.manner(self._name)
+        origin = self._origin(request.agent)
+        manner = habits.manner(self._name, origin)
         entries = request.transcript.entries
 
         def write(entry: Entry, place: int) -> bytes | None:
-            written = write_entry(entry, manner)
             before = entries[place - 1] if place else None
+            written = write_entry(entry, before, manner)
             if manner.alternate and isinstance(entry, Incoming) and not isinstance(before, Reply):
                 written = BRIDGE + b"," + written if before else written
             return written or None
 
-        said = write_new(request, habits.wire, write)
+        said = write_new(request, origin + habits.learnt, write)
         if not request.transcript.system:
             return said
         return [dump({"role": "system", "content": request.transcript.system}), *said]
@@ -236,14 +272,6 @@ def _wants_no_effort(agent: Agent, fault: Fault) -> bool:
     """Return whether a server that was told no effort wants to be told that there is none."""
     said = "reasoning_effort" in fault.labels and _SAYS_NONE.search(fault.message)
     return bool(said) and "reasoning_effort" not in agent.extra
-
-
-def _has_kept(request: ModelRequest, origin: str) -> bool:
-    """Return whether some reply goes back with more than its words and calls."""
-    return any(
-        isinstance(entry, Reply) and entry.native is not None and entry.native.origin == origin
-        for entry in request.transcript.entries
-    )
 
 
 def _learn_effort(habits: _Habits, sent: WireRequest, fault: Fault) -> None:

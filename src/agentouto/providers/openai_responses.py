@@ -16,23 +16,35 @@ Peculiarities worth knowing:
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 
 from agentouto._domain.errors import AuthError, ProviderError
 from agentouto._domain.message import Attachment
 from agentouto._domain.participants import EFFORTS, Agent, Provider
 from agentouto._domain.ports import ModelRequest, ToolSpec
+from agentouto._network import shown
 from agentouto.providers._addresses import to_fetch
 from agentouto.providers._entries import is_unsealed, unseal, unsealed, write_new
-from agentouto.providers._habits import REFUSING, Habits, is_lesson, named, paths, without
+from agentouto.providers._habits import (
+    REFUSING,
+    Habits,
+    is_lesson,
+    named,
+    paths,
+    remembered,
+    without,
+)
 from agentouto.providers._json import Json, dump, merged
 from agentouto.providers._media import File
 from agentouto.providers._models import Gpt, known_gpt, nearest
+from agentouto.providers._origins import account
 from agentouto.providers._refusal import Fault, sort_out
 from agentouto.providers._responses_answer import ResponsesDecoder
 from agentouto.providers._responses_entries import Manner, write_entry
 from agentouto.providers._tools import ToolLists
-from agentouto.providers._wire import WireRequest, endpoint, not_json, shown, split_extra
+from agentouto.providers._windows import beside, listed
+from agentouto.providers._wire import Inquiry, WireRequest, endpoint, not_json, split_extra
 
 HOST = "https://api.openai.com/v1"
 KIND = "openai_responses"
@@ -68,8 +80,8 @@ class _Habits(Habits):
         self.bare: frozenset[str] = frozenset()
 
 
-_HABITS: dict[str, _Habits] = {}
-"""What servers have taught this process, by where a reply comes from."""
+_HABITS: OrderedDict[str, _Habits] = OrderedDict()
+"""What servers have taught this process, of each of their models."""
 
 
 _FORM = "text.format"
@@ -88,6 +100,7 @@ class OpenAIResponsesWire:
         self._url = endpoint(provider.base_url, HOST, "/v1", "/responses")
         self._home = self._url.startswith(f"{HOST}/")
         self._shown = shown(self._url)
+        self._account = account(provider)
         self._tools = ToolLists(_written_loosely)
         self._bare_tools = ToolLists(_written)
 
@@ -121,7 +134,7 @@ class OpenAIResponsesWire:
 
     def decoder(self, request: ModelRequest) -> ResponsesDecoder:
         """Return a reader for the answer to ``request``."""
-        return ResponsesDecoder(self._name, self._habits_for(request.agent).origin, self.refusal)
+        return ResponsesDecoder(self._name, self._origin(request.agent), self.refusal)
 
     def refusal(self, fault: Fault) -> ProviderError | AuthError:
         """Return the error that an unsuccessful answer stands for."""
@@ -147,9 +160,19 @@ class OpenAIResponsesWire:
         elif refused and "include" in sent.ours and "encrypted content" in fault.message.lower():
             habits.left_out.add("include")
 
+    def inquiry(self, agent: Agent) -> Inquiry | None:
+        """Ask any server for its list of models but the vendor's, whose list does not say."""
+        models_url = beside(self._url, "/responses", "/models")
+        return None if self._home else listed(models_url, agent.model)
+
+    def _origin(self, agent: Agent) -> str:
+        """Return where replies to ``agent`` come from, which account included."""
+        return f"{KIND} {self._shown} {self._account} {agent.model}"
+
     def _habits_for(self, agent: Agent) -> _Habits:
-        origin = f"{KIND} {self._shown} {agent.model}"
-        return _HABITS.get(origin) or _HABITS.setdefault(origin, _Habits(origin))
+        """Return how the model wants to be asked, whoever asks."""
+        where = f"{KIND} {self._shown} {agent.model}"
+        return remembered(_HABITS, where, _Habits)
 
     # The body -------------------------------------------------------------------------------------
 
@@ -167,7 +190,7 @@ class OpenAIResponsesWire:
         return b"".join((*pieces, b"}"))
 
     def _items(self, request: ModelRequest, habits: _Habits, *, stored: bool) -> list[bytes]:
-        origin, bare = habits.origin, habits.bare
+        origin, bare = self._origin(request.agent), habits.bare
         wire = " ".join((origin, str(stored), *sorted(bare)))
         plain = is_unsealed(request.draft, origin)
         manner = Manner(self._name, origin, plain, self._home and not stored, bare)

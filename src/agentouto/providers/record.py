@@ -1,14 +1,16 @@
 """``kind="record"``: another provider's replies, written to a file and replayed from it.
 
-One file holds one run. A reply is found by where in the run it was asked for (the path of the call
-and the turn), so prompts, ids and tools may change and it is found all the same. What is in the
-file is replayed; anything else is asked for and added. Failures are not kept. No key and no setting
-of a provider is ever written: there is nothing in a line but names, the question and the reply.
+One file holds one run. A reply is found by where in the run it was asked for: the path of the call
+and the turn; a summary by the turn it was asked for before, and its place among such. So prompts,
+ids and tools may change and it is found all the same. What is in the file is replayed; anything
+else is asked for and added. Failures are not kept. No key and no setting of a provider is ever
+written: there is nothing in a line but names, the question and the reply.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -27,9 +29,11 @@ from agentouto._domain.delta import (
     UsageDelta,
 )
 from agentouto._domain.errors import ConfigurationError, ProviderError
-from agentouto._domain.participants import Provider
+from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import Backend, ModelRequest
 from agentouto._domain.script import newest
+from agentouto.providers._json import dump
+from agentouto.providers._retry import admitted
 
 
 class _Counted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -46,7 +50,8 @@ class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """One reply, as it stands in a file.
 
     ``asked`` is the newest thing the agent had been told, kept for the first turn of a call: by it
-    a recording of another run is recognised.
+    a recording of another run is recognised. ``summary`` is which of the summaries asked for before
+    the turn this is, from 1, and 0 for the turn itself.
     """
 
     path: str
@@ -56,9 +61,15 @@ class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
     stop: Stop = Stop.COMPLETE
     usage: _Counted | None = None
     native: Native | None = None
+    summary: int = 0
+
+    @property
+    def key(self) -> _Key:
+        """Where in the run it was asked for."""
+        return self.path, self.turn, self.summary
 
 
-_Key = tuple[str, int]
+_Key = tuple[str, int, int]
 HEAD = b'{"path":'
 """How every line begins."""
 
@@ -105,12 +116,15 @@ class _Tape:
 
     def keep(self, line: _Line) -> None:
         """Add ``line`` to the file, in one write, so that lines of many writers do not mix."""
-        written = msgspec.json.encode(line) + b"\n"
+        written = dump(msgspec.to_builtins(line)) + b"\n"
         if self._torn:
-            written, self._torn = b"\n" + written, False
+            written = b"\n" + written
         with self.path.open("ab", buffering=0) as file:
-            file.write(written)
-        self._lines.setdefault((line.path, line.turn), line)
+            while written:
+                written = written[file.write(written) :]
+                self._torn = True  # until all of it is there
+        self._torn = False
+        self._lines.setdefault(line.key, line)
 
     def _read(self, content: bytes) -> None:
         lines = content.split(b"\n")
@@ -120,13 +134,13 @@ class _Tape:
                 continue
             try:
                 line = msgspec.json.decode(text, type=_Line)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 if HEAD.startswith(text[: len(HEAD)]) and _is_broken(error):
                     continue  # somebody was stopped while writing it
                 raise ConfigurationError(
                     f"{self.path}, line {number} is no recorded reply: {error}"
                 ) from error
-            self._lines.setdefault((line.path, line.turn), line)
+            self._lines.setdefault(line.key, line)
 
 
 class _RecordBackend:
@@ -136,13 +150,26 @@ class _RecordBackend:
         self._provider_name = provider_name
         self._tape = tape
         self._source = source
+        self._summaries: Counter[tuple[str, int]] = Counter()
+
+    def window(self, agent: Agent) -> int | None:
+        """Return what the source knows; a replay knows what the agent says."""
+        source = self._source
+        return agent.context_window if source is None else source.window(agent)
+
+    async def find_window(self, agent: Agent) -> None:
+        """Let the source ask, if there is one."""
+        if self._source is not None:
+            await self._source.find_window(agent)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta], None]:
         """Yield the recorded reply, or the source's."""
-        line = self._tape.find((request.path, request.turn))
+        summary = self._place_among_summaries(request) if request.summary else 0
+        line = self._tape.find((request.path, request.turn, summary))
         if line is not None:
             self._check(line, request)
-            yield tuple(deltas_of(line))
+            async with admitted(request):
+                yield tuple(deltas_of(line))
             return
         if self._source is None:
             raise ProviderError(
@@ -155,10 +182,15 @@ class _RecordBackend:
                 for delta in deltas:
                     builder.add(delta)
                 yield deltas
-        self._keep(line_of(request, builder.finish()))
+        self._keep(line_of(request, builder.finish(), summary))
+
+    def _place_among_summaries(self, request: ModelRequest) -> int:
+        """Count the summaries that are asked for before one turn, those that fail among them."""
+        self._summaries[request.path, request.turn] += 1
+        return self._summaries[request.path, request.turn]
 
     def _check(self, line: _Line, request: ModelRequest) -> None:
-        asked = newest(request.transcript.entries)
+        asked = _asked(request)
         if line.asked is not None and line.asked != asked:
             raise ProviderError(
                 self._provider_name,
@@ -170,13 +202,13 @@ class _RecordBackend:
     def _keep(self, line: _Line) -> None:
         try:
             self._tape.keep(line)
-        except (OSError, TypeError) as error:
+        except (OSError, TypeError, ValueError) as error:
             raise ProviderError(
                 self._provider_name, f"{self._tape.path} cannot be written: {error}"
             ) from error
 
 
-def line_of(request: ModelRequest, reply: Reply) -> _Line:
+def line_of(request: ModelRequest, reply: Reply, summary: int = 0) -> _Line:
     """Return ``reply`` as it is kept."""
     used = reply.usage
     count = _Counted(
@@ -190,10 +222,11 @@ def line_of(request: ModelRequest, reply: Reply) -> _Line:
         request.path,
         request.turn,
         reply.parts,
-        newest(request.transcript.entries) if request.turn == 0 else None,
+        _asked(request) if request.turn == 0 and not summary else None,
         reply.stop,
         None if used == Usage(complete=False) else count,
         reply.native,
+        summary,
     )
 
 
@@ -222,12 +255,18 @@ def deltas_of(line: _Line) -> Iterator[Delta]:
     yield StopDelta(line.stop)
 
 
-def _is_broken(error: msgspec.DecodeError) -> bool:
-    return not isinstance(error, msgspec.ValidationError)
+def _is_broken(error: Exception) -> bool:
+    return not isinstance(error, msgspec.ValidationError | RecursionError)
+
+
+def _asked(request: ModelRequest) -> str:
+    """Return the newest thing the agent was told, as a file can hold it."""
+    return newest(request.transcript.entries).encode("utf-8", "replace").decode()
 
 
 def _where(request: ModelRequest) -> str:
-    return f"{request.path!r}, turn {request.turn + 1}"
+    what = "the summary before turn" if request.summary else "turn"
+    return f"{request.path!r}, {what} {request.turn + 1}"
 
 
 def _short(text: str) -> str:

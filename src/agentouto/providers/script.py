@@ -31,10 +31,10 @@ from agentouto._domain.errors import (
     QuotaExhausted,
     RateLimited,
 )
-from agentouto._domain.participants import Provider
+from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import Backend, ModelRequest
 from agentouto._domain.script import Ask, Decide, Fail, Lines, Say, Think, Turn
-from agentouto.providers._retry import Budget, Gate, RetryPolicy, with_retries
+from agentouto.providers._retry import Budget, Gate, RetryPolicy, admitted, with_retries
 
 STOPS: Mapping[int | str, Stop] = {"refused": Stop.REFUSED, "out_of_tokens": Stop.OUT_OF_TOKENS}
 SLOW_DOWN = frozenset({429})
@@ -84,27 +84,35 @@ class _ScriptBackend:
         name, gate, budget = self._provider_name, self._gate, self._budget
         return with_retries(name, PATIENCE, gate, budget, lambda: self._attempt(request))
 
+    def window(self, agent: Agent) -> int | None:
+        """Return what the agent says: a script has no window of its own."""
+        return agent.context_window
+
+    async def find_window(self, agent: Agent) -> None:
+        """Return at once: there is nobody to ask."""
+
     async def _attempt(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta], None]:
-        script = self._script
-        turn = await script.reply(request, self._provider_name)
-        stream = script.stream if turn.stream is None else turn.stream
-        pause = script.pause if turn.pause is None else turn.pause
-        usage = script.usage if turn.usage is None else turn.usage
-        await asyncio.sleep(script.delay if turn.delay is None else turn.delay)
-        if stream:
-            for place, delta in enumerate(said(turn, cut_up)):
-                if place:
-                    await asyncio.sleep(pause)
-                yield (delta,)
-        elif deltas := tuple(said(turn, whole)):
-            yield deltas
-        last = turn.words[-1] if turn.words else None
-        if isinstance(last, Fail) and turn.fails:
-            if last.how == "cut":
-                return
-            raise error_of(last, self._provider_name)
-        stop = STOPS[last.how] if isinstance(last, Fail) else Stop.COMPLETE
-        yield tuple(ending(stop, usage))
+        async with admitted(request):
+            script = self._script
+            turn = await script.reply(request, self._provider_name)
+            stream = script.stream if turn.stream is None else turn.stream
+            pause = script.pause if turn.pause is None else turn.pause
+            usage = script.usage if turn.usage is None else turn.usage
+            await asyncio.sleep(script.delay if turn.delay is None else turn.delay)
+            if stream:
+                for place, delta in enumerate(said(turn, cut_up)):
+                    if place:
+                        await asyncio.sleep(pause)
+                    yield (delta,)
+            elif deltas := tuple(said(turn, whole)):
+                yield deltas
+            last = turn.words[-1] if turn.words else None
+            if isinstance(last, Fail) and turn.fails:
+                if last.how == "cut":
+                    return
+                raise error_of(last, self._provider_name)
+            stop = STOPS[last.how] if isinstance(last, Fail) else Stop.COMPLETE
+            yield tuple(ending(stop, usage))
 
 
 def said(turn: Turn, pieces: Callable[[str], list[str]]) -> Iterator[Delta]:
