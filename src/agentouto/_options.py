@@ -94,6 +94,10 @@ KNOWN = tuple(RunOptions.__annotations__)
 SCOPES = ("entry", "all")
 ENDINGS = ("wait", "cancel")
 
+_NO_LIMITS, _NO_HOOKS = Limits(), Hooks()
+_NO_NAMES: frozenset[str] = frozenset()
+"""What most runs have, made once."""
+
 
 def plan_of(function: str, given: tuple[object, ...], options: RunOptions) -> Plan:
     """Return the run that the arguments of ``function`` ask for.
@@ -119,13 +123,14 @@ def plan_of(function: str, given: tuple[object, ...], options: RunOptions) -> Pl
     by_name = {tool.name: tool for tool in own}
     check_forms(roster.agents.values(), options.get("output_type"), by_name)
     found = find_providers(roster.agents.values(), cast("Iterable[object]", providers or ()))
-    limits = _one_of_kind(options, "limits", Limits) or Limits()
+    off = options.get("disabled_tools")
+    limits = _one_of_kind(options, "limits", Limits) or _NO_LIMITS
     return Plan(
         message=str(message),  # a kind of text of somebody's own could not be sent
         starting=roster.starting,
         agents=roster.agents,
         tools=by_name,
-        disabled=check_disabled(options.get("disabled_tools") or (), by_name),
+        disabled=check_disabled(off, by_name) if off else _NO_NAMES,
         enabled=_enabled(options.get("enabled_tools")),
         attachments=_attachments(options.get("attachments")),
         history=histories.read(options.get("history")),
@@ -136,7 +141,7 @@ def plan_of(function: str, given: tuple[object, ...], options: RunOptions) -> Pl
         on_summarize=cast("OnSummarize | None", _checked_callable(options, "on_summarize")),
         limits=limits,
         prices=_prices(limits, roster.agents.values(), found),
-        hooks=_one_of_kind(options, "hooks", Hooks) or Hooks(),
+        hooks=_one_of_kind(options, "hooks", Hooks) or _NO_HOOKS,
         background_allowed=options.get("allow_background_agents", True),
         cancel_background=_one_of(options, "background", ENDINGS) == "cancel",
         debug=options.get("debug", False),
@@ -220,7 +225,7 @@ def _enabled(names: Iterable[str] | None) -> frozenset[str]:
                 f"enabled_tools: there is no tool {name!r} to be switched on; there are: "
                 f"{', '.join(sorted(OPTIONAL_TOOL_NAMES))}{nearest(name, OPTIONAL_TOOL_NAMES)}"
             )
-    return frozenset(names or ())
+    return frozenset(names) if names else _NO_NAMES
 
 
 def _prices(

@@ -72,6 +72,28 @@ async def test_a_finished_background_run_lets_go_of_its_tools() -> None:
     assert [event.type async for event in handle.events()][-1] == "finish"
 
 
+async def test_a_finished_run_goes_at_once_and_waits_for_no_collection() -> None:
+    class Nobody:
+        def __call__(self, message: object) -> str:
+            return ""
+
+    async def look() -> str:
+        """Look."""
+        return "seen"
+
+    nobody = Nobody()
+    gone = weakref.ref(nobody)
+    team = peers({"a": [tool("look"), finish("x")]}, "a")
+    gc.disable()
+    try:
+        result = await async_run("Go.", team, [look], ask_user=nobody)
+        del nobody
+        assert gone() is None
+    finally:
+        gc.enable()
+    assert result.output == "x"
+
+
 def test_what_models_are_told_of_a_function_is_drawn_once() -> None:
     def add(one: int, two: int) -> int:
         """Add."""

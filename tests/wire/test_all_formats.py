@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -21,10 +22,11 @@ from wire.conversations import JPEG, PNG
 from wire.dialects import DIALECTS, Call, Dialect, Thought, Words
 from wire.gemini_words import stream as gemini_events
 from wire.responses_words import stream as responses_events
-from wire.server import Answer, Server, breaks, serving, streams
+from wire.server import Answer, Server, breaks, gives, refuses, serving, streams
 from wire.words import folded
 
 EVERY = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+ONCE = RetryPolicy(tries=1)
 QUICK = RetryPolicy(total=5.0, first=0.01, longest=0.02)
 
 OVERLOADED = {
@@ -92,6 +94,23 @@ async def test_what_breaks_after_the_first_word_is_not_tried_again(
         assert len(server.asked) == 1
     said = [delta.text for delta in heard if isinstance(delta, TextDelta)]
     assert said == ["Hello" if dialect.name == "google" else "He"]
+
+
+@EVERY
+async def test_a_key_is_in_no_error_however_it_is_written_and_wherever_it_is_cut(
+    dialect: Dialect,
+) -> None:
+    key = "Zm9vYmFy/is+mine/0123456789"
+    for said in (f"no {key}", key.replace("/", r"\/"), "x" * 480 + key):
+        error = json.dumps({"error": {"message": said}}).encode()
+        for answer in (refuses(400, said), gives(error), streams(b"data: " + error + b"\n\n")):
+            async with serving(answer) as server:
+                provider = replace(dialect.home, base_url=server.url, api_key=key)
+                backend = HttpBackend(provider, dialect.wire(provider), policy=ONCE)
+                with pytest.raises(ProviderError) as caught:
+                    await anext(backend.stream(dialect.request([Incoming("Hi")])))
+            assert "***" in str(caught.value)
+            assert "Zm9v" not in str(caught.value)
 
 
 @EVERY

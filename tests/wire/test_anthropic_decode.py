@@ -335,6 +335,20 @@ def test_either_mark_of_the_end_will_do() -> None:
     assert reply_to(says(0, "Ho"), with_reason).stop is Stop.COMPLETE
     assert reply_to(says(0, "Ho"), last).stop is Stop.COMPLETE
     assert folded(deltas_of([stream(says(0, "Ho")) + b"data: [DONE]\n\n"])).text == "Ho"
+    whole = folded(deltas_of([stream(wants(0, "a", '{"what":"x"}')) + b"data: [DONE]\n\n"]))
+    assert (len(whole.tool_calls), whole.stop) == (1, Stop.COMPLETE)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [(), (started(),), (wants(0, "a", '{"what":'),), (wants(0, "a", "{}"), wants(1, "b"))],
+    ids=["nothing", "a beginning", "half a call", "a call that has only begun"],
+)
+def test_a_last_word_of_another_api_behind_half_a_call_or_nothing_is_none(
+    events: tuple[object, ...],
+) -> None:
+    with pytest.raises(ProtocolViolation, match="cut short"):
+        deltas_of([stream(*events) + b"data: [DONE]\n\n"])
 
 
 @pytest.mark.parametrize(

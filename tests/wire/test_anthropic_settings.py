@@ -271,6 +271,8 @@ def test_a_key_goes_where_it_is_looked_for() -> None:
     assert headers("t", ELSEWHERE) == {"x-api-key": "t", **bearer}
     signed_in = Provider("anthropic", auth=Tokens())
     assert headers("t", signed_in) == {**bearer, "anthropic-beta": TOKEN_BETA}
+    by_name = Provider("p", "anthropic", base_url="https://api.anthropic.com/v1", auth=Tokens())
+    assert headers("t", by_name) == {**bearer, "anthropic-beta": TOKEN_BETA}
     assert headers("sk-ant-api03-x", signed_in) == {"x-api-key": "sk-ant-api03-x"}
     assert headers("sk-ant-oat01-x") == {
         "authorization": "Bearer sk-ant-oat01-x",

@@ -231,6 +231,10 @@ CONVERSATIONS: dict[str, tuple[list[Any], list[dict[str, object]]]] = {
         ],
         [assistant(None, called("functions.look:0")), result("functions.look:0", "seen")],
     ),
+    "ids of somebody else, as long as any server takes": (
+        [Reply((call("x" * 40), call("y" * 41)))],
+        [assistant(None, called("x" * 40), called(f"{'y' * 27}_8a7069563d93"))],
+    ),
     "odd ids of somebody else": (
         [
             Reply((call("functions.look:0"),), native=Native("openai elsewhere m", {})),

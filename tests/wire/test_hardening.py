@@ -16,8 +16,8 @@ from agentouto.providers._fetch import is_public
 from agentouto.providers._gemini_calls import written_arguments
 from agentouto.providers._habits import MOST_REMEMBERED, Habits, named, remembered
 from agentouto.providers._json import dump, object_text, parse
-from agentouto.providers._keys import secrets, secrets_in
-from agentouto.providers._refusal import Fault, read_fault
+from agentouto.providers._keys import hidden_in, in_all_forms, secrets, secrets_in
+from agentouto.providers._refusal import CUT, LONGEST, Fault, read_fault, short
 from agentouto.providers._wire import Wire
 from wire.dialects import DIALECTS, Call, Words
 from wire.server import serving, streams
@@ -63,6 +63,15 @@ def test_a_secret_is_known_in_all_its_forms() -> None:
         headers={"Authorization": "Bearer my-secret-token-1"},
     )
     assert {"my-secret-token-1", "Bearer my-secret-token-1"} <= set(secrets(provider))
+    assert r"my\/secret+one" in in_all_forms(["my/secret+one"])
+
+
+def test_a_secret_is_not_shown_where_a_text_was_cut_in_the_middle_of_it() -> None:
+    secret = "Zm9vYmFy/is+mine"
+    for before in range(LONGEST - 20, LONGEST + 4):
+        hidden = hidden_in(short("x" * before + secret + "y" * LONGEST), [secret])
+        assert not any(secret[:size] in hidden for size in range(4, len(secret)))
+        assert hidden.endswith(CUT)
 
 
 @pytest.mark.parametrize(

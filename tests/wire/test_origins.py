@@ -22,6 +22,8 @@ SEAL = seal("made for one account")
 ACCOUNTS = [
     {"api_key": "the key of somebody else"},
     {"name": "another"},
+    {"headers": {"api-key": "the key of somebody else"}},
+    {"query": {"key": "the key of somebody else"}},
 ]
 
 

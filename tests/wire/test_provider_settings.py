@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import pickle
 import re
+import socket
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from pathlib import Path
+from traceback import format_exception
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from agentouto._domain.content import Incoming
-from agentouto._domain.errors import AuthError, ConfigurationError, ProviderError
+from agentouto._domain.errors import (
+    AuthError,
+    ConfigurationError,
+    ProviderError,
+    ProviderUnavailable,
+)
 from agentouto._domain.participants import Provider
 from agentouto.providers import _http, anthropic, missing_key, open_backend
 from agentouto.providers._http import HttpBackend
@@ -100,6 +107,25 @@ async def test_what_is_secret_in_them_is_in_no_repr_and_no_error() -> None:
         with pytest.raises(ProviderError) as caught:
             await ask(chat(server.url, **settings))
     assert "no ***, no ***, no a-plain-title, no 2026-01-01" in str(caught.value)
+
+
+async def test_what_is_secret_in_an_address_is_not_told_of_one_that_nobody_answers_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_http, "CONNECT_SECONDS", 0.05)
+    with ExitStack() as open_:
+        deaf = open_.enter_context(socket.socket())
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for _ in range(4):  # who comes now finds no room to wait in
+            caller = open_.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(deaf.getsockname())
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/v1?code=base-secret"
+        asked = chat(url, query={"key": "query-secret"})
+        with pytest.raises(ProviderUnavailable, match=r"within 0\.05 s") as caught:
+            await ask(asked)
+    assert "-secret" not in "".join(format_exception(caught.value))
 
 
 @pytest.mark.parametrize(

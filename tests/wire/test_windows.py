@@ -237,6 +237,42 @@ async def test_anthropic_says_how_much_a_model_reads_and_writes_in_one_answer(
         assert json.loads(server.bodies[1])["max_tokens"] == 90_000
 
 
+@pytest.mark.parametrize(
+    ("types", "reasoning", "thinking", "effort"),
+    [
+        (("adaptive", "disabled"), True, "adaptive", "high"),
+        (("adaptive", "disabled"), False, "disabled", None),
+        (("adaptive", "between_tools"), False, "between_tools", None),
+        (("adaptive",), False, None, "low"),
+        (("enabled", "disabled"), True, "enabled", None),
+        (("disabled",), True, None, None),
+    ],
+)
+async def test_anthropic_says_how_a_model_thinks_that_nobody_knows(
+    monkeypatch: pytest.MonkeyPatch,
+    types: tuple[str, ...],
+    reasoning: bool,
+    thinking: str | None,
+    effort: str | None,
+) -> None:
+    model = f"claude-next-{'-'.join(types)}-{reasoning}"
+    said = {
+        "max_tokens": 90_000,
+        "capabilities": {
+            "effort": {name: {"supported": name != "medium"} for name in ("low", "medium", "high")},
+            "thinking": {"types": {type_: {"supported": True} for type_ in types}},
+        },
+    }
+    async with knowing({f"/v1/models/{model}": said, "/v1/messages": 402}) as server:
+        monkeypatch.setattr(anthropic, "HOST", server.root)
+        backend = open_backend(Provider("anthropic", api_key=KEY))
+        with pytest.raises(QuotaExhausted):
+            await anext(backend.stream(asking(Incoming("Hi"), model=model, reasoning=reasoning)))
+    body = json.loads(server.bodies[1])
+    assert body.get("thinking", {}).get("type") == thinking
+    assert body.get("output_config", {}).get("effort") == effort
+
+
 async def test_google_says_how_much_a_model_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     said = {"name": "models/gemini-9", "inputTokenLimit": 2_000_000, "outputTokenLimit": 9_000}
     async with knowing({"/v1beta/models/gemini-9": said}) as server:

@@ -194,7 +194,11 @@ _SPENT: Mapping[str, str] = {
 }
 
 
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
+
+
 def nearly_spent(limit: str, spent: float, allowed: float) -> str:
     """Return what an agent is told when a limit is nearly reached."""
-    told = _SPENT[limit].format(spent=f"{spent:.6g}", allowed=f"{allowed:.6g}")
+    told = _SPENT[limit].format(spent=_number(spent), allowed=_number(allowed))
     return f"[SYSTEM] {told} Then it is stopped: come to an end and return what you have."

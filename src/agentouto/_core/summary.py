@@ -22,6 +22,9 @@ FULL = 0.7
 KEPT = 0.3
 """At most this share is kept word for word, if it is not all one turn."""
 
+EMPTIED = 0.5
+"""To about this share of a window a transcript is shortened, if what must stay leaves room."""
+
 LONG_RESULTS = (0.1, 0.03, 0.01)
 """Results longer than such a share of the window are cut, the first share first."""
 
@@ -107,10 +110,15 @@ def retold(entries: Iterable[Entry], window: int) -> str:
 def replaced(
     asked: Incoming, summary: str, kept: Sequence[Entry], window: int
 ) -> tuple[Entry, ...]:
-    """Return the entries of a transcript whose older part is now a ``summary``."""
+    """Return the entries of a transcript whose older part is now a ``summary``.
+
+    What is asked comes first, but not before earlier messages that are ``kept``.
+    """
     most = _letters(summary, int(window * _LONGEST_SUMMARY))
-    text = _cut(summary.strip(), max(most, _SHORTEST))
-    return asked, Incoming(SUMMARY.format(text=text)), *unsealed(kept)
+    told = Incoming(SUMMARY.format(text=_cut(summary.strip(), max(most, _SHORTEST))))
+    if any(entry is asked for entry in kept):
+        return told, *unsealed(kept)
+    return asked, told, *unsealed(kept)
 
 
 def _lines(entry: Entry, letters: int) -> list[str]:

@@ -74,12 +74,16 @@ class Meter:
 
     Args:
         standing: Tells, when it matters, how many tokens every request begins with.
+
+    Attributes:
+        scale: How many tokens one estimated token is, where more were counted than estimated.
     """
 
-    __slots__ = ("_estimate", "_last", "_measured", "_reported", "_seen", "_standing")
+    __slots__ = ("_estimate", "_last", "_measured", "_reported", "_seen", "_standing", "scale")
 
     def __init__(self, standing: Callable[[], int]) -> None:
         self._standing = standing
+        self.scale: float = 1.0
         self.forget()
 
     def forget(self) -> None:
@@ -104,16 +108,12 @@ class Meter:
             self._estimate += sum(map(of_entry, new))
             self._seen, self._last = len(entries), new[-1]
         if self._reported is None:
-            return self._estimate
+            return int(self._estimate * self.scale)
         return self._reported + self._estimate - self._measured
-
-    @property
-    def scale(self) -> float:
-        """How many tokens one estimated token is, where more were counted than estimated."""
-        return max((self._reported or 0) / max(self._measured, 1), 1.0)
 
     def report(self, transcript: Transcript, tokens: int | None) -> None:
         """Take in what a provider has counted for a request with ``transcript``."""
         self.size(transcript)
         if tokens is not None and tokens * _DOUBTFUL >= self._estimate:
             self._reported, self._measured = tokens, self._estimate
+            self.scale = max(tokens / max(self._estimate, 1), 1.0)

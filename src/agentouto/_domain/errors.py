@@ -188,7 +188,7 @@ class LimitReached(AgentError):
     def __init__(
         self, agent_name: str, limit: str, allowed: float, *, call_id: str | None = None
     ) -> None:
-        super().__init__(agent_name, f"Limits({limit}={allowed:g}) is reached", call_id=call_id)
+        super().__init__(agent_name, f"Limits({limit}={allowed:.15g}) is reached", call_id=call_id)
         self.limit = limit
         self.allowed = allowed
 

@@ -121,7 +121,8 @@ def _check_prices(prices: object) -> None:
         raise ConfigurationError("Limits(prices=) takes a mapping from models to prices")
     for model, price in cast("Mapping[object, object]", prices).items():
         numbers = list(cast("tuple[object, ...]", price)) if isinstance(price, tuple | list) else []
-        if len(numbers) not in {2, 3} or not all(isinstance(n, int | float) for n in numbers):
+        sensible = all(isinstance(n, int | float) and 0 <= n < float("inf") for n in numbers)
+        if len(numbers) not in {2, 3} or not sensible:
             raise ConfigurationError(
                 f"Limits(prices={{{model!r}: {price!r}}}): a price is (input, output) or (input, "
                 "output, cached), in US dollars for a million tokens"

@@ -61,7 +61,8 @@ class Mailbox:
         """Deliver a word of the engine's, if there is anybody left to read it."""
         with self._lock:
             if self._open:
-                self._unread = [*(self._unread or ()), letter]
+                self._unread = self._unread or []
+                self._unread.append(letter)
                 self._wake(something=True)
 
     def drain(self) -> list[Letter]:
@@ -87,11 +88,10 @@ class Mailbox:
         with self._lock:
             if self._unread:
                 return True
-            waiting = self._waiting = asyncio.get_running_loop().create_future()
-        try:
-            return await waiting
-        finally:
-            self._waiting = None
+            waiting = self._waiting
+            if waiting is None or waiting.done():
+                waiting = self._waiting = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(waiting)  # several may wait for it, each for its own time
 
     def give_up(self) -> None:
         """Tell whoever waits that nothing will come."""
@@ -223,12 +223,19 @@ class Call:
 
     def cancel(self, reason: str) -> bool:
         """Stop work on this call only, from any thread; say whether there was any."""
-        task = self.task
-        if task is None or self.stopped is not None:
+        if self.stopped is not None or self.status not in {Status.PENDING, Status.RUNNING}:
             return False
         self.stopped: str | None = reason
+        task = self.task
+        if task is None:  # whoever begins with it looks whether it is still wanted
+            return self.status is Status.PENDING
+
+        def stop() -> None:
+            if self.task is task:  # else it has ended, and its task does something else by now
+                task.cancel()
+
         try:
-            task.get_loop().call_soon_threadsafe(task.cancel)
+            task.get_loop().call_soon_threadsafe(stop)
         except RuntimeError:  # its loop is closed: it has ended for good
             return False
         return True

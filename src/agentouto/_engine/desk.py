@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Mapping
+from functools import partial
 from typing import TypeGuard
 
 from agentouto._core import history
@@ -47,7 +49,7 @@ from agentouto._domain.participants import Agent
 from agentouto._engine.builtins import returned_as
 from agentouto._engine.call import Call
 from agentouto._engine.fit import Fitter
-from agentouto._engine.offices import AnyTool, Builtin, Offices
+from agentouto._engine.offices import AnyTool, Builtin, Offices, Toolbox
 from agentouto._engine.question import Question
 
 MOST_PAUSES = 50
@@ -106,12 +108,13 @@ class LiveDesk:
         )
         self._owner = asyncio.current_task()
         asked = Incoming(forward.content, tuple(forward.attachments or ()))
-        offices, box = self._offices, self._toolbox  # the desk itself would be a circle
-        self._fitter.begin(asked, lambda: of_text(system) + offices.weight(box))
+        # with the desk in it, this would be a circle: nothing of a run would go before a collection
+        self._fitter.begin(asked, partial(_standing, system, self._offices, self._toolbox))
         return Transcript(system, (*history.entries(call.history, self._agent.name), asked))
 
     async def mail(self) -> tuple[Incoming, ...]:
         """Take the call's mail, and a word on each limit that is nearly reached."""
+        self._check_turns()  # before the mail: what no model reads goes back
         call, offices = self._call, self._offices
         heard = [letter(one.message, one.sender_address) for one in await offices.mail.read(call)]
         if offices.pot is not None:
@@ -139,7 +142,6 @@ class LiveDesk:
         """Put the transcript to the agent's model; ``None`` if it turns out to be too long."""
         if self._too_long is not None and self._too_long[0] is transcript:
             raise self._too_long[1]  # it could not be made any shorter
-        self._check_turns()
         try:
             reply = await self._question.ask(transcript)
         except ContextOverflow as error:
@@ -148,6 +150,7 @@ class LiveDesk:
             self._too_long = transcript, error
             self._fitter.overflowed(transcript)
             return None
+        self._fitter.fits()
         read = reply.usage.input_tokens
         if self._known_window() is not None or self._fitter.learned is not None:
             self._fitter.report(transcript, read)
@@ -274,10 +277,11 @@ class LiveDesk:
     ) -> ToolResult:
         """Use a tool of the user's, as hooks and the user's approval allow."""
         offices = self._offices
+        times = itertools.count()
 
         async def do(arguments: Mapping[str, object]) -> ToolResult:
             if tool.needs_approval:
-                await self._approved(tool_call, arguments)
+                await self._approved(tool_call, arguments, next(times))
             return await tool.invoke(arguments, offices.threads)
 
         if not offices.watch.sees_tools:
@@ -285,14 +289,19 @@ class LiveDesk:
         use = ToolUse(self._agent.name, self._call.id, tool_call.name, arguments)
         return await offices.watch.tool(use, do)
 
-    async def _approved(self, tool_call: ToolCall, arguments: Mapping[str, object]) -> None:
-        """Ask the user, as any peer is asked; ``Refuse`` unless the answer is yes."""
+    async def _approved(
+        self, tool_call: ToolCall, arguments: Mapping[str, object], again: int
+    ) -> None:
+        """Ask the user, as any peer is asked; ``Refuse`` unless the answer is yes.
+
+        ``again`` is how often it was asked for this tool call before: a hook may use it twice.
+        """
         if not self._offices.person.answers:
             raise Refuse("it needs the user's approval, and this run has no ask_user to ask with")
         question = APPROVE.format(
             agent=self._agent.name, tool=tool_call.name, arguments=render(arguments)
         )
-        place = f"{tool_call.place}.approval"
+        place = f"{tool_call.place}.approval{again or ''}"
         said = await self._offices.call(USER, question, by=self._call, place=place, history=())
         if said.content.strip().rstrip(".!").lower() not in YES:
             raise Refuse(f"the user did not approve of it, and said: {said.content!r}")
@@ -309,6 +318,11 @@ class LiveDesk:
         if tool_call.name == FINISH and overridden and not isinstance(error, ToolError | Refuse):
             return Outcome(tool_call, f"Error in finish override: {error}", returns=True)
         return failed(tool_call, explained(error))
+
+
+def _standing(system: str, offices: Offices, box: Toolbox) -> int:
+    """Return about how many tokens every request of a call begins with."""
+    return of_text(system) + offices.weight(box)
 
 
 def _forget_cancelling() -> None:

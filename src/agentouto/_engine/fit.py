@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from agentouto._core.summary import (
+    EMPTIED,
     FULL,
     KEPT,
     LONG_RESULTS,
@@ -19,7 +20,7 @@ from agentouto._core.summary import (
     retold,
     unsealed,
 )
-from agentouto._core.tokens import Meter
+from agentouto._core.tokens import Meter, of_entry
 from agentouto._domain.content import Entry, Incoming, Transcript
 from agentouto._engine.call import Call
 
@@ -28,6 +29,9 @@ Summarize: TypeAlias = Callable[[Transcript, str], Awaitable[str]]
 
 _GROWN = 1.1
 """A summary that failed is asked for again when the transcript has grown by so much."""
+
+_SHORTER = 0.97
+"""What did not fit is put to the model again if it is at most this share of what it was."""
 
 _TOO_MUCH = 0.9
 """A transcript that did not fit shows that the window is at most this share of it."""
@@ -40,7 +44,18 @@ class Fitter:
         learned: How much the model can read, as far as a transcript that did not fit tells it.
     """
 
-    __slots__ = ("_asked", "_call", "_failed_at", "_meter", "_readable", "_summary", "learned")
+    __slots__ = (
+        "_asked",
+        "_call",
+        "_failed_at",
+        "_meter",
+        "_overflow",
+        "_readable",
+        "_standing",
+        "_summary",
+        "_told",
+        "learned",
+    )
 
     def __init__(self, call: Call, *, readable: bool) -> None:
         self._call = call
@@ -49,12 +64,16 @@ class Fitter:
         self._asked = Incoming("")
         self._failed_at = 0
         self._summary = ""
+        self._told: Entry | None = None
+        self._overflow: int | None = None
+        self._standing: Callable[[], int] = int
         self.learned: int | None = None
 
     def begin(self, asked: Incoming, standing: Callable[[], int]) -> None:
         """Take in what the call is about, and what every request begins with, in tokens."""
         self._asked = asked
         self._meter = Meter(standing)
+        self._standing = standing
 
     def size(self, transcript: Transcript) -> int:
         """Return about how many tokens ``transcript`` is."""
@@ -66,8 +85,13 @@ class Fitter:
 
     def overflowed(self, transcript: Transcript) -> None:
         """Take in that ``transcript`` did not fit."""
+        self._overflow = sum(map(of_entry, transcript.entries))
         self.learned = int(self.size(transcript) * _TOO_MUCH)
         self._failed_at = 0
+
+    def fits(self) -> None:
+        """Take in that the last transcript did fit."""
+        self._overflow = None
 
     def take_summary(self) -> str:
         """Return the summary that the last ``fit`` has put in, if it has."""
@@ -84,28 +108,43 @@ class Fitter:
             return transcript
         first, *further = LONG_RESULTS
         self._call.most_read = int(room * first)
-        transcript = self._cut(transcript, int(room * first))
-        if self.size(transcript) > most:
-            transcript = await self._summarized(transcript, room, summarize)
+        shorter = self._cut(transcript, int(room * first))
+        if self.size(shorter) > most:
+            shorter = await self._summarized(shorter, room, summarize)
         for share in further:  # one turn alone may be too large
-            if self.size(transcript) > most:
-                transcript = self._cut(transcript, int(room * share))
-        return transcript
+            if self.size(shorter) > most:
+                shorter = self._cut(shorter, int(room * share))
+        if self._summary and self.size(shorter) > most:
+            self._failed_at = self.size(shorter)
+        return transcript if self._is_as_long(shorter) else shorter
+
+    def _is_as_long(self, shorter: Transcript) -> bool:
+        """Whether a transcript that did not fit is hardly any shorter now: it never will be."""
+        before = self._overflow
+        if before is None or sum(map(of_entry, shorter.entries)) < before * _SHORTER:
+            return False
+        self._summary = ""
+        return True
 
     async def _summarized(
         self, transcript: Transcript, room: int, summarize: Summarize
     ) -> Transcript:
         entries, size = transcript.entries, self.size(transcript)
-        place = first_kept(entries, int(room * KEPT / self._meter.scale))
+        stays = self._standing() + of_entry(self._asked)
+        kept_tokens = min(
+            room * KEPT / self._meter.scale, room * EMPTIED / self._meter.scale - stays
+        )
+        place = first_kept(entries, int(max(kept_tokens, 0)))
         old = [entry for entry in entries[:place] if entry is not self._asked]
-        if not old or size < self._failed_at * _GROWN:
+        if old in ([], [self._told]) or size < self._failed_at * _GROWN:
             return transcript
         self._summary = await summarize(transcript, retold(old, room))
         self._failed_at = 0 if self._summary else size
         if not self._summary:
             return transcript
-        kept = [entry for entry in entries[place:] if entry is not self._asked]
-        return self._anew(transcript, replaced(self._asked, self._summary, kept, room))
+        shorter = replaced(self._asked, self._summary, entries[place:], room)
+        self._told = next(entry for entry in shorter if entry is not self._asked)
+        return self._anew(transcript, shorter)
 
     def _cut(self, transcript: Transcript, tokens: int) -> Transcript:
         whole = self._call.cut_results

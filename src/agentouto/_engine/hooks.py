@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar, cast
 
-from agentouto._domain.content import Reply, Stop, Text
+from agentouto._domain.content import Reply, Stop, Text, Usage
 from agentouto._domain.errors import AgentoutoError, Refuse
 from agentouto._domain.hooks import Hooks, ModelUse, OnMessageHook, OnSummarize, Summary, ToolUse
 from agentouto._domain.message import Message, ToolResult
 from agentouto._domain.participants import Agent
 from agentouto._engine.person import is_async
-from agentouto._engine.threads import Escaped, Threads
-from agentouto._engine.tool import as_result
+from agentouto._engine.threads import Threads
+from agentouto._engine.tool import as_result, as_text
 
 T = TypeVar("T")
 
@@ -60,25 +60,38 @@ class Watch:
             return await ask(use.agent if agent is None else agent)
 
         value = await self._around("around_model", self._hooks.around_model, use, proceed)
-        return value if isinstance(value, Reply) else Reply((Text(str(value)),), Stop.COMPLETE)
+        if isinstance(value, Reply):
+            return value
+        return Reply((Text(as_text(value, "around_model")),), Stop.COMPLETE, Usage())
 
     async def summary(self, summary: Summary) -> str:
         """Return the text of ``summary`` as the hook wants it."""
         hook = self._on_summarize
         if hook is None:
             return summary.summary
-        changed = await self._call("on_summarize", hook, summary)
+        changed = await self._ask("on_summarize", hook, summary)
         return summary.summary if changed is None else str(changed)
 
     async def _message(self, name: str, hook: OnMessageHook | None, message: Message) -> Message:
         if hook is None:
             return message
-        changed = await self._call(name, hook, message)
+        changed = await self._ask(name, hook, message)
         if changed is None:
             return message
+        if isinstance(changed, str):
+            return replace(message, content=str(changed))
         if isinstance(changed, Message):  # who says it to whom is not for a hook to say
             return replace(message, content=changed.content, attachments=changed.attachments)
-        return replace(message, content=str(changed))
+        raise Refuse(f"{name} returned {changed!r:.60}, which is no message, no text and not None")
+
+    async def _ask(self, name: str, hook: Callable[..., object], about: object) -> object:
+        """Return what a hook says, which refuses whatever it raises."""
+        try:
+            return await self._call(name, hook, about)
+        except Refuse:
+            raise
+        except AgentoutoError as error:
+            raise _failing(name, error) from error
 
     async def _around(
         self,
@@ -123,5 +136,9 @@ class Watch:
             return await said if inspect.isawaitable(said) else said
         except AgentoutoError:  # its own refusal, or what came of going on
             raise
-        except (Exception, Escaped) as error:
-            raise Refuse(f"{name} failed: {type(error).__name__}: {error}") from error
+        except (Exception, SystemExit) as error:
+            raise _failing(name, error) from error
+
+
+def _failing(name: str, error: BaseException) -> Refuse:
+    return Refuse(f"{name} failed: {type(error).__name__}: {error}")

@@ -47,7 +47,7 @@ class Owner:
     """A run, and the task that carries it out. Everything but ``start`` may be called anywhere."""
 
     def __init__(self, run: Run) -> None:
-        self.known = Known(run.id, run.starters, run.mail, run.log)
+        self.known: Known = Known(run.id, run.starters, run.mail, run.log)
         self._run: Run | None = run
         self.reason = ""
         self.stopped = False

@@ -22,6 +22,7 @@ _NEARLY_ALL = 1 - 1e-9
 """Ten times a tenth of a dollar is not quite a dollar."""
 
 _POOLED = ("calls", "requests", "tokens", "cost", "seconds")
+_ONE_BY_ONE = frozenset({"turns", "requests"})
 
 
 class Pot:
@@ -32,7 +33,9 @@ class Pot:
     ) -> None:
         self.limits = limits
         self.reached: LimitReached | None = None
-        self.places = asyncio.Semaphore(limits.parallel) if limits.parallel else None
+        self.places: asyncio.Semaphore | None = None
+        if limits.parallel is not None:
+            self.places = asyncio.Semaphore(limits.parallel)
         self._prices = prices
         self._now = now
         self._began = now()
@@ -90,11 +93,13 @@ class Pot:
         self._under_way -= 1
         self._end_if_quiet()
 
-    def spend(self, model: str, usage: Usage, estimated: Callable[[], int]) -> None:
+    def spend(self, model: str, usage: Usage, estimated: Callable[[], Usage]) -> None:
         """Note what a reply has cost; ``estimated`` tokens where nobody has counted them."""
-        if self.limits.tokens is not None:
-            total = usage.total_tokens
-            self._spent["tokens"] += estimated() if total is None else total
+        if self.limits.tokens is None and self.limits.cost is None:
+            return
+        if usage.total_tokens is None:
+            usage = estimated()
+        self._spent["tokens"] += usage.total_tokens or 0
         if self.limits.cost is not None:
             price = self._prices.get(model)
             if price is None:  # a hook has put another model in
@@ -109,7 +114,10 @@ class Pot:
             if allowed is None or limit in told:
                 continue
             spent = turn if limit == "turns" else self._spent_of(limit)
-            if spent >= allowed * limits.warn_at:
+            nearly = allowed * limits.warn_at
+            if limit in _ONE_BY_ONE:  # of few, the last one is left to end with
+                nearly = max(int(nearly), 1)
+            if spent >= nearly:
                 told.add(limit)
                 yield nearly_spent(limit, spent, allowed)
 

@@ -114,8 +114,9 @@ class Mail:
         message = Message("forward", by.name, USER, content, id_)
         by.messages.append(message)
         self._log.append(MessagePosted(by.stamp, self._world.now(), message, address))
-        letter = Letter(message, address, by.id, Receipt("", id_))
-        await self._hand_over(letter, by)
+        letter = Letter(message, address, None, Receipt("", id_))  # what is wrong is told at once
+        if (refusal := await self._hand_over(letter, by)) is not None:
+            raise RoutingError(USER, f"the message was refused: {refusal}")
         return f"Message sent to {USER} (task_id: {address})"
 
     def send(self, address: str, content: str) -> Receipt:
@@ -193,18 +194,18 @@ class Mail:
         while not self._to_user.close_if_empty():
             await self.deliver()
 
-    async def _hand_over(self, letter: Letter, by: Call) -> None:
-        """Put ``letter`` before the user, whose answers go to ``by``."""
-        passed = await self._watched(letter)
-        if passed is None:
-            reason = letter.receipt.reason if letter.receipt else ""
-            raise RoutingError(USER, f"the message was refused: {reason}")
+    async def _hand_over(self, letter: Letter, by: Call) -> str | None:
+        """Put ``letter`` before the user, whose answers go to ``by``; return why not, if so."""
         try:
+            passed = await self._watched(letter)
+            if passed is None:
+                return "" if letter.receipt is None else letter.receipt.reason
             await self._person.receive(passed.message, lambda text: self._answer(by, text))
         except asyncio.CancelledError:
             self._give_back([letter], "the run was cancelled")
             raise
         self._note_read(passed, by.stamp, by.turn)
+        return None
 
     async def _watched(self, letter: Letter) -> Letter | None:
         """Return ``letter`` as its reader is to have it, if it is to have it."""
@@ -254,7 +255,7 @@ class Mail:
         if sender and sender not in self.at_work:
             self.find(sender)
             return f"{self.calls[sender].name} is not at work any more and cannot write"
-        by.wait = Wait(mail=True, sender=sender)
+        by.wait = wait = Wait(mail=True, sender=sender)
         self._waiters += 1
         try:
             waits = self._waits()
@@ -266,7 +267,7 @@ class Mail:
         except TimeoutError:
             return f"nothing has come within {seconds:g} s"
         finally:
-            by.wait = None
+            by.wait = None if by.wait is wait else by.wait  # it may wait twice at once
             self._waiters -= 1
 
     def who_is_at_work(self, by: Call) -> str:

@@ -10,12 +10,14 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 
+import msgspec
+
 from agentouto._core.assemble import ReplyBuilder
 from agentouto._core.identity import placed
 from agentouto._core.prompt import SUMMARIZE
-from agentouto._core.tokens import of_entry
+from agentouto._core.tokens import of_entry, of_text
 from agentouto._core.verdict import whole
-from agentouto._domain.content import Incoming, Reply, Transcript
+from agentouto._domain.content import Incoming, Reply, Stop, Transcript, Usage
 from agentouto._domain.delta import Delta, ReasoningDelta, RetryDelta, TextDelta
 from agentouto._domain.errors import (
     AgentError,
@@ -83,8 +85,9 @@ class Question:
         """Put ``transcript`` to the agent's model, or to the next one if that is not to be had."""
         while True:
             model = self._stand_ins[0]
+            seen = self._offices.watch.sees_models
             try:
-                reply = await self._reply(transcript, model)
+                reply = await (self._reply if seen else self._hear)(transcript, model)
             except ProviderError as error:
                 gone = error.retryable or isinstance(error, QuotaExhausted)
                 if not gone or self.begun or len(self._stand_ins) == 1:
@@ -99,6 +102,7 @@ class Question:
     async def summarize(self, transcript: Transcript, text: str) -> str:
         """Ask the agent's own model what is worth knowing of ``text``; empty if it does not say."""
         call, offices = self._call, self._offices
+        before = self._size(transcript)
         question = Incoming(SUMMARIZE.format(text=text, words=SUMMARY_WORDS))
         asked = Transcript(transcript.system, (question,))
         builder = ReplyBuilder(self.model.provider_name)
@@ -118,23 +122,23 @@ class Question:
             await self._listen(request, builder, None)
             reply = builder.finish()
             offices.log.append(Spent(call.stamp, offices.world.now(), reply.usage))
-            self._count(reply, asked, request.agent)
+            self._count(reply, request.agent, lambda: of_text(asked.system) + of_entry(question))
         except (ProviderError, AuthError):
             return ""  # the agent goes on without; if its model is gone, it will hear of it itself
         finally:
             if admission is not None:
                 admission.land()
-        summary = Summary(self._agent.name, call.id, reply.text, text, self._size(transcript))
+        if reply.stop is Stop.REFUSED:
+            return ""
+        summary = Summary(self._agent.name, call.id, reply.text, text, before)
         try:
             return (await offices.watch.summary(summary)).strip()
         except Refuse:
             return ""
 
     async def _reply(self, transcript: Transcript, model: Agent) -> Reply:
-        """Return the model's reply, or what the user's hook makes of it."""
+        """Return what the user's hook makes of the model's reply."""
         offices, call = self._offices, self._call
-        if not offices.watch.sees_models:
-            return await self._hear(transcript, model)
         heard: list[Reply] = []
 
         async def ask(agent: Agent) -> Reply:
@@ -148,10 +152,13 @@ class Question:
         except Refuse as refusal:
             why = f"was not allowed to ask its model: {refusal.reason}"
             raise AgentError(self._agent.name, why, call_id=call.id) from refusal
-        if not any(reply is one for one in heard):
-            reply = placed(reply, call.turn, self._taken)
-            offices.log.append(Replied(call.stamp, offices.world.now(), reply))
-        return reply
+        if any(reply is one for one in heard):
+            return reply
+        # somebody else's words: no provider has sealed them, and what was spent is counted
+        reply = placed(msgspec.structs.replace(reply, native=None), call.turn, self._taken)
+        free = msgspec.structs.replace(reply, usage=Usage())
+        offices.log.append(Replied(call.stamp, offices.world.now(), free))
+        return reply if heard else free
 
     async def _hear(self, transcript: Transcript, model: Agent) -> Reply:
         """Stream one reply, telling the log every word of it."""
@@ -177,7 +184,7 @@ class Question:
             await self._listen(request, builder, telling)
             reply = placed(builder.finish(), call.turn, self._taken)
             telling.end(Replied(call.stamp, now(), reply))
-            self._count(reply, transcript, model)
+            self._count(reply, model, lambda: self._size(transcript))
         except (ProviderError, AuthError, asyncio.CancelledError) as error:
             self.begun = builder.begun
             if builder.begun:
@@ -218,8 +225,7 @@ class Question:
         pot = self._offices.pot
         return None if pot is None else pot.admission(self._call.stamp)
 
-    def _count(self, reply: Reply, transcript: Transcript, model: Agent) -> None:
+    def _count(self, reply: Reply, model: Agent, size: Callable[[], int]) -> None:
         pot = self._offices.pot
         if pot is not None:
-            size = self._size
-            pot.spend(model.model, reply.usage, lambda: size(transcript) + of_entry(reply))
+            pot.spend(model.model, reply.usage, lambda: Usage(size(), of_entry(reply)))

@@ -91,6 +91,7 @@ class Run:
         self._failure: Exception | None = None
         self._spawned: set[asyncio.Task[None]] = set()
         self._searches: set[asyncio.Task[None]] = set()
+        self._deliveries: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
         self.mail: Mail = Mail(
             run_id, self.log, world, self.person, self.watch, user_writes=reachable
@@ -117,11 +118,13 @@ class Run:
                     group.create_task(self._begin(call), name=call.name) for call in self.starters
                 ]
                 if self.pot is not None:
-                    self.pot.begin(lambda: self._end_early(tasks))
+                    self.pot.begin(lambda: self._end_early((*tasks, *self._deliveries)))
                 if self.plan.cancel_background:
                     await asyncio.wait(tasks)
                     self._end_early(())
-            await self.mail.close_to_user()
+            if self.person.reads and (self.pot is None or self.pot.reached is None):
+                async with asyncio.TaskGroup() as group:
+                    self._deliveries.add(group.create_task(self.mail.close_to_user()))
         finally:
             self.close()
         failure = self._failure if self.pot is None else self.pot.reached or self._failure
@@ -173,7 +176,9 @@ class Run:
     def _deliver(self) -> None:
         if self._group is not None:
             with suppress(RuntimeError):  # the group has just ended: the rest is delivered after it
-                self._group.create_task(self.mail.deliver())
+                delivery = self._group.create_task(self.mail.deliver())
+                self._deliveries.add(delivery)
+                delivery.add_done_callback(self._deliveries.discard)
 
     def _end_early(self, starters: Iterable[asyncio.Task[None]]) -> None:
         """Stop what is still at work: ``starters``, and all background calls."""
@@ -322,7 +327,8 @@ class Run:
         if times > 1:
             self.log.append(Repeated(call.stamp, self.world.now(), call.forward, times))
         if self.pot is not None:
-            self.pot.open_call(call.stamp, call.depth, times)
+            depth = by.depth if agent is None else call.depth  # the user calls nobody
+            self.pot.open_call(call.stamp, depth, times)
         self.mail.calls[id_] = call
         if agent is None:
             call.mailbox.close()  # the user answers the call and reads nothing besides

@@ -25,8 +25,8 @@ async def work(call: Call, offices: Offices) -> Message:
         asyncio.CancelledError: It is a part of something that was cancelled.
     """
     now = offices.world.now
-    call.status = Status.RUNNING
     call.task = asyncio.current_task()
+    call.status = Status.RUNNING
     offices.mail.at_work[call.id] = call
     why = "its reader has returned"
     try:
@@ -55,8 +55,15 @@ async def work(call: Call, offices: Offices) -> Message:
 
 async def _answer(call: Call, offices: Offices) -> Returned:
     """Have ``call`` answered, as hooks let the forward and the return through."""
-    refusal = await _announce(call, offices)
-    offices.log.append(CallStarted(call.stamp, offices.world.now(), call.forward, call.background))
+    refusal: Refuse | None = None
+    try:
+        if call.stopped is None:
+            refusal = await _announce(call, offices)
+    finally:  # whatever comes of it, it is the first that is told of the call
+        begun = CallStarted(call.stamp, offices.world.now(), call.forward, call.background)
+        offices.log.append(begun)
+    if call.stopped is not None:  # before there was a task to be cancelled
+        raise asyncio.CancelledError
     if refusal is not None:
         why = f"was not asked: {refusal.reason}"
         raise AgentError(call.name, why, call_id=call.id) from refusal
@@ -80,9 +87,13 @@ async def _announce(call: Call, offices: Offices) -> Refuse | None:
     """Show the forward to the user's hook; return why it may not be delivered, if so."""
     if offices.watch.sees_forwards:
         try:
-            call.forward = call.messages[0] = await offices.watch.forward(call.forward)
+            seen = await offices.watch.forward(call.forward)
         except Refuse as refusal:
             return refusal
+        for place, message in enumerate(call.messages):  # it may be forgotten by now
+            if message is call.forward:
+                call.messages[place] = seen
+        call.forward = seen
     return None
 
 

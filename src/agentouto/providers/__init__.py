@@ -40,15 +40,17 @@ def price_of(provider: Provider, model: str) -> Price | None:
 def _openai(provider: Provider) -> Backend:
     from agentouto.providers._http import HttpBackend
     from agentouto.providers._openai_home import open_wire
+    from agentouto.providers._wires import wire_to
 
-    return HttpBackend(provider, open_wire(provider))
+    return HttpBackend(provider, wire_to(provider, open_wire))
 
 
 def _openai_responses(provider: Provider) -> Backend:
     from agentouto.providers._http import HttpBackend
+    from agentouto.providers._wires import wire_to
     from agentouto.providers.openai_responses import OpenAIResponsesWire
 
-    return HttpBackend(provider, OpenAIResponsesWire(provider))
+    return HttpBackend(provider, wire_to(provider, OpenAIResponsesWire))
 
 
 def _plan(provider: Provider, plan_url: str) -> Backend:
@@ -60,16 +62,18 @@ def _plan(provider: Provider, plan_url: str) -> Backend:
 
 def _anthropic(provider: Provider) -> Backend:
     from agentouto.providers._http import HttpBackend
+    from agentouto.providers._wires import wire_to
     from agentouto.providers.anthropic import AnthropicWire
 
-    return HttpBackend(provider, AnthropicWire(provider))
+    return HttpBackend(provider, wire_to(provider, AnthropicWire))
 
 
 def _google(provider: Provider) -> Backend:
     from agentouto.providers._http import HttpBackend
+    from agentouto.providers._wires import wire_to
     from agentouto.providers.google import GeminiWire
 
-    return HttpBackend(provider, GeminiWire(provider))
+    return HttpBackend(provider, wire_to(provider, GeminiWire))
 
 
 def _script(provider: Provider) -> Backend:

@@ -10,7 +10,7 @@ A reply is complete when a finish reason has been seen, or ``[DONE]`` behind som
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import Annotated, Literal, cast
 
 import msgspec
 
@@ -23,7 +23,7 @@ from agentouto._domain.delta import (
     TextDelta,
     UsageDelta,
 )
-from agentouto.providers._answer import Answer, Refuse
+from agentouto.providers._answer import DONE, Answer, Refuse
 from agentouto.providers._json import (
     Json,
     as_count,
@@ -56,13 +56,13 @@ _STREAMED = frozenset({"text", "summary", "data"})
 
 class _Written(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     arguments: str
-    name: None = None
+    name: str | None = None
 
 
 class _Piece(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     index: int
     function: _Written
-    id: None = None
+    id: str | None = None
     type: str | None = None
 
 
@@ -79,16 +79,16 @@ class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 class _PlainChoice(msgspec.Struct, gc=False):
     delta: _PlainDelta
     index: Literal[0] = 0
-    finish_reason: None = None
+    finish_reason: str | None = None
     error: None = None
     usage: None = None
 
 
 class _PlainChunk(msgspec.Struct, gc=False):
-    """A chunk that says, thinks or writes one thing more, and nothing else."""
+    """A chunk that says, thinks or writes one thing more, or ends what was said."""
 
-    choices: tuple[_PlainChoice]
-    usage: None = None
+    choices: Annotated[list[_PlainChoice], msgspec.Meta(max_length=1)]
+    usage: Json | None = None
     x_groq: None = None
     error: None = None
 
@@ -127,25 +127,40 @@ class ChatDecoder(Answer):
         for event in events:
             if self._over:
                 break
-            if not (self._plain and self._goes_on(event, heard)):
+            if event == DONE or not (self._plain and self._goes_on(event, heard)):
                 self._read(event, heard)
         return heard
 
     def _goes_on(self, event: bytes, heard: list[Delta]) -> bool:
         """Read one event the short way; return whether it could be read so."""
         try:
-            delta = _read_plain(event).choices[0].delta
+            chunk = _read_plain(event)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._missed()
             return False
+        for choice in chunk.choices:
+            reason = choice.finish_reason
+            if reason in _BROKEN or not self._says_more(choice.delta, heard):
+                return False
+            if reason:
+                self._finished(reason)
+        if chunk.usage:
+            self._usage = chunk.usage
+        return True
+
+    def _says_more(self, delta: _PlainDelta, heard: list[Delta]) -> bool:
+        """Take what an ordinary delta says, if it is one; else nothing of it."""
         word, pieces = delta.content, delta.tool_calls
         thought = delta.reasoning or delta.reasoning_content
         if pieces:
-            if (
-                word
-                or thought
-                or not self._calls.goes_on(pieces[0].index, pieces[0].function.arguments, heard)
-            ):
+            (piece,) = pieces
+            written = piece.function
+            if word or thought:
+                return False
+            if piece.id or written.name:
+                told = piece.id or "", written.name or "", written.arguments
+                return self._calls.begins(piece.index, *told, heard)
+            if not self._calls.goes_on(piece.index, written.arguments, heard):
                 return False
             self._misfits = 0
         elif thought:

@@ -29,6 +29,9 @@ from agentouto.providers._media import File, Unsendable, described, no_place
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _SOUNDS = {"audio/wav": "wav", "audio/mpeg": "mp3"}
 _SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
+_LONGEST_ID = 40
+"""How long an id may be at every server; those that take more are newer."""
+
 _POSSIBLE = "png, jpeg, gif, webp, wav, mp3, pdf and text files can"
 
 
@@ -57,7 +60,7 @@ class Manner(msgspec.Struct, frozen=True):
     def id_of(self, call: ToolCall, *, own: bool) -> str:
         """Return the id that ``call`` goes by at this server, whose ``own`` ids it takes back."""
         if not self.short_ids:
-            return call.id if own else valid_id(call.id)
+            return call.id if own else valid_id(call.id, _LONGEST_ID)
         if _SHORT_ID.fullmatch(call.id):
             return call.id
         return blake2b(call.id.encode("utf-8", "replace"), digest_size=5).hexdigest()[:9]

@@ -19,8 +19,8 @@ from agentouto.providers._addresses import delivered
 from agentouto.providers._json import Json
 from agentouto.providers._media import File, Unsendable, described, opened
 
-_VALID_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ODD = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST_ID = 64
 _LONGEST_NAME = 64
 _UNSEALED = " unsealed"
 """Ends the name a draft goes by whose replies are written without what they came with."""
@@ -61,12 +61,12 @@ def unsealed(wire: str) -> str:
     return wire + _UNSEALED
 
 
-def valid_id(id_: str) -> str:
+def valid_id(id_: str, longest: int = _LONGEST_ID) -> str:
     """Return an id that is taken everywhere: ``id_`` if it is, else always the same other one."""
-    if _VALID_ID.fullmatch(id_):
+    if 0 < len(id_) <= longest and not _ODD.search(id_):
         return id_
     told_apart = blake2b(id_.encode("utf-8", "replace"), digest_size=6).hexdigest()
-    return f"{_ODD.sub('_', id_)[:51]}_{told_apart}"
+    return f"{_ODD.sub('_', id_)[: longest - len(told_apart) - 1]}_{told_apart}"
 
 
 def valid_name(name: str) -> str:

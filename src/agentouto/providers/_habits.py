@@ -30,6 +30,8 @@ REFUSING = re.compile(
 _VERBS = frozenset({"include", "store"})
 """Names of fields that a complaint may use for words, unless it points at them."""
 
+_POINTING = r"(?:['\"`.]|: |\b(?:field|param|parameter|argument|key|property) )"
+
 _OF_A_VALUE = re.compile(
     r"maximum value|minimum value|expected a value|(less|greater) than or equal|but got"
     r"|(above|below) (the )?(maximum|minimum)",
@@ -122,7 +124,7 @@ def named(ours: frozenset[str], fault: Fault) -> str:
 
 
 def _mention(field: str) -> re.Pattern[str]:
-    pointing = r"(?:['\"`.]|: )" if field in _VERBS else r"\b"
+    pointing = _POINTING if field in _VERBS else r"\b"
     return re.compile(rf"{pointing}{re.escape(field)}(?!\.?\w)")
 
 

@@ -10,6 +10,7 @@ import asyncio
 import errno
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
+from functools import partial
 from io import BytesIO
 from typing import cast
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ from agentouto.providers._fetch import fetch
 from agentouto.providers._json import parse
 from agentouto.providers._keys import (
     find_key,
+    hidden_in,
+    hide,
     in_all_forms,
     renewed,
     resolve_key,
@@ -73,30 +76,29 @@ _LONGEST_LIST = 1 << 23
 _BUSY = frozenset({401, 403, 408, 425, 429})
 """Statuses that say nothing of what is asked for, but of who asks and when."""
 
-_SHORTEST_SECRET = 8
-"""Shorter keys are words such as ``none``, which local servers are given and texts are full of."""
-
 _DOCUMENTS = (b"{", b"[", b"<")
 """How a body begins that is no stream of events, whatever its content type says."""
 
 
+_USUAL = RetryPolicy()
+
+
 class HttpBackend:
-    """A provider reached over HTTP, whatever its wire format."""
+    """A provider reached over HTTP, whatever its wire format. One for each run: it counts tries."""
 
     def __init__(
         self,
         provider: Provider,
         wire: Wire,
         *,
-        policy: RetryPolicy | None = None,
+        policy: RetryPolicy = _USUAL,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._provider = provider
         self._wire = wire
-        self._policy = policy or RetryPolicy()
-        self._budget = Budget(self._policy)
+        self._policy = policy
+        self._budget = Budget(policy)
         self._idle_seconds = idle_seconds
-        self._secrets = secrets(provider)
         self._curious = cast("Curious", wire) if hasattr(wire, "wonders") else None
         self._plain = not (provider.headers or provider.query or provider.auth)
         parts = urlsplit(wire.url)
@@ -108,10 +110,8 @@ class HttpBackend:
         provider, mine = self._provider, belongings()
         key = "" if provider.auth else find_key(provider)
         gate = mine.gate(hash((self._host, provider.name, key)))  # no key stays behind in memory
-        policy, budget = self._policy, self._budget
-        return with_retries(
-            provider.name, policy, gate, budget, lambda: self._attempt(request, mine)
-        )
+        attempt = partial(self._attempt, request, mine)
+        return with_retries(provider.name, self._policy, gate, self._budget, attempt)
 
     def window(self, agent: Agent) -> int | None:
         """Return how many tokens the agent's model can read, if that is known by now."""
@@ -138,7 +138,7 @@ class HttpBackend:
         renewal = mine.renewal(provider.auth)
         seen, mends, may_renew = renewal.count, _MENDS, provider.auth is not None
         key = await resolve_key(provider, wire.url)
-        hidden = [key, *self._secrets]
+        hidden = [key]
         try:
             await self._prepare(request, mine, key)
             session = await mine.session(self._host, self._open)
@@ -154,7 +154,7 @@ class HttpBackend:
                                 async for deltas in answer:
                                     yield deltas
                             return
-                        fault = await _read_fault(response, hidden)
+                        fault = await _read_fault(response, self._secrets(hidden))
                 if fault.status == 401 and may_renew:
                     may_renew = False
                     other = await renewed(provider, wire.url, key, renewal, seen)
@@ -169,7 +169,7 @@ class HttpBackend:
         except _network_errors() as error:
             raise self._unreachable(error) from _tellable(error)
         except (ProviderError, AuthError) as error:
-            error.args = tuple(_hidden(str(arg), hidden) for arg in error.args)
+            hide(error, self._secrets(hidden))
             raise
 
     async def _prepare(self, request: ModelRequest, mine: Belongings, key: str) -> None:
@@ -211,6 +211,10 @@ class HttpBackend:
         hidden += secrets_in(sent.headers) + in_all_forms(made.values())
         return url, with_signature(headers, made)
 
+    def _secrets(self, hidden: Iterable[str]) -> list[str]:
+        """Return all that nobody may read of what was sent; only failures have to know."""
+        return [*in_all_forms(hidden), *secrets(self._provider)]
+
     def _mended(self, request: ModelRequest, sent: WireRequest, fault: Fault) -> WireRequest:
         if fault.status not in {400, 422}:
             return sent
@@ -238,7 +242,7 @@ class HttpBackend:
                 heard_at = clock()
             elif clock() - heard_at > self._idle_seconds:
                 raise TimeoutError
-        if heard := decoder.feed(reader.end()):
+        if not decoder.over and (heard := decoder.feed(reader.end())):
             yield heard
         yield decoder.end()
         if not content.at_eof():
@@ -361,21 +365,13 @@ async def _read_fault(response: Response, hidden: Iterable[str]) -> Fault:
         async with asyncio.timeout(FAULT_SECONDS):
             while len(body) < _LONGEST_FAULT and (block := await response.content.readany()):
                 body += block
-    shown_body = _hidden(body.decode("utf-8", "replace"), hidden)
+    shown_body = hidden_in(body.decode("utf-8", "replace"), hidden)
     return read_fault(shown_body.encode(), response.status, response.headers)
-
-
-def _hidden(text: str, secrets: Iterable[str]) -> str:
-    for secret in sorted(secrets, key=len, reverse=True):  # none may be a part of the next
-        text = text.replace(secret, "***") if len(secret) >= _SHORTEST_SECRET else text
-    return text
 
 
 def _tellable(error: BaseException) -> BaseException | None:
     """Return ``error``, unless its text holds the address, with whatever is secret in it."""
-    import aiohttp  # noqa: PLC0415
-
-    return None if isinstance(error, aiohttp.ClientResponseError) else error
+    return None if "://" in str(error) else error
 
 
 def _network_errors() -> tuple[type[BaseException], ...]:

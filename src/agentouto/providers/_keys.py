@@ -18,6 +18,7 @@ from agentouto._domain.participants import Provider, Signer
 from agentouto._domain.secret import Secret
 from agentouto._network import is_local, shown
 from agentouto.providers._belongings import Renewal
+from agentouto.providers._refusal import CUT
 
 VENDOR_VARIABLES: dict[str, tuple[str, ...]] = {
     "openai": ("OPENAI_API_KEY",),
@@ -25,6 +26,9 @@ VENDOR_VARIABLES: dict[str, tuple[str, ...]] = {
     "anthropic": ("ANTHROPIC_API_KEY",),
     "google": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
 }
+
+_SHORTEST_SECRET = 8
+"""Shorter keys are words such as ``none``, which local servers are given and texts are full of."""
 
 _CARRIES_A_KEY = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "key"})
 _SECRET = re.compile(r"auth|cookie|key|pass|secret|sig|token", re.IGNORECASE)
@@ -78,8 +82,26 @@ def secrets_in(headers: Mapping[str, str]) -> tuple[str, ...]:
 def in_all_forms(values: Iterable[str]) -> tuple[str, ...]:
     """Return ``values`` and the words in them, in every way that servers may repeat them."""
     words = {word.strip(",;") for value in values for word in (value, *value.split())}
-    forms = {form for word in words for form in (word, quote(word, ""), quote_plus(word))}
+    forms = words | {word.replace("/", r"\/") for word in words}
+    forms |= {form for word in words for form in (quote(word, ""), quote_plus(word))}
     return tuple(map(Secret, forms))
+
+
+def hidden_in(text: str, secrets: Iterable[str]) -> str:
+    """Return ``text`` without ``secrets``, nor the beginning of one where it was cut."""
+    for secret in sorted(secrets, key=len, reverse=True):  # none may be a part of the next
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "***")
+            sizes = range(len(secret) - 1, 3, -1) if text.endswith(CUT) else ()
+            begun = (f"{secret[:size]}{CUT}" for size in sizes)
+            if rest := next(filter(text.endswith, begun), ""):
+                text = f"{text.removesuffix(rest)}***{CUT}"
+    return text
+
+
+def hide(error: Exception, secrets: Iterable[str]) -> None:
+    """Take ``secrets`` out of the text of ``error``."""
+    error.args = tuple(hidden_in(str(arg), secrets) for arg in error.args)
 
 
 async def resolve_key(provider: Provider, url: str) -> str:

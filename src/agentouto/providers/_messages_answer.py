@@ -112,7 +112,7 @@ class MessagesDecoder(Answer):
             self._think.end(heard)
         self._count(as_object(message.get("usage")))
         self._stopped(message)
-        self._done()
+        self._stop = self._stop or Stop.COMPLETE
         return heard + self.end()
 
     def end(self) -> list[Delta]:
@@ -176,7 +176,8 @@ class MessagesDecoder(Answer):
                 self._count(as_object(event.get("usage")))
                 self._stopped(as_object(event.get("delta")))
             case "message_stop":
-                self._done()
+                self._over, self._plain = True, False
+                self._stop = self._stop or Stop.COMPLETE
             case _:
                 if _complains(event):
                     raise self._refuse(read_fault(event))
@@ -222,8 +223,10 @@ class MessagesDecoder(Answer):
     # The end --------------------------------------------------------------------------------------
 
     def _done(self) -> None:
+        """Take it that nothing more will come: without a reason, half a call is not complete."""
         self._over, self._plain = True, False
-        self._stop = self._stop or Stop.COMPLETE
+        if self._blocks and all(call.is_whole for call in self._calls):
+            self._stop = self._stop or Stop.COMPLETE
 
     def _stopped(self, fields: Json) -> None:
         if reason := as_text(fields.get("stop_reason")):

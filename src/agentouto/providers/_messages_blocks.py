@@ -73,6 +73,12 @@ class Block:
         """Whether it has said any words."""
         return any(self.words) or bool(self.text)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the arguments of a call have come to their end."""
+        given = bool(self.fields.get("input"))
+        return parse_object("".join(self.arguments)) is not None if self.arguments else given
+
     def grow(self, delta: Json) -> None:
         """Take a piece of fields that are not known here: text grows, anything else is replaced."""
         for key, value in delta.items():

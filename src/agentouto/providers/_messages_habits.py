@@ -8,10 +8,11 @@ read here; what is then sent is decided elsewhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from agentouto._domain.participants import EFFORTS
 from agentouto.providers._habits import Habits, is_of_a_value
+from agentouto.providers._json import Json, as_count, as_object
 from agentouto.providers._refusal import Fault
 
 _REFUSING = re.compile(
@@ -108,6 +109,20 @@ class MessagesHabits(Habits):
         """Return what the call has taught: nothing yet, for most."""
         return self.lessons.get(call_id) or Lesson()
 
+    def believe(self, said: Json) -> None:
+        """Take what a server says of the model, as far as it has not taught otherwise."""
+        most = as_count(said.get("max_tokens"))
+        if most is not None and most > 0:
+            self.cap = most if self.cap is None else min(most, self.cap)
+        can = as_object(said.get("capabilities"))
+        self.efforts = self.efforts or tuple(filter(_supported(can.get("effort")), EFFORTS))
+        types = as_object(can.get("thinking")).get("types")
+        if types and self.thinks is None and self.rests is None:
+            takes = _supported(types)
+            self.thinks = next(filter(takes, ("adaptive", "enabled")), "")
+            self.rests = next(filter(takes, ("disabled", "between_tools")), "")
+            self.refused |= {"disabled"} - {self.rests}
+
     def learn(self, call_id: str, sent: dict[str, str], fault: Fault) -> None:
         """Take from ``fault`` what to do otherwise. ``sent`` are our choices, as words."""
         said = fault.message
@@ -181,6 +196,11 @@ class MessagesHabits(Habits):
         else:
             other = "enabled" if refused == "adaptive" else "adaptive"
             self.thinks = "" if other in self.refused else other
+
+
+def _supported(listed: object) -> Callable[[str], bool]:
+    """Return who says whether something is supported, by what is ``listed``."""
+    return lambda name: as_object(as_object(listed).get(name)).get("supported") is True
 
 
 def _named(fault: Fault) -> Iterator[str]:

@@ -28,6 +28,9 @@ from agentouto.providers._json import Json, as_list, as_object, as_text, dump, p
 LONGEST = 500
 """How much of a server's own words is shown."""
 
+CUT = "…"
+"""How they end if there is more."""
+
 _LONGEST_READ = 4096
 """How much of them is looked through."""
 
@@ -42,7 +45,9 @@ _TOO_LONG = re.compile(
     r"|maximum context length(?! (option|parameter|field|setting)s?\b)|number of tokens allowed"
     r"|reduce the length of the (messages|input|prompt)|prompt is too long|input is too long"
     r"|input tokens exceed|exceeds (the )?(available )?context (size|window|length)"
-    r"|input token count .{0,60}exceeds|context window of this model|exceed context limit",
+    r"|input token count .{0,60}exceeds|context window of this model|exceed context limit"
+    r"|maximum prompt length|prompt token count of \d+ exceeds|exceeded model token limit"
+    r"|context window exceeds|greater than the context length|loaded with context length of",
     re.IGNORECASE,
 )
 _BLOCKED = re.compile(
@@ -207,7 +212,7 @@ def _kind_by_words(fault: Fault) -> type[ProviderError | AuthError]:
 def short(text: str) -> str:
     """Return ``text`` on one line, cut, and without secrets."""
     text = _SECRETS.sub("***", " ".join(text[:_LONGEST_READ].split()))
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}{CUT}"
 
 
 def _parsed(body: bytes) -> object:

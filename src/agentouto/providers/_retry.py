@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -104,9 +104,13 @@ def _not_yet(provider_name: str, gate: Gate, asked: float | None = None) -> Rate
     return RateLimited(provider_name, why, retry_after=asked)
 
 
+_FREE = nullcontext()
+"""Can be entered by any number at once."""
+
+
 def admitted(request: ModelRequest) -> AbstractAsyncContextManager[None]:
     """Return what a try to reach a model is made inside of: entering it may wait, or raise."""
-    return nullcontext() if request.admit is None else request.admit()
+    return _FREE if request.admit is None else request.admit()
 
 
 async def with_retries(
@@ -114,29 +118,29 @@ async def with_retries(
 ) -> AsyncGenerator[Sequence[Delta], None]:
     """Yield what ``attempt`` yields, trying again while it fails and nothing has been heard."""
     budget.earn()
-    clock = asyncio.get_running_loop().time
-    deadline = clock() + policy.total
+    clock = asyncio.get_running_loop()
+    deadline = clock.time() + policy.total
     tried, heard = 0, False
     while True:
-        while (closed := gate.opens - clock()) > 0:
-            left = deadline - clock()
-            if (asked := gate.until - clock()) > left:
+        while (closed := gate.opens - clock.time()) > 0:
+            left = deadline - clock.time()
+            if (asked := gate.until - clock.time()) > left:
                 raise _not_yet(provider_name, gate, asked)
             latest = min(closed + min(closed * policy.spread, policy.longest), left)
             wait = closed + (latest - closed) * policy.chance()
             yield [RetryDelta(tried + 1, wait, gate.why)]
             await asyncio.sleep(wait)
-            if clock() >= deadline:
+            if clock.time() >= deadline:
                 raise _not_yet(provider_name, gate)
         tried += 1
+        answer = attempt()
         try:
-            async with aclosing(attempt()) as answer:
-                async for deltas in answer:
-                    heard = True
-                    yield deltas
+            async for deltas in answer:
+                heard = True
+                yield deltas
         except ProviderError as error:
             limited = error if isinstance(error, RateLimited) else None
-            wait, now = policy.pause(tried), clock()
+            wait, now = policy.pause(tried), clock.time()
             if limited and limited.retry_after is not None:
                 wait = limited.retry_after
                 gate.close(now + wait, str(error), now + policy.total)
@@ -151,7 +155,9 @@ async def with_retries(
                 continue
             yield [RetryDelta(tried + 1, wait, str(error))]
             await asyncio.sleep(wait)
-            if clock() >= deadline:
+            if clock.time() >= deadline:
                 raise
         else:
             return
+        finally:
+            await answer.aclose()

@@ -111,6 +111,14 @@ class ToolCallReader:
             )
             call.take(id_, name, arguments, heard)
 
+    def begins(self, index: int, id_: str, name: str, arguments: str, heard: list[Delta]) -> bool:
+        """Take the start of a call, if its number is a new one."""
+        if index in self._by_index:
+            return False
+        call = self._by_index[index] = self._another(heard)
+        call.take(id_, name, arguments, heard)
+        return True
+
     def goes_on(self, index: int, arguments: str, heard: list[Delta]) -> bool:
         """Take more arguments of a call that is well under way, if that is what they must be."""
         call = self._by_index.get(index)

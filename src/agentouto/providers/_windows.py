@@ -152,6 +152,9 @@ _FOUND: dict[tuple[str, str], int | None] = {}
 """Windows, by who told them and of which model; ``None`` where there was none to be told."""
 
 
+_NOBODY: frozenset[tuple[str, str]] = frozenset()
+
+
 class Windows:
     """What one backend knows of windows, and who has not answered it.
 
@@ -160,10 +163,12 @@ class Windows:
         lcw: Where the service is asked, if it may be.
     """
 
+    __slots__ = ("_silent", "lcw", "place")
+
     def __init__(self, place: str, *, home: bool) -> None:
         self.place = place
         self.lcw = lcw_address() if home else None
-        self._silent: set[tuple[str, str]] = set()
+        self._silent = _NOBODY
 
     def known(self, agent: Agent) -> int | None:
         """Return how much the agent's model can read, as far as it is known by now."""
@@ -193,7 +198,7 @@ class Windows:
         if answered or place == self.lcw:
             _keep(what, window)
         else:
-            self._silent.add(what)
+            self._silent |= {what}
 
     async def ask_lcw(self, agent: Agent, look_up: LookUp) -> None:
         """Ask the service, if it may be, about a model that nobody else knows."""

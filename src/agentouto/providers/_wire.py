@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+
+import msgspec
 
 from agentouto._domain.delta import Delta
 from agentouto._domain.errors import AuthError, ConfigurationError, ProviderError
@@ -27,8 +28,7 @@ HEADERS = "extra_headers"
 _LISTS = frozenset({"anthropic-beta"})
 
 
-@dataclass(frozen=True, slots=True)
-class WireRequest:
+class WireRequest(msgspec.Struct, frozen=True, gc=False):
     """An HTTP request, short of credentials.
 
     Attributes:
@@ -40,7 +40,7 @@ class WireRequest:
 
     url: str
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = {}
     ours: frozenset[str] = frozenset()
 
 

@@ -35,7 +35,7 @@ from agentouto._network import shown
 from agentouto.providers._addresses import to_fetch
 from agentouto.providers._entries import write_new
 from agentouto.providers._habits import remembered
-from agentouto.providers._json import Json, as_count, as_object, dump, merged, parse_object
+from agentouto.providers._json import Json, as_object, dump, merged, parse_object
 from agentouto.providers._messages_answer import MessagesDecoder
 from agentouto.providers._messages_entries import Manner, must_be_fetched, write_entry
 from agentouto.providers._messages_fields import (
@@ -93,10 +93,10 @@ class AnthropicWire:
     def __init__(self, provider: Provider, now: Callable[[], float] = REAL.now) -> None:
         self._now = now
         self._name = provider.name
-        self._home = provider.base_url is None
         self._tokens = provider.auth is not None
         self._own = provider.headers
         self._url = _address(provider.base_url)
+        self._home = self._url.startswith(f"{HOST}/")
         self._shown = shown(self._url)
         self._account = account(provider)
         self._tools = ToolLists(_written)
@@ -139,13 +139,12 @@ class AnthropicWire:
         return listed(beside(self._url, "/messages", "/models"), agent.model)
 
     def _limits(self, agent: Agent) -> Inquiry:
-        """Ask how much a model reads and writes."""
+        """Ask how much a model reads and writes, and how it thinks."""
         url = beside(self._url, "/messages", f"/models/{quote(agent.model, safe='')}")
         said = as_object((yield WireRequest(url, b"", self._headers({}, VERSION))))
-        habits, most = self._habits_for(agent), as_count(said.get("max_tokens"))
+        habits = self._habits_for(agent)
         habits.ask_at = inf if said else self._now() + ASK_AGAIN_SECONDS
-        if most is not None and most > 0:
-            habits.cap = most if habits.cap is None else min(most, habits.cap)
+        habits.believe(said)
         return told_in(said)
 
     def encode(self, request: ModelRequest) -> WireRequest:
@@ -176,8 +175,8 @@ class AnthropicWire:
 
     def decoder(self, request: ModelRequest) -> MessagesDecoder:
         """Return a reader for the answer to ``request``."""
-        origin, at_home = self._origin(request.agent), self._url.startswith(f"{HOST}/")
-        return MessagesDecoder(self._name, origin, self.refusal, may_tag=not at_home)
+        origin = self._origin(request.agent)
+        return MessagesDecoder(self._name, origin, self.refusal, may_tag=not self._home)
 
     def refusal(self, fault: Fault) -> ProviderError | AuthError:
         """Return the error that an unsuccessful answer stands for."""
