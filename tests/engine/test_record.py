@@ -282,7 +282,9 @@ async def test_a_disk_that_is_full_is_told_and_costs_no_other_reply(file: Path) 
 
 def test_a_line_that_is_nested_too_deeply_is_no_recorded_reply(file: Path) -> None:
     file.parent.mkdir()
-    overwrite(file, b'{"path":"a","turn":0,"parts":[],"native":{"origin":"x","data":' + b"[" * 3000)
+    overwrite(
+        file, b'{"path":"a","turn":0,"parts":[],"native":{"origin":"x","data":' + b"[" * 100_000
+    )
     with pytest.raises(ConfigurationError, match="line 1"):
         recorder(file)
 

@@ -23,7 +23,7 @@ from wire.dialects import DIALECTS, Call, Words
 from wire.server import serving, streams
 from wire.words import asking
 
-DEEP = "[" * 3000
+DEEP = "[" * 100_000
 
 
 @pytest.mark.parametrize("text", [b'{"x":' + b"[" * 5000, b"[" * 100_000])
@@ -106,7 +106,7 @@ def test_nobody_learns_from_another_ones_wrong_value() -> None:
 # Nested too deeply --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", [f'{{"x": {DEEP}', f'{{"x": {DEEP}{"]" * 3000}}}'])
+@pytest.mark.parametrize("text", [f'{{"x": {DEEP}', f'{{"x": {DEEP}{"]" * 100_000}}}'])
 def test_arguments_that_nobody_can_read_are_sent_as_text(text: str) -> None:
     assert json.loads(object_text(text)) == {"_invalid_json": text}
 
