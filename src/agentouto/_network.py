@@ -32,7 +32,12 @@ def is_local(url: str) -> bool:
 
 
 def is_safe(url: str) -> bool:
-    """Return whether a secret may be sent to ``url``: encrypted, or not leaving this machine."""
+    """Return whether a secret may be sent to ``url``: encrypted, or not leaving this machine.
+
+    What a terminal or a browser could read as something else than an address is not safe either.
+    """
+    if not url.isprintable() or " " in url:
+        return False
     try:
         parts = urlsplit(url)
         _ = parts.port

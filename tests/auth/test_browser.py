@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from aiohttp import ClientSession, web
 
 from agentouto import AuthError, ConfigurationError, OAuth, TokenStore
 from agentouto.exceptions import ProviderUnavailable
+from agentouto.auth._browser import open_in_browser
 from auth.authority import Authority, Browser, says
 from auth.conftest import SignInOf
 
@@ -425,9 +427,35 @@ def test_the_browser_of_this_machine_is_opened_unless_it_takes_the_terminal(
             [sys.executable, "-c", opens], env=env, capture_output=True, check=False
         )
         told[name] = done.stdout.decode().strip()
-    assert told == {"my-browser": "True", "w3m": "False"}
+    assert told["w3m"] == "False"
     assert (tmp_path / "my-browser.opened").read_text() == "x:y\n"
     assert not (tmp_path / "w3m.opened").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the browser is a script of the shell")
+async def test_a_browser_that_runs_until_it_is_closed_holds_up_nothing(
+    sign_in: SignInOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, pipe = tmp_path / "my-browser", tmp_path / "pipe"
+    program.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\nread closed < {pipe}\n')
+    program.chmod(0o700)
+    os.mkfifo(pipe)
+    holder = os.open(pipe, os.O_RDWR)  # whoever would wait for the browser would wait until then
+    closing = threading.Timer(2.0, os.write, (holder, b"x\n"))
+    closing.start()
+    monkeypatch.setenv("BROWSER", str(program))
+
+    async def ask(_: str) -> str:
+        assert closing.is_alive()
+        return "something else"
+
+    try:
+        with pytest.raises(AuthError, match="does not belong"):
+            await sign_in(open_browser=open_in_browser, ask=ask).login()
+    finally:
+        closing.cancel()
+        os.write(holder, b"x\n")
+        os.close(holder)
 
 
 @pytest.mark.parametrize(
@@ -439,10 +467,18 @@ def test_the_browser_of_this_machine_is_opened_unless_it_takes_the_terminal(
         {"token_url": "http://id.example/token"},
         {"issuer": ""},
         {"client_id": ""},
+        {"issuer": "https://id.example/\x1b[2J"},
         {"name": "../desk"},
+        {"redirect_path": "callback"},
+        {"redirect_path": ""},
+        {"redirect_path": "/callback?to=me"},
+        {"redirect_path": "/call back"},
+        {"redirect_host": "desk.example"},
+        {"redirect_host": "127.0.0.2"},
+        {"redirect_port": 65536},
     ],
 )
-def test_what_cannot_work_is_refused_at_once(arguments: dict[str, str]) -> None:
+def test_what_cannot_work_is_refused_at_once(arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         OAuth(**{"issuer": "https://id.example", "client_id": "desk"} | arguments)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from agentouto import AuthError
@@ -77,6 +79,42 @@ async def test_a_server_without_it_is_said(
     with pytest.raises(AuthError, match="no sign-in on another device"):
         await sign_in(device=True).login()
     assert browser.opened == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"verification_uri": "javascript:alert(1)"},
+        {"verification_uri": "http://evil.example/"},
+        {"verification_uri": "https://id.example/\x1b]0;evil\x07"},
+        {"verification_uri_complete": "file:///etc/passwd"},
+        {"verification_uri_complete": "--launcher=evil"},
+        {"user_code": "AB\x1b[2J"},
+        {"user_code": "AB\nSigned in as root"},
+    ],
+)
+async def test_nothing_is_shown_or_opened_that_is_no_code_and_no_address(
+    authority: Authority, browser: Browser, sign_in: SignInOf, said: dict[str, str]
+) -> None:
+    good = {"device_code": "SECRETd", "user_code": "AB", "verification_uri": authority.url}
+    authority.replaced["/device"] = says(200, json.dumps(good | said), "application/json")
+    told: list[str] = []
+    with pytest.raises(AuthError, match="not safe"):
+        await sign_in(device=True, tell=told.append).login()
+    assert (told, browser.opened) == ([], [])
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "-1", '"soon"', "null", "[]"])
+async def test_times_that_make_no_sense_are_passed_over(
+    authority: Authority, sign_in: SignInOf, number: str
+) -> None:
+    good = f'"device_code": "SECRETd", "user_code": "AB", "verification_uri": "{authority.url}"'
+    text = f'{{{good}, "expires_in": {number}, "interval": {number}}}'
+    authority.replaced["/device"] = says(200, text, "application/json")
+    authority.approved = True
+    auth = sign_in(device=True, open_browser=None)
+    await auth.login()
+    assert auth.is_authenticated
 
 
 @pytest.mark.parametrize(("status", "text"), [(400, '{"error": "no_such_client"}'), (200, "[]")])

@@ -146,6 +146,38 @@ async def test_rotated_refresh_tokens_are_kept(
     assert kept.extra["id_token"]
 
 
+@pytest.mark.parametrize("life", ["3600.5", "soon", "", [], {}, None, -5, "nan", "1e999"])
+async def test_a_life_that_makes_no_sense_costs_no_refresh_token(
+    authority: Authority, sign_in: SignInOf, expired: TokenData, store: TokenStore, life: object
+) -> None:
+    authority.life = life
+    token = await sign_in().get_token()
+    kept = store.load("desk")
+    assert kept is not None
+    assert kept.access_token == token != expired.access_token
+    await sign_in().refresh_token()
+    assert authority.refreshes == 2
+
+
+@pytest.mark.parametrize("body", ["[" * 50_000, '{"error": ' + "[" * 50_000])
+async def test_an_answer_without_an_end_is_an_auth_error(
+    authority: Authority, sign_in: SignInOf, expired: TokenData, body: str
+) -> None:
+    authority.replaced["/token"] = says(200, body, "application/json")
+    with pytest.raises(AuthError, match="no JSON"):
+        await sign_in().get_token()
+
+
+async def test_what_was_granted_stays_granted(
+    authority: Authority, sign_in: SignInOf, store: TokenStore
+) -> None:
+    store.save("desk", TokenData("SECRETa", authority.given(), REAL.now() - 1, ["openid"]))
+    await sign_in(scopes=["openid", "mail"]).get_token()
+    kept = store.load("desk")
+    assert kept is not None
+    assert kept.scopes == ["openid"]
+
+
 async def test_a_refresh_token_that_stays_is_kept(
     authority: Authority, sign_in: SignInOf, expired: TokenData, store: TokenStore
 ) -> None:
@@ -314,6 +346,18 @@ async def test_who_signs_out_has_no_tokens_and_the_server_knows(
     assert authority.revoked == [tokens.refresh_token, tokens.access_token]
     with pytest.raises(AuthError, match="nobody is signed in"):
         await auth.get_token()
+
+
+async def test_what_is_handed_back_is_what_somebody_else_has_got(
+    authority: Authority, sign_in: SignInOf, store: TokenStore
+) -> None:
+    auth, other = sign_in(), sign_in()
+    await auth.login()
+    await other.refresh_token()
+    kept = store.load("desk")
+    assert kept is not None
+    await auth.logout()
+    assert authority.revoked == [kept.refresh_token, kept.access_token]
 
 
 async def test_who_signs_out_has_no_tokens_even_if_the_server_is_down(

@@ -201,6 +201,30 @@ async def test_a_run_that_fails_shows_nothing(
     assert "SECRET" not in text
 
 
+async def test_who_is_cancelled_while_tokens_come_is_shown_none(
+    authority: Authority, sign_in: SignInOf
+) -> None:
+    begun = asyncio.Event()
+
+    async def half(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Length": "1000"})
+        await answer.prepare(request)
+        await answer.write(b'{"access_token": "SECRETa", ')
+        begun.set()
+        await asyncio.sleep(60)
+        return answer
+
+    authority.replaced["/token"] = half
+    work = asyncio.create_task(sign_in().login())
+    await begun.wait()
+    await asyncio.sleep(0.05)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError) as raised:
+        await work
+    assert "_exchange" in shown(raised.value)
+    assert "SECRET" not in shown(raised.value)
+
+
 async def test_nothing_is_printed(
     authority: Authority, sign_in: SignInOf, capfd: pytest.CaptureFixture[str]
 ) -> None:

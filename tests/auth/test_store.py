@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -143,6 +145,7 @@ def test_a_name_is_that_of_a_file_and_nothing_else(store: TokenStore, name: str)
         b'{"access_token": "SECRETa", "scopes": "a"}',
         b'{"access_token": "SECRETa", "extra": []}',
         b'{"access_token": "\xff"}',
+        b'{"access_token": "SECRETa", "extra": {"a": ' + b"[" * 50_000,
     ],
 )
 def test_what_cannot_be_read_is_reported_and_kept_aside(
@@ -159,6 +162,29 @@ def test_what_cannot_be_read_is_reported_and_kept_aside(
     assert not path.exists()
     store.save("desk", TOKENS)
     assert store.load("desk") == TOKENS
+
+
+@ALONE
+def test_what_is_no_file_is_not_waited_for(store: TokenStore) -> None:
+    store.save("desk", TOKENS)
+    path = store.directory / "desk.json"
+    path.unlink()
+    os.mkfifo(path)
+    look = "import sys; from agentouto import TokenStore; print(TokenStore(sys.argv[1]).load('desk'))"
+    looked = subprocess.run(
+        [sys.executable, "-c", look, str(store.directory)], capture_output=True, timeout=10
+    )
+    assert looked.stdout.split() == [b"None"]
+    assert not path.exists()
+
+
+def test_what_is_too_large_for_tokens_is_not_read(store: TokenStore) -> None:
+    store.save("desk", TOKENS)
+    path = store.directory / "desk.json"
+    with path.open("ab") as file:
+        file.write(b" " * (1 << 20))
+    assert store.load("desk") is None
+    assert (store.directory / "desk.json.unreadable").exists()
 
 
 def test_fields_of_later_versions_are_no_obstacle(store: TokenStore) -> None:

@@ -74,7 +74,8 @@ def openai(authority: Authority, **settings: Any) -> OpenAIOAuth:
 async def test_openai_gives_a_new_program_an_id_which_is_kept(
     authority: Authority, browser: Browser
 ) -> None:
-    auth = openai(authority, open_browser=browser, tell=lambda _: None, app_name="my app")
+    told: list[str] = []
+    auth = openai(authority, open_browser=browser, tell=told.append, app_name="my app")
     authority.claims = lambda claims: claims.update(iss="https://auth.openai.com", aud="issued-id")
     await auth.login()
     (asked,), (form,) = authority.authorized, authority.asked
@@ -89,6 +90,7 @@ async def test_openai_gives_a_new_program_an_id_which_is_kept(
     await auth.login()
     assert authority.authorized[-1]["client_id"] == "issued-id"
     assert authority.authorized[-1]["id_token_hint"].count(".") == 2
+    assert "id_token" not in "".join(told)  # it is logged, if nothing else is said
     assert "agent_name_hint" not in authority.authorized[-1]
 
 

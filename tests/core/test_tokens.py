@@ -54,7 +54,7 @@ def grown(*entries: Entry) -> Transcript:
 
 
 def test_only_what_came_since_the_last_report_is_estimated() -> None:
-    meter = Meter(lambda: 10)
+    meter = Meter(10)
     first = Incoming("x" * 4000)
     meter.report(grown(first), 900)
     assert meter.size(grown(first)) == 900
@@ -62,7 +62,7 @@ def test_only_what_came_since_the_last_report_is_estimated() -> None:
 
 
 def test_without_a_report_everything_is_estimated_and_once_only() -> None:
-    meter = Meter(lambda: 10)
+    meter = Meter(10)
     first, second = Incoming("x" * 4000), Reply((Text("y" * 400),))
     meter.report(grown(first), None)
     size = meter.size(grown(first, second))
@@ -71,13 +71,13 @@ def test_without_a_report_everything_is_estimated_and_once_only() -> None:
 
 
 def test_a_count_that_cannot_be_is_not_believed() -> None:
-    meter = Meter(lambda: 10)
+    meter = Meter(10)
     first = Incoming("x" * 40_000)
     meter.report(grown(first), 10)
     assert meter.size(grown(first)) > 9_000
 
 
 def test_another_transcript_is_measured_anew() -> None:
-    meter = Meter(lambda: 10)
+    meter = Meter(10)
     meter.report(grown(Incoming("x" * 4000), Incoming("z" * 4000)), 2_000)
     assert meter.size(grown(Incoming("y" * 400))) < 130

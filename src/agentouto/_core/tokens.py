@@ -5,7 +5,7 @@ The last request is known exactly where its provider reports it; only what came 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import msgspec
 
@@ -73,7 +73,7 @@ class Meter:
     """How large the next request of one call is. Looks at every entry once.
 
     Args:
-        standing: Tells, when it matters, how many tokens every request begins with.
+        standing: Tokens of what every request begins with: the system prompt and the tools.
 
     Attributes:
         scale: How many tokens one estimated token is, where more were counted than estimated.
@@ -81,7 +81,7 @@ class Meter:
 
     __slots__ = ("_estimate", "_last", "_measured", "_reported", "_seen", "_standing", "scale")
 
-    def __init__(self, standing: Callable[[], int]) -> None:
+    def __init__(self, standing: int) -> None:
         self._standing = standing
         self.scale: float = 1.0
         self.forget()
@@ -103,7 +103,7 @@ class Meter:
             self.forget()
         new = entries[self._seen :]
         if not self._seen:
-            self._estimate = self._standing()
+            self._estimate = self._standing
         if new:
             self._estimate += sum(map(of_entry, new))
             self._seen, self._last = len(entries), new[-1]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Mapping
-from functools import partial
 from typing import TypeGuard
 
 from agentouto._core import history
@@ -49,7 +48,7 @@ from agentouto._domain.participants import Agent
 from agentouto._engine.builtins import returned_as
 from agentouto._engine.call import Call
 from agentouto._engine.fit import Fitter
-from agentouto._engine.offices import AnyTool, Builtin, Offices, Toolbox
+from agentouto._engine.offices import AnyTool, Builtin, Offices
 from agentouto._engine.question import Question
 
 MOST_PAUSES = 50
@@ -65,6 +64,7 @@ class LiveDesk:
 
     __slots__ = (
         "_agent",
+        "_asked",
         "_call",
         "_fitter",
         "_looked",
@@ -93,8 +93,9 @@ class LiveDesk:
         self._looked = False
         self._too_long: tuple[Transcript, ContextOverflow] | None = None
         self._warned: set[str] | None = None
-        self._fitter = Fitter(call, readable=self._toolbox.reads_results)
-        self._question = Question(call, agent, offices, self._toolbox, self._fitter.size)
+        self._asked = Incoming("")
+        self._fitter: Fitter | None = None
+        self._question = Question(call, agent, offices, self._toolbox)
 
     def open(self) -> Transcript:
         """Return the system prompt, the history and the forward."""
@@ -107,9 +108,7 @@ class LiveDesk:
             tools=self._tools,
         )
         self._owner = asyncio.current_task()
-        asked = Incoming(forward.content, tuple(forward.attachments or ()))
-        # with the desk in it, this would be a circle: nothing of a run would go before a collection
-        self._fitter.begin(asked, partial(_standing, system, self._offices, self._toolbox))
+        self._asked = asked = Incoming(forward.content, tuple(forward.attachments or ()))
         return Transcript(system, (*history.entries(call.history, self._agent.name), asked))
 
     async def mail(self) -> tuple[Incoming, ...]:
@@ -125,17 +124,15 @@ class LiveDesk:
     async def fit(self, transcript: Transcript) -> Transcript:
         """Return ``transcript``, or a shorter one if the model could not read it."""
         window = self._known_window()
-        if window is None and self._fitter.learned is None:
+        if window is None and (self._fitter is None or self._fitter.learned is None):
             return transcript
-        before = self._fitter.size(transcript)
-        fitting = await self._fitter.fit(transcript, window, self._question.summarize)
-        if summary := self._fitter.take_summary():
-            stamp, now, after = (
-                self._call.stamp,
-                self._offices.world.now(),
-                self._fitter.size(fitting),
-            )
-            self._offices.log.append(Summarized(stamp, now, summary, before, after))
+        fitter = self._fitted(transcript.system)
+        before = fitter.size(transcript)
+        fitting = await fitter.fit(transcript, window, self._question.summarize)
+        if summary := fitter.take_summary():
+            stamp, now = self._call.stamp, self._offices.world.now()
+            told = Summarized(stamp, now, summary, before, fitter.size(fitting))
+            self._offices.log.append(told)
         return fitting
 
     async def ask(self, transcript: Transcript) -> Reply | None:
@@ -143,16 +140,16 @@ class LiveDesk:
         if self._too_long is not None and self._too_long[0] is transcript:
             raise self._too_long[1]  # it could not be made any shorter
         try:
-            reply = await self._question.ask(transcript)
+            reply = await self._question.ask(transcript, self._size)
         except ContextOverflow as error:
             if self._question.begun:
                 raise
             self._too_long = transcript, error
-            self._fitter.overflowed(transcript)
+            self._fitted(transcript.system).overflowed(transcript)
             return None
-        self._fitter.fits()
         read = reply.usage.input_tokens
-        if self._known_window() is not None or self._fitter.learned is not None:
+        if self._fitter is not None:
+            self._fitter.fits()
             self._fitter.report(transcript, read)
         elif read is not None and read >= WORTH_ASKING and not self._looked:
             self._looked = True
@@ -222,6 +219,19 @@ class LiveDesk:
                 data = said.data if seen.content == said.content else None
                 said = Returned(seen.content, tuple(seen.attachments or ()), data)
         return said if call.mailbox.close_if_empty() else None
+
+    def _size(self, transcript: Transcript) -> int:
+        return self._fitted(transcript.system).size(transcript)
+
+    def _fitted(self, system: str) -> Fitter:
+        """Return who knows how large the transcript is; few calls are so large that it matters."""
+        fitter = self._fitter
+        if fitter is None:
+            box = self._toolbox
+            standing = of_text(system) + self._offices.weight(box)
+            fitter = Fitter(self._call, self._asked, standing, readable=box.reads_results)
+            self._fitter: Fitter | None = fitter
+        return fitter
 
     def _known_window(self) -> int | None:
         """Return how much the model can read; asked once for each, and while nobody knows."""
@@ -318,11 +328,6 @@ class LiveDesk:
         if tool_call.name == FINISH and overridden and not isinstance(error, ToolError | Refuse):
             return Outcome(tool_call, f"Error in finish override: {error}", returns=True)
         return failed(tool_call, explained(error))
-
-
-def _standing(system: str, offices: Offices, box: Toolbox) -> int:
-    """Return about how many tokens every request of a call begins with."""
-    return of_text(system) + offices.weight(box)
 
 
 def _forget_cancelling() -> None:

@@ -24,8 +24,11 @@ from agentouto._core.tokens import Meter, of_entry
 from agentouto._domain.content import Entry, Incoming, Transcript
 from agentouto._engine.call import Call
 
-Summarize: TypeAlias = Callable[[Transcript, str], Awaitable[str]]
-"""Asks whoever can for a summary of a text; empty if there is none to be had."""
+Summarize: TypeAlias = Callable[[str, str, int], Awaitable[str]]
+"""Asks, with a system prompt, for a summary of a text; empty if there is none to be had.
+
+The last is about how many tokens the transcript has that it is taken from.
+"""
 
 _GROWN = 1.1
 """A summary that failed is asked for again when the transcript has grown by so much."""
@@ -39,6 +42,12 @@ _TOO_MUCH = 0.9
 
 class Fitter:
     """What is known of one call's size.
+
+    Args:
+        call: The call.
+        asked: The forward it is about, as its transcript has it.
+        standing: Tokens of what every request begins with: the system prompt and the tools.
+        readable: Whether the agent has a tool to read results with that were cut.
 
     Attributes:
         learned: How much the model can read, as far as a transcript that did not fit tells it.
@@ -57,23 +66,17 @@ class Fitter:
         "learned",
     )
 
-    def __init__(self, call: Call, *, readable: bool) -> None:
+    def __init__(self, call: Call, asked: Incoming, standing: int, *, readable: bool) -> None:
         self._call = call
         self._readable = readable
-        self._meter = Meter(lambda: 0)
-        self._asked = Incoming("")
+        self._asked = asked
+        self._standing = standing
+        self._meter = Meter(standing)
         self._failed_at = 0
         self._summary = ""
         self._told: Entry | None = None
         self._overflow: int | None = None
-        self._standing: Callable[[], int] = int
         self.learned: int | None = None
-
-    def begin(self, asked: Incoming, standing: Callable[[], int]) -> None:
-        """Take in what the call is about, and what every request begins with, in tokens."""
-        self._asked = asked
-        self._meter = Meter(standing)
-        self._standing = standing
 
     def size(self, transcript: Transcript) -> int:
         """Return about how many tokens ``transcript`` is."""
@@ -130,7 +133,7 @@ class Fitter:
         self, transcript: Transcript, room: int, summarize: Summarize
     ) -> Transcript:
         entries, size = transcript.entries, self.size(transcript)
-        stays = self._standing() + of_entry(self._asked)
+        stays = self._standing + of_entry(self._asked)
         kept_tokens = min(
             room * KEPT / self._meter.scale, room * EMPTIED / self._meter.scale - stays
         )
@@ -138,7 +141,7 @@ class Fitter:
         old = [entry for entry in entries[:place] if entry is not self._asked]
         if old in ([], [self._told]) or size < self._failed_at * _GROWN:
             return transcript
-        self._summary = await summarize(transcript, retold(old, room))
+        self._summary = await summarize(transcript.system, retold(old, room), size)
         self._failed_at = 0 if self._summary else size
         if not self._summary:
             return transcript

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
+from typing import TypeAlias
 
 import msgspec
 
@@ -38,6 +39,8 @@ from agentouto._engine.offices import Offices, Toolbox
 
 SUMMARY_WORDS = 400
 
+Size: TypeAlias = Callable[[Transcript], int]
+
 
 class Question:
     """What one call asks its model.
@@ -51,7 +54,6 @@ class Question:
         "_call",
         "_draft",
         "_offices",
-        "_size",
         "_stand_ins",
         "_taken",
         "_toolbox",
@@ -64,13 +66,11 @@ class Question:
         agent: Agent,
         offices: Offices,
         toolbox: Toolbox,
-        size: Callable[[Transcript], int],
     ) -> None:
         self._call = call
         self._agent = agent
         self._offices = offices
         self._toolbox = toolbox
-        self._size = size
         self._draft = Draft()
         self._taken: set[str] = set()
         self._stand_ins = agent.stand_ins() if agent.fallback else (agent,)
@@ -81,13 +81,16 @@ class Question:
         """The agent with the model that is asked at present."""
         return self._stand_ins[0]
 
-    async def ask(self, transcript: Transcript) -> Reply:
-        """Put ``transcript`` to the agent's model, or to the next one if that is not to be had."""
+    async def ask(self, transcript: Transcript, size: Size) -> Reply:
+        """Put ``transcript`` to the agent's model, or to the next one if that is not to be had.
+
+        ``size`` tells how large it is, where somebody has to know and its provider does not say.
+        """
         while True:
             model = self._stand_ins[0]
             seen = self._offices.watch.sees_models
             try:
-                reply = await (self._reply if seen else self._hear)(transcript, model)
+                reply = await (self._reply if seen else self._hear)(transcript, model, size)
             except ProviderError as error:
                 gone = error.retryable or isinstance(error, QuotaExhausted)
                 if not gone or self.begun or len(self._stand_ins) == 1:
@@ -99,12 +102,14 @@ class Question:
                 self._call.turn += 1
                 return whole(reply, model, self._call.id)
 
-    async def summarize(self, transcript: Transcript, text: str) -> str:
-        """Ask the agent's own model what is worth knowing of ``text``; empty if it does not say."""
+    async def summarize(self, system: str, text: str, before: int) -> str:
+        """Ask the agent's own model what is worth knowing of ``text``; empty if it does not say.
+
+        ``before`` is how many tokens there are without the summary.
+        """
         call, offices = self._call, self._offices
-        before = self._size(transcript)
         question = Incoming(SUMMARIZE.format(text=text, words=SUMMARY_WORDS))
-        asked = Transcript(transcript.system, (question,))
+        asked = Transcript(system, (question,))
         builder = ReplyBuilder(self.model.provider_name)
         admission = self._admission()
         try:
@@ -136,13 +141,13 @@ class Question:
         except Refuse:
             return ""
 
-    async def _reply(self, transcript: Transcript, model: Agent) -> Reply:
+    async def _reply(self, transcript: Transcript, model: Agent, size: Size) -> Reply:
         """Return what the user's hook makes of the model's reply."""
         offices, call = self._offices, self._call
         heard: list[Reply] = []
 
         async def ask(agent: Agent) -> Reply:
-            reply = await self._hear(transcript, agent)
+            reply = await self._hear(transcript, agent, size)
             heard.append(reply)
             return reply
 
@@ -160,7 +165,7 @@ class Question:
         offices.log.append(Replied(call.stamp, offices.world.now(), free))
         return reply if heard else free
 
-    async def _hear(self, transcript: Transcript, model: Agent) -> Reply:
+    async def _hear(self, transcript: Transcript, model: Agent, size: Size) -> Reply:
         """Stream one reply, telling the log every word of it."""
         offices, call, box = self._offices, self._call, self._toolbox
         log, now = offices.log, offices.world.now
@@ -184,7 +189,7 @@ class Question:
             await self._listen(request, builder, telling)
             reply = placed(builder.finish(), call.turn, self._taken)
             telling.end(Replied(call.stamp, now(), reply))
-            self._count(reply, model, lambda: self._size(transcript))
+            self._count(reply, model, lambda: size(transcript))
         except (ProviderError, AuthError, asyncio.CancelledError) as error:
             self.begun = builder.begun
             if builder.begun:

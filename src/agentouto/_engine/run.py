@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from enum import Enum
 
 from agentouto._core.identity import call_id, starter_id, task_id
 from agentouto._core.prompt import (
@@ -53,6 +54,14 @@ from agentouto._engine.threads import Threads
 from agentouto._engine.work import excuse, work
 
 
+class Aside(Enum):
+    """What goes on beside the starting agents."""
+
+    CALL = "a call in the background"
+    DELIVERY = "the delivery of messages to the user"
+    SEARCH = "the search for how much a model can read"
+
+
 class Run:
     """One run. Its calls can be found and written to at once; it begins with ``execute``."""
 
@@ -89,9 +98,7 @@ class Run:
         self.tags: re.Pattern[str] = tags_of(self._introductions)
         self._prompts: dict[tuple[str, bool], str] = {}
         self._failure: Exception | None = None
-        self._spawned: set[asyncio.Task[None]] = set()
-        self._searches: set[asyncio.Task[None]] = set()
-        self._deliveries: set[asyncio.Task[None]] = set()
+        self._aside: dict[asyncio.Task[None], Aside] = {}
         self._group: asyncio.TaskGroup | None = None
         self.mail: Mail = Mail(
             run_id, self.log, world, self.person, self.watch, user_writes=reachable
@@ -118,13 +125,13 @@ class Run:
                     group.create_task(self._begin(call), name=call.name) for call in self.starters
                 ]
                 if self.pot is not None:
-                    self.pot.begin(lambda: self._end_early((*tasks, *self._deliveries)))
+                    self.pot.begin(lambda: self._end_early(tasks))
                 if self.plan.cancel_background:
                     await asyncio.wait(tasks)
-                    self._end_early(())
+                    self._cancel_aside(Aside.CALL)
             if self.person.reads and (self.pot is None or self.pot.reached is None):
                 async with asyncio.TaskGroup() as group:
-                    self._deliveries.add(group.create_task(self.mail.close_to_user()))
+                    self._put_aside(group.create_task(self.mail.close_to_user()), Aside.DELIVERY)
         finally:
             self.close()
         failure = self._failure if self.pot is None else self.pot.reached or self._failure
@@ -176,14 +183,22 @@ class Run:
     def _deliver(self) -> None:
         if self._group is not None:
             with suppress(RuntimeError):  # the group has just ended: the rest is delivered after it
-                delivery = self._group.create_task(self.mail.deliver())
-                self._deliveries.add(delivery)
-                delivery.add_done_callback(self._deliveries.discard)
+                self._put_aside(self._group.create_task(self.mail.deliver()), Aside.DELIVERY)
+
+    def _put_aside(self, task: asyncio.Task[None], kind: Aside) -> None:
+        self._aside[task] = kind
+        task.add_done_callback(self._aside.pop)
+
+    def _cancel_aside(self, *kinds: Aside) -> None:
+        for task, kind in self._aside.items():
+            if kind in kinds:
+                task.cancel()
 
     def _end_early(self, starters: Iterable[asyncio.Task[None]]) -> None:
-        """Stop what is still at work: ``starters``, and all background calls."""
-        for task in (*starters, *self._spawned):
+        """Stop everything that is still at work."""
+        for task in starters:
             task.cancel()
+        self._cancel_aside(*Aside)
 
     def close(self) -> None:
         """Let nobody write to it any more."""
@@ -208,8 +223,7 @@ class Run:
     def find_window(self, agent: Agent) -> None:
         """Ask, while the run goes on, how much the agent's model can read."""
         search = self._tasks.create_task(self.backend(agent).find_window(agent))
-        self._searches.add(search)
-        search.add_done_callback(self._searches.discard)
+        self._put_aside(search, Aside.SEARCH)
 
     def weight(self, box: Toolbox) -> int:
         """Return about how many tokens the tools of ``box`` take."""
@@ -275,9 +289,7 @@ class Run:
         """Forward without waiting; the run ends only when the new call has."""
         id_ = task_id(by.id, place)
         call = self._open(name, content, id_, by, place, history, background=True)
-        task = self._tasks.create_task(self._attend(call), name=id_)
-        self._spawned.add(task)
-        task.add_done_callback(self._spawned.discard)
+        self._put_aside(self._tasks.create_task(self._attend(call), name=id_), Aside.CALL)
         return call
 
     @property
@@ -357,9 +369,8 @@ class Run:
         try:
             return await work(call, self)
         finally:
-            if not self.mail.at_work:
-                for search in self._searches:
-                    search.cancel()
+            if self._aside and not self.mail.at_work:
+                self._cancel_aside(Aside.SEARCH)
 
 
 def _times_asked(call: Call) -> int:

@@ -18,4 +18,6 @@ def open_in_browser(url: str) -> bool:
         return False
     if Path(getattr(browser, "name", "")).name in IN_THE_TERMINAL:
         return False
+    if type(browser) is webbrowser.GenericBrowser:  # waits until it is closed, and the page with it
+        browser = webbrowser.BackgroundBrowser([browser.name, *browser.args])
     return browser.open(url)

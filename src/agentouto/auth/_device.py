@@ -7,10 +7,11 @@ from inspect import isawaitable
 
 from agentouto._domain.errors import AuthError
 from agentouto._domain.secret import Secret
+from agentouto._network import is_safe
 from agentouto.auth._client import Client, Server, Sitting
 from agentouto.auth._grants import ask_as, tokens_for
 from agentouto.auth._protocol import Denied, denied
-from agentouto.auth._token import TokenData
+from agentouto.auth._token import TokenData, number_of
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 PAUSE_SECONDS = 5.0
@@ -39,11 +40,14 @@ async def sign_in_elsewhere(client: Client, server: Server, sitting: Sitting) ->
     if answer.status != 200 or not (device and code and there):
         why = (texts.get("error", ""), texts.get("error_description", f"HTTP {answer.status}"))
         raise denied(client.name, "the server gave out no code", *why, (client.client_secret,))
+    at_once = texts.get("verification_uri_complete", there)
+    if not (is_safe(there) and is_safe(at_once) and code.isprintable()):
+        raise AuthError(client.name, "the server gave out a code or an address that is not safe")
     seconds = min(sitting.seconds, _number(said.get("expires_in"), sitting.seconds))
     try:
         async with asyncio.timeout(seconds):
             sitting.tell(f"To sign in, open {there} on any device, and enter the code {code}")
-            await _open(sitting, texts.get("verification_uri_complete", there))
+            await _open(sitting, at_once)
             pause = _number(said.get("interval"), PAUSE_SECONDS)
             return await _given(client, server, Secret(device), pause)
     except TimeoutError:
@@ -72,4 +76,5 @@ async def _open(sitting: Sitting, url: str) -> None:
 
 
 def _number(value: object, otherwise: float) -> float:
-    return float(value) if isinstance(value, int | float) and value > 0 else otherwise
+    number = number_of(value)
+    return number if number is not None and number > 0 else otherwise

@@ -21,7 +21,7 @@ from agentouto.auth._client import Client, Server, Sitting
 from agentouto.auth._grants import tokens_for
 from agentouto.auth._loopback import GOODBYE_SECONDS, Door, opened
 from agentouto.auth._protocol import read_redirect, same, sign_in_url
-from agentouto.auth._token import CLIENT_ID, TokenData
+from agentouto.auth._token import CLIENT_ID, HINT, TokenData
 
 QUESTION = "Paste the address at which the browser ended, or press Enter to wait for it: "
 
@@ -49,7 +49,8 @@ async def _signed_in(client: Client, server: Server, sitting: Sitting) -> TokenD
     state, nonce, verifier = (Secret(fresh_id() + fresh_id()) for _ in range(3))
     async with opened(client.name, client.redirect, state) as door:
         url = Secret(sign_in_url(client, server, door.address, state, nonce, verifier))
-        sitting.tell(f"To sign in, open this address:\n{url}")
+        told = sign_in_url(_hintless(client), server, door.address, state, nonce, verifier)
+        sitting.tell(f"To sign in, open this address:\n{told}")
         loop = asyncio.get_running_loop()
         opening = loop.create_task(_open(client, sitting, url, door))
         asking = loop.create_task(_ask(client, sitting, door, state))
@@ -87,6 +88,11 @@ async def _handed_in(
         handed["state"] = fields["state"]
     expected = nonce if "openid" in client.scopes else None
     return await tokens_for(client, server, "authorization_code", handed, expected)
+
+
+def _hintless(client: Client) -> Client:
+    """Return ``client`` without the id token it reminds the server with: what is told is logged."""
+    return replace(client, more={name: said for name, said in client.more.items() if name != HINT})
 
 
 async def _open(client: Client, sitting: Sitting, url: str, door: Door) -> None:

@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import cast
 from urllib.parse import quote_plus
 
+from msgspec import structs
+
 from agentouto._domain.errors import AuthError, ProviderUnavailable
 from agentouto._domain.secret import Secret
 from agentouto._domain.world import REAL
@@ -18,7 +20,14 @@ from agentouto.auth._client import Client, Server
 from agentouto.auth._http import Answer, ask
 from agentouto.auth._oidc import check_id_token
 from agentouto.auth._protocol import read_tokens, token_form
-from agentouto.auth._token import CLIENT_ID, ID_TOKEN, LIFETIME, TokenData, claims_of
+from agentouto.auth._token import (
+    CLIENT_ID,
+    ID_TOKEN,
+    LIFETIME,
+    TokenData,
+    claims_of,
+    number_of,
+)
 
 
 async def tokens_for(
@@ -58,6 +67,8 @@ async def refreshed(client: Client, server: Server, old: TokenData) -> TokenData
     """
     if not old.refresh_token:
         raise AuthError(client.name, "the sign-in has ended, somebody has to sign in again")
+    if old.scopes:  # a server that grants what it had granted before need not say so
+        client = structs.replace(client, scopes=tuple(old.scopes))
     new = await tokens_for(client, server, "refresh_token", {"refresh_token": old.refresh_token})
     before, after = claims_of(old.told(ID_TOKEN)), claims_of(new.told(ID_TOKEN))
     if before and after and before.get("sub") != after.get("sub"):
@@ -106,7 +117,7 @@ def _basic(client: Client) -> Secret:
 
 def _kept(client: Client, read: Mapping[str, object], asked_at: float) -> TokenData:
     """Return an answer as tokens, with all that later questions need."""
-    life = _number(read.get("expires_in"))
+    life = number_of(read.get("expires_in"))
     ends = None if life is None else asked_at + life
     extra: dict[str, object] = {CLIENT_ID: client.client_id}
     if isinstance(proof := read.get(ID_TOKEN), str):
@@ -122,13 +133,6 @@ def _kept(client: Client, read: Mapping[str, object], asked_at: float) -> TokenD
         [str(scope) for scope in said],
         extra,
     )
-
-
-def _number(value: object) -> float | None:
-    try:
-        return float(value) if isinstance(value, int | float | str) else None
-    except ValueError:
-        return None
 
 
 def _hidden(client: Client, form: Mapping[str, str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -94,18 +95,17 @@ async def _exchange(
             proxy=proxy_for(url),
         ) as response,
     ):
-        body = b""
-        async for piece in response.content.iter_any():
-            body += piece
-            if len(body) > MOST_BYTES:
+        body = BytesIO()  # whoever ends this halfway is shown nothing of what has come
+        while body.write(await response.content.readany()):
+            if body.tell() > MOST_BYTES:
                 return Answer(response.status, None)
-        return Answer(response.status, _object(body))
+        return Answer(response.status, _object(body.getvalue()))
 
 
 def _object(body: bytes) -> dict[str, object] | None:
     try:
         read: object = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if not isinstance(read, dict):
         return None

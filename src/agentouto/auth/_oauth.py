@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from urllib.parse import urlsplit
 
 from agentouto._domain.errors import ConfigurationError
 from agentouto._domain.secret import Secret
@@ -18,6 +19,9 @@ from agentouto.auth._sign_in import SignIn
 from agentouto.auth._store import TokenStore, name_for
 
 log = logging.getLogger("agentouto")
+
+_HERE = ("127.0.0.1", "localhost", "[::1]")
+"""Under which names the page on this machine is found."""
 
 
 class OAuth(SignIn):
@@ -37,7 +41,7 @@ class OAuth(SignIn):
         token_url: Where tokens are given out, likewise.
         device_url: Where a sign-in on another device begins, likewise.
         redirect_port: The port of this machine the browser is sent back to; 0 is any that is free.
-        redirect_host: ``"127.0.0.1"`` or ``"localhost"``, as it is registered at the server.
+        redirect_host: ``"127.0.0.1"``, ``"localhost"`` or ``"[::1]"``, as it is registered at the server.
         redirect_path: The path it is sent back to.
         extra: Further fields of the address at which the person signs in, such as an audience.
         hosts: To which hosts, and those below them, tokens may be sent. Left empty, to any https
@@ -81,6 +85,7 @@ class OAuth(SignIn):
         seconds: float = LONGEST_SECONDS,
     ) -> None:
         _check(issuer, client_id, auth_url, token_url, device_url)
+        _check_redirect(redirect_host, redirect_port, redirect_path)
         consent = {"prompt": "consent"} if "offline_access" in scopes else {}
         client = Client(
             name=name or name_for(issuer or token_url),
@@ -119,3 +124,15 @@ def _check(issuer: str, client_id: str, auth_url: str, token_url: str, device_ur
             raise ConfigurationError(
                 f"OAuth(): {shown(url)!r} is neither an https:// address nor on this machine"
             )
+
+
+def _check_redirect(host: str, port: int, path: str) -> None:
+    """Refuse what no browser would ever come back to."""
+    url = f"http://{host}:{port}{path}"
+    whole = is_safe(url) and path.isascii() and urlsplit(url).path == path != ""
+    if host not in _HERE or not whole:
+        raise ConfigurationError(
+            f"OAuth(): the browser cannot come back to {url!r}: redirect_host is one of "
+            f"{', '.join(_HERE)}, redirect_port is from 0 to 65535, and redirect_path begins with "
+            "/ and has no query"
+        )

@@ -75,7 +75,7 @@ def _wrong_with(
         return "comes from another server"
     if client_id not in audiences or claims.get("azp", client_id) != client_id:
         return "is for another program"
-    if not isinstance(ends, int | float) or ends + CLOCKS_DIFFER_SECONDS < now:
+    if not isinstance(ends, int | float) or ends < now - CLOCKS_DIFFER_SECONDS:
         return "has ended already (is the clock of this machine right?)"
     if nonce is not None and not same(_text(claims, "nonce"), nonce):
         return "belongs to another sign-in"

@@ -167,7 +167,9 @@ def read_tokens(
         raise AuthError(name, f"the server gave out no token: HTTP {status}, and no JSON")
     try:
         read = _hidden(
-            words().parse_token_response(_json({**fields, **_flat_error(fields, status)}))
+            words().parse_token_response(
+                _json({**_timeless(fields), **_flat_error(fields, status)})
+            )
         )
     except OAuth2Error as error:
         code, why = Secret(error.error or ""), Secret(error.description or "")
@@ -176,7 +178,7 @@ def read_tokens(
     else:
         token = read.get("access_token")
         if isinstance(token, str) and token and token.isascii() and token.isprintable():
-            return {**read, LIFETIME: fields.get(LIFETIME)}  # oauthlib passes over a 0
+            return {**read, LIFETIME: fields.get(LIFETIME)}
         code, why = "", "it is no text that can be sent"
     raise denied(name, "the server gave out no token", code, why, sent) from None
 
@@ -191,6 +193,16 @@ def denied(name: str, what: str, code: str, why: str, hidden: Iterable[str]) -> 
 def same(one: str, other: str) -> bool:
     """Return whether two secrets are the same, in a time that does not tell how much of them is."""
     return compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))
+
+
+def _timeless(fields: Mapping[str, object]) -> dict[str, object]:
+    """Return an answer without how long it is good for.
+
+    ``oauthlib`` refuses the whole of it for a time it cannot read, and with it the one refresh
+    token that is good from now on.
+    """
+    times = {LIFETIME, "expires_at"}
+    return {name: value for name, value in fields.items() if name not in times}
 
 
 def _flat_error(fields: Mapping[str, object], status: int) -> dict[str, object]:

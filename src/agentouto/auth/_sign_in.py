@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -54,7 +55,7 @@ class SignIn(AuthMethod):
         self._hosts = tuple(hosts)
         self._from = server.issuer or server.token
         self._tokens: TokenData | None = None
-        self._gate = threading.Lock()
+        self._gate, self._process = threading.Lock(), os.getpid()
         self._rounds = 0
         self._failure: AuthError | ProviderError | None = None
         check_name(client.name)
@@ -140,9 +141,9 @@ class SignIn(AuthMethod):
         """
         from agentouto.auth._grants import revoke  # noqa: PLC0415
 
-        tokens = self._tokens or self._kept()
-        self._tokens = None
-        with await self._alone():
+        with await self._alone():  # others may have renewed what is known here
+            tokens = self._kept() or self._tokens
+            self._tokens = None
             self._store.delete(self._client.name)
         if tokens is not None:
             taken = False
@@ -189,6 +190,8 @@ class SignIn(AuthMethod):
 
     async def _fresh(self, refused: str = "") -> TokenData:
         """Return tokens that are good and not ``refused``; one renews them for all who wait."""
+        if self._process != os.getpid():  # whoever held the gate is in another process now
+            self._gate, self._process = threading.Lock(), os.getpid()
         rounds = self._rounds
         while True:
             waited = self._rounds != rounds

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import stat
 from os import PathLike
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +29,9 @@ HOME_VARIABLE = "AGENTOUTO_HOME"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@-]{0,99}", re.ASCII)
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 """Names that are no files on Windows."""
+
+MOST_BYTES = 1 << 20
+"""How large a file of tokens can be."""
 
 _OTHERS = 0o077
 """What others than the owner may do."""
@@ -117,7 +121,10 @@ class TokenStore:
             kept = self._keyring.get_password(_service(path), name)
             return _read(kept.encode()) if kept else None
         try:
-            if os.name == "posix" and path.stat().st_mode & _OTHERS:
+            about = path.stat()
+            if not stat.S_ISREG(about.st_mode) or about.st_size > MOST_BYTES:
+                return self._set_aside(path)  # reading a pipe would wait for ever
+            if os.name == "posix" and about.st_mode & _OTHERS:
                 path.chmod(0o600)
             body = path.read_bytes()
         except FileNotFoundError:
@@ -209,7 +216,7 @@ def _plain(value: object) -> object:
 def _read(body: bytes) -> TokenData | None:
     try:
         kept = msgspec.json.decode(body, type=_Kept)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     if not kept.access_token:
         return None

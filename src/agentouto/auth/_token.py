@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import cast
 
 import msgspec
@@ -26,6 +27,9 @@ LIFETIME = "expires_in"
 
 CLIENT_ID = "client_id"
 """Under which name ``extra`` has what the server calls the program."""
+
+HINT = "id_token_hint"
+"""Under which name a server is reminded of who signed in the last time, with that very proof."""
 
 ID_TOKEN = "id_token"  # noqa: S105 - the name of a field
 """Under which name ``extra`` has the proof of who signed in."""
@@ -78,12 +82,21 @@ def is_fresh(tokens: TokenData, now: float) -> bool:
     return is_valid(tokens, now + min(EARLY_SECONDS, COUNTED_SECONDS + tenth))
 
 
+def number_of(value: object) -> float | None:
+    """Return the number that a server sent, maybe as a text; ``None`` if it is none."""
+    try:
+        number = float(value) if isinstance(value, int | float | str) else None
+    except (ValueError, OverflowError):
+        return None
+    return number if number is not None and isfinite(number) else None
+
+
 def claims_of(id_token: str) -> Mapping[str, object]:
     """Return what an id token says; nothing if it is none."""
     parts = id_token.split(".")
     try:
         body = urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)) if len(parts) == 3 else b""
         read: object = msgspec.json.decode(body)
-    except (ValueError, msgspec.DecodeError):
+    except (ValueError, msgspec.DecodeError, RecursionError):
         return {}
     return cast("dict[str, object]", read) if isinstance(read, dict) else {}

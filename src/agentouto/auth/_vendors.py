@@ -18,7 +18,7 @@ from agentouto.auth._browser import open_in_browser
 from agentouto.auth._client import LONGEST_SECONDS, Client, Redirect, Server, Sitting
 from agentouto.auth._sign_in import SignIn
 from agentouto.auth._store import TokenStore
-from agentouto.auth._token import CLIENT_ID, ID_TOKEN, TokenData, claims_of
+from agentouto.auth._token import CLIENT_ID, HINT, ID_TOKEN, TokenData, claims_of
 
 log = logging.getLogger("agentouto")
 
@@ -154,7 +154,7 @@ class OpenAIOAuth(_Vendor):
         tokens, client = self.tokens, super()._newcomer()
         if tokens is None or not client.may_be_renamed or not tokens.told(CLIENT_ID):
             return client
-        more = {"resource": client.more["resource"], "id_token_hint": tokens.told(ID_TOKEN)}
+        more = {"resource": client.more["resource"], HINT: tokens.told(ID_TOKEN)}
         known = self._client_of(tokens)
         return replace(known, may_be_renamed=False, more=more)
 
