@@ -16,8 +16,8 @@ import pytest
 from aiohttp import ClientSession, web
 
 from agentouto import AuthError, ConfigurationError, OAuth, TokenStore
-from agentouto.exceptions import ProviderUnavailable
 from agentouto.auth._browser import open_in_browser
+from agentouto.exceptions import ProviderUnavailable
 from auth.authority import Authority, Browser, says
 from auth.conftest import SignInOf
 
@@ -285,6 +285,13 @@ async def test_a_proof_that_is_not_for_this_sign_in_ends_it(
     assert not sign_in().is_authenticated
 
 
+async def test_a_proof_may_end_as_late_as_it_likes(authority: Authority, sign_in: SignInOf) -> None:
+    authority.claims = lambda claims: claims.update(exp=10**400)
+    auth = sign_in()
+    await auth.login()
+    assert auth.is_authenticated
+
+
 async def test_a_server_that_does_not_say_who_signed_in_is_not_believed(
     authority: Authority, sign_in: SignInOf
 ) -> None:
@@ -433,6 +440,7 @@ def test_the_browser_of_this_machine_is_opened_unless_it_takes_the_terminal(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the browser is a script of the shell")
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 async def test_a_browser_that_runs_until_it_is_closed_holds_up_nothing(
     sign_in: SignInOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -439,3 +440,55 @@ async def test_the_lock_of_a_process_that_was_killed_is_free(
     process.kill()
     assert (await asking).startswith("SECRETaccess")
     await process.communicate()
+
+
+FORKS = """
+import asyncio, os, sys, threading
+from agentouto import OAuth, TokenStore
+
+auth = OAuth(sys.argv[1], "desk", name="desk", store=TokenStore(sys.argv[2]))
+
+def ask():
+    token = asyncio.run(asyncio.wait_for(auth.get_token(), 5))
+    os.write(1, f"{token}\\n".encode())
+
+asking = threading.Thread(target=ask)
+asking.start()
+sys.stdin.readline()
+child = os.fork()
+if child == 0:
+    try:
+        ask()
+    finally:
+        os._exit(0)
+asking.join()
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not made by forking here")
+async def test_a_process_that_was_forked_meanwhile_is_not_kept_waiting(
+    authority: Authority, expired: TokenData, store: TokenStore
+) -> None:
+    asked, forked = asyncio.Event(), asyncio.Event()
+
+    async def wait(_: web.Request) -> web.StreamResponse:
+        asked.set()
+        await forked.wait()
+        answer = {"access_token": "SECRETnew", "refresh_token": "SECRETr", "expires_in": 3600}
+        return web.json_response(answer)
+
+    authority.replaced["/token"] = wait
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", FORKS, authority.url, str(store.directory)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    await asked.wait()
+    process.stdin.write(b"fork\n")
+    await asyncio.sleep(0.05)
+    forked.set()
+    told, _ = await process.communicate()
+    assert told.split() == [b"SECRETnew"] * 2
+    assert authority.refreshes == 1

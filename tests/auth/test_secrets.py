@@ -221,8 +221,9 @@ async def test_who_is_cancelled_while_tokens_come_is_shown_none(
     work.cancel()
     with pytest.raises(asyncio.CancelledError) as raised:
         await work
-    assert "_exchange" in shown(raised.value)
-    assert "SECRET" not in shown(raised.value)
+    text = shown(raised.value)
+    assert "_exchange" in text
+    assert "SECRET" not in text
 
 
 async def test_nothing_is_printed(

@@ -170,9 +170,14 @@ def test_what_is_no_file_is_not_waited_for(store: TokenStore) -> None:
     path = store.directory / "desk.json"
     path.unlink()
     os.mkfifo(path)
-    look = "import sys; from agentouto import TokenStore; print(TokenStore(sys.argv[1]).load('desk'))"
+    look = (
+        "import sys; from agentouto import TokenStore; print(TokenStore(sys.argv[1]).load('desk'))"
+    )
     looked = subprocess.run(
-        [sys.executable, "-c", look, str(store.directory)], capture_output=True, timeout=10
+        [sys.executable, "-c", look, str(store.directory)],
+        capture_output=True,
+        check=True,
+        timeout=10,
     )
     assert looked.stdout.split() == [b"None"]
     assert not path.exists()

@@ -41,7 +41,8 @@ class OAuth(SignIn):
         token_url: Where tokens are given out, likewise.
         device_url: Where a sign-in on another device begins, likewise.
         redirect_port: The port of this machine the browser is sent back to; 0 is any that is free.
-        redirect_host: ``"127.0.0.1"``, ``"localhost"`` or ``"[::1]"``, as it is registered at the server.
+        redirect_host: ``"127.0.0.1"``, ``"localhost"`` or ``"[::1]"``, as it is registered at the
+            server.
         redirect_path: The path it is sent back to.
         extra: Further fields of the address at which the person signs in, such as an audience.
         hosts: To which hosts, and those below them, tokens may be sent. Left empty, to any https
