@@ -18,7 +18,7 @@ from agentouto import AuthError, OAuth, TokenData, TokenStore
 from agentouto._domain.world import REAL
 from agentouto.auth import _lock
 from agentouto.exceptions import ProviderUnavailable
-from auth.authority import Authority, Browser, says
+from auth.authority import Authority, Browser, id_token, says
 from auth.conftest import SignInOf
 
 ASKS = """
@@ -331,6 +331,19 @@ async def test_a_refresh_that_names_somebody_else_is_not_taken(
     authority.answers = answers
     with pytest.raises(AuthError, match="id token"):
         await auth.refresh_token()
+
+
+async def test_a_server_that_repeats_an_old_proof_of_who_signed_in_signs_nobody_out(
+    authority: Authority, sign_in: SignInOf, store: TokenStore
+) -> None:
+    auth = sign_in()
+    await auth.login()
+    long_ago: dict[str, object] = {"iss": authority.url, "aud": "desk", "sub": "u1", "exp": 1}
+    authority.answers = lambda answer: answer.update(id_token=id_token(long_ago))
+    token = await auth.refresh_token()
+    kept = store.load("desk")
+    assert kept is not None
+    assert kept.access_token == token
 
 
 async def test_who_signs_out_has_no_tokens_and_the_server_knows(

@@ -47,7 +47,8 @@ async def tokens_for(
     tokens = _kept(client, read, asked_at)
     proof = tokens.told(ID_TOKEN)
     if proof:
-        now = REAL.now()
+        # who refreshes has proved it before, and some servers say it again as they said it then
+        now = None if grant == "refresh_token" else REAL.now()
         check_id_token(client.name, proof, server.issuer, client.client_id, nonce, now)
     elif nonce is not None:
         raise AuthError(client.name, "the server does not say who signed in (no id token)")

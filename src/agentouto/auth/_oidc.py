@@ -55,18 +55,19 @@ async def discovered(name: str, server: Server) -> Server:
 
 
 def check_id_token(
-    name: str, id_token: str, issuer: str, client_id: str, nonce: str | None, now: float
+    name: str, id_token: str, issuer: str, client_id: str, nonce: str | None, now: float | None
 ) -> None:
     """Raise ``AuthError`` unless ``id_token`` was made for this program, by ``issuer``, just now.
 
-    ``nonce`` is what this very sign-in was marked with; ``None`` if it was not.
+    ``nonce`` is what this very sign-in was marked with; ``None`` if it was not. ``now`` is the
+    time; ``None`` if it may have been made earlier.
     """
     if wrong := _wrong_with(claims_of(id_token), issuer, client_id, nonce, now):
         raise AuthError(name, f"the proof of who signed in (id token) {wrong}")
 
 
 def _wrong_with(
-    claims: Mapping[str, object], issuer: str, client_id: str, nonce: str | None, now: float
+    claims: Mapping[str, object], issuer: str, client_id: str, nonce: str | None, now: float | None
 ) -> str:
     audience = claims.get("aud")
     audiences = cast("list[object]", audience) if isinstance(audience, list) else [audience]
@@ -75,7 +76,9 @@ def _wrong_with(
         return "comes from another server"
     if client_id not in audiences or claims.get("azp", client_id) != client_id:
         return "is for another program"
-    if not isinstance(ends, int | float) or ends < now - CLOCKS_DIFFER_SECONDS:
+    if not isinstance(ends, int | float):
+        return "does not say when it ends"
+    if now is not None and ends < now - CLOCKS_DIFFER_SECONDS:
         return "has ended already (is the clock of this machine right?)"
     if nonce is not None and not same(_text(claims, "nonce"), nonce):
         return "belongs to another sign-in"
