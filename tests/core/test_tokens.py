@@ -81,3 +81,11 @@ def test_another_transcript_is_measured_anew() -> None:
     meter = Meter(10)
     meter.report(grown(Incoming("x" * 4000), Incoming("z" * 4000)), 2_000)
     assert meter.size(grown(Incoming("y" * 400))) < 130
+
+
+def test_what_was_counted_once_is_not_forgotten_with_the_transcript() -> None:
+    meter = Meter(0)
+    first = Incoming("x" * 4000)
+    meter.report(grown(first), 3_015)
+    meter.forget()
+    assert 2_900 <= meter.size(grown(first)) <= 3_100

@@ -117,16 +117,34 @@ async def act_on_all(desk: Desk, tool_calls: tuple[ToolCall, ...]) -> tuple[Outc
 async def act_alone(desk: Desk, tool_call: ToolCall) -> Outcome:
     """Act on the only tool call of a reply, as a group of one would, for less.
 
-    Waiting for a task hands it every cancellation of ours. One that the tool has swallowed is
-    still ours to obey.
+    Every cancellation of ours is handed on, a step at a time: tasks that wait for each other
+    directly hand it on all at once, one inside the other, and calls may be thousands deep. One that
+    the tool has swallowed is still ours to obey.
     """
     if desk.is_quick(tool_call):
         return await desk.act(tool_call)
-    outcome = await asyncio.create_task(desk.act(tool_call), name=tool_call.name)
+    task = asyncio.create_task(desk.act(tool_call), name=tool_call.name)
+    while not task.done():
+        try:
+            await end_of(task)
+        except asyncio.CancelledError:
+            task.cancel()
     owner = asyncio.current_task()
     if owner is not None and owner.cancelling():
         raise asyncio.CancelledError
-    return outcome
+    return task.result()
+
+
+def end_of(task: asyncio.Task[Outcome]) -> asyncio.Future[None]:
+    """Return what can be waited for until ``task`` has ended, and cancelled without it."""
+    end: asyncio.Future[None] = task.get_loop().create_future()
+
+    def tell(_: object) -> None:
+        if not end.done():
+            end.set_result(None)
+
+    task.add_done_callback(tell)
+    return end
 
 
 def settled(outcomes: list[Outcome]) -> tuple[Outcome, ...]:

@@ -29,6 +29,9 @@ from agentouto._engine.waits import Wait, circle, stuck
 USER_ADDRESS = "user_"
 """Where the user is reached by a starting agent: this, and the id of that agent's call."""
 
+MOST_LISTED = 200
+"""How many of those at work an agent is told of at once: it has to read them all."""
+
 
 def nobody_at(address: str) -> RoutingError:
     """Return the error for a letter or a question to somebody who was never there."""
@@ -274,13 +277,15 @@ class Mail:
         """Return everyone at work, a line each, for ``by`` to read."""
         waits = self._waits()
         lines: list[str] = []
-        for id_, call in self.at_work.items():
+        for id_, call in itertools.islice(self.at_work.items(), MOST_LISTED):
             wait = waits[id_]
             callees = [self.at_work[callee].name for callee in wait.callees]
             doing = f"waits for {', '.join(callees)}" if callees else "at work"
             doing = "waits for messages" if wait.mail else doing
             who = f"{call.name} (task_id: {id_})"
             lines.append(f"{who}: that is you" if call is by else f"{who}: {doing}")
+        if more := len(self.at_work) - len(lines):
+            lines.append(f"(and {more} more)")
         return "\n".join(lines)
 
     def _waits(self) -> dict[str, Wait]:

@@ -181,9 +181,13 @@ class Run:
         ]
 
     def _deliver(self) -> None:
-        if self._group is not None:
-            with suppress(RuntimeError):  # the group has just ended: the rest is delivered after it
-                self._put_aside(self._group.create_task(self.mail.deliver()), Aside.DELIVERY)
+        if self._group is None:
+            return
+        delivery = self.mail.deliver()
+        try:
+            self._put_aside(self._group.create_task(delivery), Aside.DELIVERY)
+        except RuntimeError:  # the group has just ended: the rest is delivered after it
+            delivery.close()
 
     def _put_aside(self, task: asyncio.Task[None], kind: Aside) -> None:
         self._aside[task] = kind
