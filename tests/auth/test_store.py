@@ -77,6 +77,25 @@ def test_a_file_is_never_open_to_others_while_it_is_written(
 
 
 @ALONE
+def test_folders_that_are_made_on_the_way_are_for_nobody_else(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        TokenStore(tmp_path / "home" / "tokens").save("desk", TOKENS)
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "home") == mode(tmp_path / "home" / "tokens") == 0o700
+
+
+def test_what_is_forgotten_leaves_nothing_behind(store: TokenStore) -> None:
+    store.save("desk", TOKENS)
+    store.save("other", TOKENS)
+    (store.directory / ".desk.json.abc").write_text("half a file, of a process that was killed")
+    (store.directory / "desk.json.unreadable").write_text("a file that was kept aside")
+    store.delete("desk")
+    assert [path.name for path in store.directory.iterdir()] == ["other.json"]
+
+
+@ALONE
 def test_what_was_open_to_others_is_closed(store: TokenStore) -> None:
     store.save("desk", TOKENS)
     store.directory.chmod(0o755)

@@ -137,7 +137,7 @@ class TokenStore:
         return tokens
 
     def delete(self, name: str) -> None:
-        """Forget what is kept under ``name``, if anything is.
+        """Forget what is kept under ``name``, if anything is, and what is left of it.
 
         Raises:
             ConfigurationError: ``name`` cannot be the name of a file.
@@ -149,7 +149,8 @@ class TokenStore:
                 self._keyring.delete_password(_service(path), name)
             return
         try:
-            path.unlink(missing_ok=True)
+            for left in (path, *self.directory.glob(f".{path.name}.*"), _aside(path)):
+                left.unlink(missing_ok=True)
         except OSError as error:
             raise AuthError(name, f"tokens cannot be deleted: {_reason(error)}") from None
 
@@ -174,12 +175,15 @@ class TokenStore:
     def _prepare(self) -> None:
         """Make the folder, and let nobody else into it."""
         directory = self.directory
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for above in reversed(directory.parents):  # made at one go, they would be open to others
+            if not above.exists():
+                above.mkdir(mode=0o700, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
         if os.name == "posix" and directory.stat().st_mode & _OTHERS:
             directory.chmod(0o700)
 
     def _set_aside(self, path: Path) -> None:
-        aside = path.with_name(f"{path.name}.unreadable")
+        aside = _aside(path)
         try:
             path.replace(aside)
         except OSError:
@@ -238,6 +242,11 @@ def _replace(path: Path, body: str) -> None:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def _aside(path: Path) -> Path:
+    """Return where a file is kept that cannot be read."""
+    return path.with_name(f"{path.name}.unreadable")
 
 
 def _service(path: Path) -> str:
