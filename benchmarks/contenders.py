@@ -1,12 +1,13 @@
-"""What every contender can do, and the fake server's words for it.
+"""The interface of contenders, and the prompts that tell the fake server what to answer.
 
-A contender is the shortest usual way to do the job in its library. ``floors.py`` has the two that
-are written by hand, ``ours.py`` has ours.
+A contender is the shortest usual way to do the work with its library. ``floors.py`` has the two
+that are written by hand, ``ours.py`` has ours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 from typing import Any
 
@@ -31,7 +32,7 @@ class Contender:
         self.kind = kind
 
     async def setup(self) -> None:
-        """Make ready, in the running loop."""
+        """Prepare, in the running loop."""
 
     async def close(self) -> None:
         """Close what was opened."""
@@ -46,15 +47,23 @@ class Contender:
         raise NotImplementedError
 
     async def run(self, agent: Any, prompt: str) -> str:
-        """Run ``agent`` afresh and return its answer."""
+        """Run ``agent`` from the start and return its answer."""
         raise NotImplementedError
 
     async def stream(self, agent: Any, prompt: str, hear: Hear) -> None:
         """Run ``agent`` and hand each piece of text to ``hear`` as it arrives."""
         raise NotImplementedError
 
+    async def drafts(self, agent: Any, prompt: str, hear: Hear) -> None:
+        """Run ``agent`` and hand each piece of a tool call to ``hear`` while it is written."""
+        raise NotImplementedError
+
+    def served(self, agent: Any) -> AbstractAsyncContextManager[str]:
+        """Serve ``agent`` to other programs, at the address that is yielded."""
+        raise NotImplementedError
+
     def directive(self, op: str, **words: object) -> str:
-        """Return what tells the fake server what to answer."""
+        """Return the text that tells the fake server what to answer."""
         words = {"op": op, **words}
         if self.FINISH:
             words["fin"] = self.FINISH
@@ -62,7 +71,10 @@ class Contender:
 
 
 def opened(name: str, url: str) -> Contender:
-    """Return the contender ``name``, with a format behind a colon if it is not the usual one."""
+    """Return the contender ``name``, with a format behind a colon if it is not the usual one.
+
+    ``ours`` and ``then`` differ in the environment they run in.
+    """
     name, _, kind = name.partition(":")
     if name in FLOORS:
         return getattr(import_module("floors"), FLOORS[name])(url, kind or "openai")

@@ -1,4 +1,4 @@
-"""Which core of the machine does what: the server the first, whoever is measured the second."""
+"""Pins processes to cores: the server to the first core, the measured process to the second."""
 
 from __future__ import annotations
 

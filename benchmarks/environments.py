@@ -1,15 +1,19 @@
-"""Virtual environments to measure in, made beside this file and brought up to date when needed.
+"""Creates the virtual environments to measure in, beside this file, and updates them when needed.
 
-``floors`` has what the floors and the server are made of, ``ours`` this checkout as users get it:
-a wheel, installed by pip, which compiles it. Both are ignored by git; delete them to begin anew.
+``floors`` has the dependencies of the floors and of the server. ``ours`` has this checkout as users
+get it: a wheel, installed by pip, which compiles it. ``then`` has ours at an earlier commit. All
+have the versions in ``constraints.txt``. Git ignores them; delete them to start over.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import subprocess
 import sys
+import tarfile
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,13 +24,16 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 HOME = HERE / ".venvs"
 FLOORS = ("openai[aiohttp]>=3.30,<4", "aiohttp>=3.11", "msgspec>=0.19", "orjson", "uvloop")
-SHIPPED = ("pyproject.toml", "README.md", "LICENSE", "src")
+SERVER_PACKAGE = "uvicorn>=0.30"
+"""What a team is served with: the extra ``serve``."""
+LOCK = ROOT / "constraints.txt"
+SHIPPED = ("pyproject.toml", "README.md", "LICENSE", "constraints.txt", "src")
 
 
 def plain() -> dict[str, str]:
-    """Return the environment variables that make no difference to what is measured."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**kept, "PYTHONHASHSEED": "0", "OPENAI_API_KEY": "sk-bench"}
+    """Return environment variables that are the same for every measured process."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**inherited, "PYTHONHASHSEED": "0", "OPENAI_API_KEY": "sk-bench"}
 
 
 def python(name: str) -> str:
@@ -34,7 +41,7 @@ def python(name: str) -> str:
 
 
 def _shipped() -> str:
-    """Return what changes when the wheel has to be built again."""
+    """Return a text that changes when the wheel must be built again."""
     found = hashlib.sha256(sys.version.encode())
     for place in SHIPPED:
         path = ROOT / place
@@ -44,26 +51,42 @@ def _shipped() -> str:
     return found.hexdigest()
 
 
-def _make(name: str, stamp: str, *wanted: str) -> None:
+def _make(name: str, stamp: str, *wanted: str, tree: Path | None = None) -> None:
+    """Update an environment with the packages ``wanted`` or the wheel of ``tree``."""
     note = HOME / name / "stamp"
     if note.exists() and note.read_text("utf-8") == stamp:
         return
     print(f"making the environment {name!r} ...", file=sys.stderr, flush=True)
+    note.unlink(missing_ok=True)
     if not Path(python(name)).exists():
         subprocess.run([sys.executable, "-m", "venv", str(HOME / name)], check=True)
-    pip = [python(name), "-m", "pip", "install", "--quiet"]
+    pip = [python(name), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+    steps = [[*pip, "--constraint", str(LOCK), *wanted, *([str(tree)] if tree else [])]]
+    if tree:  # the version may not have changed, but the files have
+        steps.append([*pip, "--force-reinstall", "--no-deps", str(tree)])
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    subprocess.run([*pip, *wanted], check=True, env=environment)
-    if str(ROOT) in wanted:  # the version may not have changed, but the files have
-        again = ["--force-reinstall", "--no-deps", str(ROOT)]
-        subprocess.run([*pip, *again], check=True, env=environment)
+    for step in steps:
+        if subprocess.run(step, check=False, env=environment).returncode:
+            raise SystemExit(f"the environment {name!r} cannot be made; the reason stands above")
     note.write_text(stamp, "utf-8")
 
 
 def make_all() -> None:
-    """Bring both environments up to date."""
-    _make("floors", f"{sys.version} {FLOORS}", *FLOORS)
-    _make("ours", _shipped(), str(ROOT))
+    """Update ``floors`` and ``ours``."""
+    _make("floors", f"{sys.version} {FLOORS} {LOCK.read_text('utf-8')}", *FLOORS)
+    _make("ours", _shipped(), SERVER_PACKAGE, tree=ROOT)
+
+
+def make_then(commit: str) -> None:
+    """Update ``then`` with the wheel of ``commit``."""
+    stamp = f"{sys.version} {commit} {LOCK.read_text('utf-8')}"
+    packed = subprocess.run(
+        ["git", "-C", str(ROOT), "archive", "--format=tar", commit], capture_output=True, check=True
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
+            archive.extractall(folder, filter="data")
+        _make("then", stamp, SERVER_PACKAGE, tree=Path(folder))
 
 
 @contextmanager
@@ -79,11 +102,11 @@ def serving() -> Iterator[str]:
 
 
 def about(name: str) -> dict[str, str]:
-    """Return the versions of what matters in an environment."""
+    """Return the versions of Python and of the packages that matter in an environment."""
     ask = (
         "import importlib.metadata as m, platform; print('Python', platform.python_version());"
         "[print(d.name, d.version) for d in m.distributions()]"
     )
     command = [python(name), "-c", ask]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, env=plain()).stdout
-    return dict(line.split(" ", 1) for line in told.splitlines())
+    output = subprocess.run(command, capture_output=True, text=True, check=True, env=plain()).stdout
+    return dict(line.split(" ", 1) for line in output.splitlines())

@@ -1,9 +1,9 @@
-"""The two floors: what somebody writes who needs no library, and wants only what is measured.
+"""The two floors: agent loops written by hand that do only what is measured.
 
-No log, no events, no retries, nothing kept: messages are a list of dictionaries, and a call of an
-agent is one more tool. ``f1`` speaks through the ``openai`` package, ``f2`` through aiohttp, with
-orjson for what is sent and the smallest msgspec structs for what comes. In formats other than Chat
-``f2`` can only stream: it is what a token costs somebody who does nothing with it.
+They have no log, no events, no retries and store nothing: messages are a list of dictionaries, and
+a call of an agent is one more tool. ``f1`` uses the ``openai`` package, ``f2`` aiohttp, with orjson
+to encode and minimal msgspec structs to decode. In formats other than Chat Completions, ``f2`` can
+only stream: this is the least that a token costs.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ Called = tuple[str, str, str]
 
 
 def schema(function: Callable[..., Any]) -> Json:
-    given = inspect.signature(function, eval_str=True).parameters
-    kinds = {name: {"type": TYPES[one.annotation]} for name, one in given.items()}
+    declared = inspect.signature(function, eval_str=True).parameters
+    kinds = {name: {"type": TYPES[one.annotation]} for name, one in declared.items()}
     described = {"name": function.__name__, "description": (function.__doc__ or "").strip()}
-    parameters = {"type": "object", "properties": kinds, "required": list(given)}
+    parameters = {"type": "object", "properties": kinds, "required": list(declared)}
     return {"type": "function", "function": {**described, "parameters": parameters}}
 
 
@@ -126,9 +126,9 @@ class FloorOpenAI(Floor):
     ) -> tuple[str | None, list[Called]]:
         more: Json = {"tools": tools} if tools else {}
         reply = await self._client.chat.completions.create(model=MODEL, messages=messages, **more)
-        said = reply.choices[0].message
-        calls = said.tool_calls or ()
-        return said.content, [(c.id, c.function.name, c.function.arguments) for c in calls]
+        message = reply.choices[0].message
+        calls = message.tool_calls or ()
+        return message.content, [(c.id, c.function.name, c.function.arguments) for c in calls]
 
     async def stream(self, agent: Worker, prompt: str, hear: Hear) -> None:  # noqa: ARG002
         create = self._client.chat.completions.create
@@ -292,9 +292,9 @@ class FloorAiohttp(Floor):
         if tools:
             body["tools"] = tools
         async with self._client.post(self._at, data=orjson.dumps(body)) as response:
-            said = COMPLETION.decode(await response.read()).choices[0].message
-        calls = said.tool_calls
-        return said.content, [(c.id, c.function.name, c.function.arguments) for c in calls]
+            message = COMPLETION.decode(await response.read()).choices[0].message
+        calls = message.tool_calls
+        return message.content, [(c.id, c.function.name, c.function.arguments) for c in calls]
 
     async def stream(self, agent: Worker, prompt: str, hear: Hear) -> None:  # noqa: ARG002
         body = orjson.dumps(body_of(self.kind, prompt))

@@ -1,8 +1,8 @@
-"""The four formats, as a fake server speaks them: reading a request, and the bytes of an answer.
+"""The four API formats of the fake server: parses requests and encodes answers.
 
-A request holds a *directive* in the newest text of a user that has one between ``@@`` and ``@@``;
-how far its script has got is the number of tool results after it. What is answered is decided in
-``server.py``; nothing here knows what a directive means.
+A request has a *directive*: the newest text of a user with a part between ``@@`` and ``@@``. The
+number of tool results after it tells how far its script has got. ``server.py`` decides what a
+directive means.
 """
 
 from __future__ import annotations
@@ -40,6 +40,18 @@ class Format(Protocol):
 
     def end(self, said: str | None, calls: list[Asked], body: Json) -> bytes:
         """Return what comes last: the end of what was ``said``, and ``calls``."""
+        ...
+
+    def open_call(self, call: Asked) -> bytes:
+        """Return the beginning of an answer that is one call, whose arguments come in pieces."""
+        ...
+
+    def arguments(self, piece: str) -> bytes:
+        """Return one piece of them."""
+        ...
+
+    def close_call(self, call: Asked, body: Json) -> bytes:
+        """Return what comes after the last piece of ``call``, which has all of them."""
         ...
 
 
@@ -91,7 +103,20 @@ class Chat:
         if calls:
             told = [{"index": place} | self._call(call) for place, call in enumerate(calls)]
             pieces.append(self._chunk({"tool_calls": told}))
-        pieces.append(self._chunk({}, "tool_calls" if calls else "stop"))
+        return b"".join((*pieces, self._ended("tool_calls" if calls else "stop", body)))
+
+    def open_call(self, call: Asked) -> bytes:
+        begun = {"index": 0} | self._call(Asked(call.id, call.name, ""))
+        return self.begin(talks=False) + self._chunk({"tool_calls": [begun]})
+
+    def arguments(self, piece: str) -> bytes:
+        return self._chunk({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
+
+    def close_call(self, call: Asked, body: Json) -> bytes:  # noqa: ARG002
+        return self._ended("tool_calls", body)
+
+    def _ended(self, reason: str, body: Json) -> bytes:
+        pieces = [self._chunk({}, reason)]
         if (body.get("stream_options") or {}).get("include_usage"):
             head = {**_ABOUT, "object": "chat.completion.chunk", "choices": []}
             pieces.append(_event({**head, "usage": _COUNTS}))
@@ -157,20 +182,46 @@ class Responses:
             told.append(self._said("output_item.done", output_index=0, item=output[0]))
         for call in calls:
             place = len(output)
-            at = {"item_id": f"fc_{call.id}", "output_index": place}
-            item = {"id": f"fc_{call.id}", "type": "function_call", "status": "completed"}
-            item |= {"call_id": call.id, "name": call.name, "arguments": call.arguments}
-            begun = {**item, "status": "in_progress", "arguments": ""}
             told += (
-                self._said("output_item.added", output_index=place, item=begun),
-                self._said("function_call_arguments.delta", **at, delta=call.arguments),
-                self._said("function_call_arguments.done", **at, arguments=call.arguments),
-                self._said("output_item.done", output_index=place, item=item),
+                self._added(call, place),
+                self._piece(call.arguments, place),
+                *self._done(call, place),
             )
-            output.append(item)
+            output.append(self._item(call))
+        return b"".join((*told, self._completed(output)))
+
+    def open_call(self, call: Asked) -> bytes:
+        return self.begin(talks=False) + self._added(call, 0)
+
+    def arguments(self, piece: str) -> bytes:
+        return self._piece(piece, 0)
+
+    def close_call(self, call: Asked, body: Json) -> bytes:  # noqa: ARG002
+        return b"".join((*self._done(call, 0), self._completed([self._item(call)])))
+
+    def _added(self, call: Asked, place: int) -> bytes:
+        begun = {**self._item(call), "status": "in_progress", "arguments": ""}
+        return self._said("output_item.added", output_index=place, item=begun)
+
+    def _piece(self, arguments: str, place: int) -> bytes:
+        at = {"item_id": f"fc_{place}", "output_index": place}
+        return self._said("function_call_arguments.delta", **at, delta=arguments)
+
+    def _done(self, call: Asked, place: int) -> tuple[bytes, bytes]:
+        at = {"item_id": f"fc_{place}", "output_index": place}
+        return (
+            self._said("function_call_arguments.done", **at, arguments=call.arguments),
+            self._said("output_item.done", output_index=place, item=self._item(call)),
+        )
+
+    def _item(self, call: Asked) -> Json:
+        item = {"id": f"fc_{call.id}", "type": "function_call", "status": "completed"}
+        return item | {"call_id": call.id, "name": call.name, "arguments": call.arguments}
+
+    def _completed(self, output: list[Json]) -> bytes:
         usage = {"input_tokens": 1000, "output_tokens": 20, "total_tokens": 1020}
         response = {"id": "resp_1", "status": "completed", "output": output, "usage": usage}
-        return b"".join((*told, self._said("completed", response=response)))
+        return self._said("completed", response=response)
 
     def _said(self, kind: str, **fields: object) -> bytes:
         return _event({"type": f"response.{kind}", **fields}, f"response.{kind}")
@@ -215,16 +266,33 @@ class Messages:
     def end(self, said: str | None, calls: list[Asked], body: Json) -> bytes:  # noqa: ARG002
         told = [] if said is None else [self._said("content_block_stop", index=0)]
         for place, call in enumerate(calls, start=len(told)):
-            block = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
-            delta = {"type": "input_json_delta", "partial_json": call.arguments}
             told += (
-                self._begun(place, block),
-                self._said("content_block_delta", index=place, delta=delta),
+                self._begun(place, self._block(call)),
+                self._piece(call.arguments, place),
                 self._said("content_block_stop", index=place),
             )
-        reason = {"stop_reason": "tool_use" if calls else "end_turn", "stop_sequence": None}
-        told.append(self._said("message_delta", delta=reason, usage={"output_tokens": 20}))
-        return b"".join((*told, self._said("message_stop")))
+        return b"".join((*told, self._stopped("tool_use" if calls else "end_turn")))
+
+    def open_call(self, call: Asked) -> bytes:
+        return self.begin(talks=False) + self._begun(0, self._block(call))
+
+    def arguments(self, piece: str) -> bytes:
+        return self._piece(piece, 0)
+
+    def close_call(self, call: Asked, body: Json) -> bytes:  # noqa: ARG002
+        return self._said("content_block_stop", index=0) + self._stopped("tool_use")
+
+    def _block(self, call: Asked) -> Json:
+        return {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
+
+    def _piece(self, arguments: str, place: int) -> bytes:
+        delta = {"type": "input_json_delta", "partial_json": arguments}
+        return self._said("content_block_delta", index=place, delta=delta)
+
+    def _stopped(self, why: str) -> bytes:
+        reason = {"stop_reason": why, "stop_sequence": None}
+        last = self._said("message_delta", delta=reason, usage={"output_tokens": 20})
+        return last + self._said("message_stop")
 
     def _begun(self, place: int, block: Json) -> bytes:
         return self._said("content_block_start", index=place, content_block=block)
@@ -264,6 +332,15 @@ class Gemini:
             signature = {} if parts else {"thoughtSignature": _SIGNATURE}
             parts.append({"functionCall": made, **signature})
         return self._chunk(parts or [{"text": ""}], finishReason="STOP")
+
+    def open_call(self, call: Asked) -> bytes:  # noqa: ARG002 - calls come whole
+        return b""
+
+    def arguments(self, piece: str) -> bytes:  # noqa: ARG002
+        return b""
+
+    def close_call(self, call: Asked, body: Json) -> bytes:
+        return self.end(None, [call], body)
 
     def _chunk(self, parts: Iterable[Json], **more: object) -> bytes:
         content = {"parts": parts, "role": "model"}

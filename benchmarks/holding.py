@@ -1,7 +1,7 @@
-"""What is held: by agents that wait, by results that are kept, by a process that goes on for long.
+"""Measures memory: of agents that wait, of results that are kept, of a process that runs for long.
 
-One measurement a process; ``memory.py`` starts them. Waiting is counted in what the system gives
-the process, and so is a day. What is kept is counted in what Python has allocated.
+Each measurement is a process that ``memory.py`` starts. Waiting agents and a long-running process
+are measured by the memory of the process, kept results by what Python has allocated.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from agentouto.testing import call, finish
 FEW, MANY = 500, 2500
 PATIENCE = 60.0
 FOREVER = 600_000
-"""Milliseconds; nobody waits so long for an answer."""
+"""Milliseconds: longer than any measurement takes, so that every request still waits."""
 
 
 async def waiting(begin: Callable[[int], Awaitable[object]], waits: Callable[[int], bool]) -> float:
-    """Return KB for each of those who wait, from what the last of them have added."""
+    """Return KB for each waiting agent, from the growth that the last of them have caused."""
     held = 0
     before = 0
     tasks: list[asyncio.Future[object]] = []
@@ -105,7 +105,7 @@ async def result(url: str) -> float:
 
 
 async def message(_: str) -> float:
-    """A message in a result that is kept, with all that happened around it."""
+    """A message in a result that is kept, with its events."""
     calls = [call("peer", f"Message {number}.") for number in range(200)]
 
     async def make() -> object:
@@ -125,7 +125,7 @@ async def turn(url: str) -> float:
 
 
 async def in_background(url: str) -> float:
-    """The same in the background, when nobody holds it but it can still be asked about."""
+    """The same in the background: no reference to it is kept, but its status is available."""
     agent, tools = solo(at(url)), [Tool(work)]
 
     async def make() -> object:
@@ -168,8 +168,8 @@ async def day(shape: str, url: str, runs: int, *, trace: bool) -> None:
     if trace:
         gc.collect()
         for line in tracemalloc.take_snapshot().compare_to(early[0], "traceback")[:8]:
-            told = "\n".join(line.traceback.format(most_recent_first=True)[:16])
-            print(f"\n{line.size_diff:+,} bytes in {line.count_diff:+,} blocks\n{told}")
+            trace_lines = "\n".join(line.traceback.format(most_recent_first=True)[:16])
+            print(f"\n{line.size_diff:+,} bytes in {line.count_diff:+,} blocks\n{trace_lines}")
 
 
 def main(name: str, url: str, runs: str, trace: str) -> None:

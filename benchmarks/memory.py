@@ -1,12 +1,12 @@
-"""Measure what is held in memory, and whether a process that goes on for long grows.
+"""Measures memory, and whether a process that runs for long grows.
 
 ::
 
     python3 benchmarks/memory.py [--only NAMES] [--runs NUMBER] [--trace]
 
-First what one waiting agent, one kept message and one kept run hold; then a day in short: many
-short runs of each kind in one process, with its memory ten times on the way. ``--trace`` shows
-where what is new was allocated, at a tenth of the speed. Exits with 1 if a process grows.
+First it measures one waiting agent, one kept message and one kept run; then many short runs of each
+kind in one process, with its memory at ten moments. ``--trace`` shows where new memory was
+allocated, at a tenth of the speed. Exits with 1 if a process grows.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def held(name: str, url: str) -> float:
 
 
 PIECE = 0.5
-"""Megabytes that come and go by chance."""
+"""Megabytes by which the memory of a process varies without a leak."""
 
 
 def growth(seen: list[dict[str, Any]]) -> float:

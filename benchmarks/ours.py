@@ -1,19 +1,22 @@
-"""Ours, as its guide shows it."""
+"""The contender *ours*: this package, used as its guide shows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from contenders import KEY, MODEL, SYSTEM, Contender, Hear
 
-from agentouto import Agent, Provider, Tool, async_run, async_run_stream
+import agentouto
+from agentouto import Agent, Limits, Provider, Tool, async_run, async_run_stream
 
 
 @dataclass(frozen=True)
 class Team:
-    """Somebody, the tools there are, and everybody who can be reached from there."""
+    """An agent, its tools, and all agents that can be called from it."""
 
     starter: Agent
     tools: list[Tool]
@@ -21,7 +24,7 @@ class Team:
 
 
 class Ours(Contender):
-    """The format in use is the provider's kind."""
+    """Runs the scenarios with this package; the format is the kind of the provider."""
 
     FINISH = "finish.message"
 
@@ -52,3 +55,24 @@ class Ours(Contender):
         async for event in stream:
             if event.type == "token":
                 hear(event.data["token"])
+
+    @asynccontextmanager
+    async def served(self, agent: Team) -> AsyncIterator[str]:
+        # Only a sample that serves needs uvicorn.
+        from agentouto.serve import Server, openai_app  # noqa: PLC0415
+
+        team = agentouto.Team(
+            agent.members, agent.tools, starting_agents=[agent.starter], limits=Limits(requests=50)
+        )
+        server = Server({"/v1": openai_app(team)}, port=0)
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(server.serve())
+            yield server.address
+            server.stop()
+            await serving
+
+    async def drafts(self, agent: Team, prompt: str, hear: Hear) -> None:
+        stream = async_run_stream(prompt, [agent.starter], agent.tools, run_agents=agent.members)
+        async for line in stream.lines():
+            if line["type"] == "draft":
+                hear(str(line["text"]))

@@ -1,12 +1,16 @@
-"""Measure what the library costs, beside two loops written by hand, and print the table.
+"""Measures what the package costs, and prints the table.
 
 ::
 
-    python3 benchmarks/run.py [--repeats 5] [--scenarios S2,S6] [--contenders ours,f2] [--json FILE]
+    python3 benchmarks/run.py [--only S2,S6] [--repeats 5] [--contenders ours,f2] [--json FILE]
+    python3 benchmarks/run.py --against REV [--only S2,S6] [--repeats 11] [--json FILE]
 
-It makes its own environments the first time, and installs this checkout as a wheel. Every sample is
-a process of its own; the contenders take turns, and the table shows medians. The server has one
-core to itself and the client another, if there are two. Exits with 1 if something is over its bar.
+The first compares it with two loops written by hand, the second with itself at an earlier commit.
+The first time, it creates its environments and installs this checkout as a wheel. Every sample is a
+process of its own; the contenders take turns, so that a change of load affects all of them, and the
+table shows medians, which a few disturbed samples do not move. The server and the client have one
+core each, if there are two. Exits with 1 if a figure is over its bar, and with 2 if the arguments
+cannot work.
 """
 
 from __future__ import annotations
@@ -21,20 +25,22 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from against import compared, earlier, pairs
 from cores import CLIENT, pin
-from environments import HERE, about, make_all, plain, python, serving
+from environments import HERE, ROOT, about, make_all, make_then, plain, python, serving
 from starting import started
-from table import drawn, wanted
+from table import ROWS, Samples, drawn, wanted
 
 PATIENCE = 300.0
-"""Seconds that one sample may take."""
+"""Seconds that one sample may take: the longest takes about a minute."""
 
 
 def sample(scenario: str, who: str, url: str) -> dict[str, float]:
     """Return the figures of one process."""
     if scenario.startswith("S1_"):
         return started(scenario, who, url)
-    where = "ours" if who.startswith("ours") else "floors"
+    name = who.partition(":")[0]
+    where = name if name in {"ours", "then"} else "floors"
     command = [python(where), str(HERE / "worker.py"), who, scenario, url]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=plain(), timeout=PATIENCE
@@ -44,8 +50,25 @@ def sample(scenario: str, who: str, url: str) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def tell(progress: str) -> None:
-    """Show who is at it, to somebody who watches."""
+def take_samples(turns: list[tuple[str, ...]], repeats: int) -> Samples:
+    """Return ``repeats`` samples of every scenario for the contenders that ``turns`` names.
+
+    Every second round goes backwards, so that no contender is always the first.
+    """
+    samples: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
+    order = [(scenario, who) for scenario, *several in turns for who in several]
+    with serving() as url:
+        pin(CLIENT)  # child processes inherit the core
+        for repeat in range(repeats):
+            for place, (scenario, who) in enumerate(order[:: 1 if repeat % 2 else -1], start=1):
+                show_progress(f"{repeat + 1}/{repeats} {place}/{len(order)} {scenario} {who}")
+                samples[scenario, who].append(sample(scenario, who, url))
+    show_progress("")
+    return samples
+
+
+def show_progress(progress: str) -> None:
+    """Show the progress, if standard error is a terminal."""
     if sys.stderr.isatty():
         print(f"\r\033[K{progress}", end="", file=sys.stderr, flush=True)
 
@@ -59,37 +82,55 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="What it costs, beside two loops by hand.")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--scenarios", default="S", help="names or their beginnings, with commas")
-    parser.add_argument("--contenders", default="ours,f2,f1")
+def parse_options() -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(description="Measures what the package costs.")
+    parser.add_argument("--against", metavar="REV", help="compare with ours at this commit")
+    parser.add_argument("--repeats", type=int, help="samples of each; 5, with --against 11")
+    parser.add_argument("--only", default="S", help="scenarios or their beginnings, with commas")
+    parser.add_argument("--contenders", help="some of ours,f2,f1")
     parser.add_argument("--json", type=Path, help="also write every sample to this file")
-    given = parser.parse_args()
+    options = parser.parse_args()
+    if options.against is not None and options.contenders is not None:
+        parser.error("--against compares ours with ours; --contenders is for runs without it")
+    if options.repeats is not None and options.repeats < 1:
+        parser.error("--repeats takes a number from 1 on")
+    options.only = [name.strip() for name in options.only.split(",")]
+    for name in options.only:
+        if not name or not any(row.scenario.startswith(name) for row in ROWS):
+            there = ", ".join(dict.fromkeys(row.scenario for row in ROWS))
+            parser.error(f"--only: there is no scenario {name!r}. There are: {there}")
+    return options
+
+
+def main() -> int:
+    options = parse_options()
+    old = earlier(options.against, ROOT) if options.against is not None else None
+    repeats = options.repeats or (11 if old else 5)
     make_all()
-    turns = wanted(given.scenarios.split(","), given.contenders.split(","))
-    samples: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
+    turns: list[tuple[str, ...]]
+    if old:
+        make_then(old.commit)
+        turns = [*pairs(options.only)]
+    else:
+        turns = [*wanted(options.only, (options.contenders or "ours,f2,f1").split(","))]
     began = time.perf_counter()
-    with serving() as url:
-        pin(CLIENT)  # whoever is started from here stays there
-        for repeat in range(given.repeats):
-            for place, (scenario, who) in enumerate(turns[:: 1 if repeat % 2 else -1], start=1):
-                tell(f"{repeat + 1}/{given.repeats} {place}/{len(turns)} {scenario} {who}")
-                samples[scenario, who].append(sample(scenario, who, url))
-    tell("")
-    ours, floors = about("ours"), about("floors")
+    samples = take_samples(turns, repeats)
     took = time.perf_counter() - began
-    print(f"{machine()}; load {os.getloadavg()[0]:.1f}; {given.repeats} repeats, {took:.0f} s")
+    ours, floors = about("ours"), about("floors")
+    print(f"{machine()}; load {os.getloadavg()[0]:.1f}; {repeats} repeats, {took:.0f} s")
     print(
-        f"Python {ours['Python']}, agentouto {ours['agentouto']}, aiohttp {floors['aiohttp']}, "
-        f"openai {floors['openai']}\n"
+        f"Python {ours['Python']}, agentouto {ours['agentouto']}, aiohttp {ours['aiohttp']}"
+        + (f"\n{old}\n" if old else f", openai {floors['openai']}\n")
     )
-    table, over = drawn(samples)
+    table, over = compared(samples) if old else drawn(samples)
     print(table)
     print(f"\n{over} over the bar" if over else "\nnothing is over its bar")
-    if given.json:
-        kept = {f"{scenario} {who}": figures for (scenario, who), figures in samples.items()}
-        given.json.write_text(json.dumps(kept, indent=1), "utf-8")
+    if options.json:
+        figures_by_name = {
+            f"{scenario} {who}": figures for (scenario, who), figures in samples.items()
+        }
+        options.json.write_text(json.dumps(figures_by_name, indent=1), "utf-8")
     return 1 if over else 0
 
 

@@ -1,7 +1,7 @@
-"""The scenarios, written once for every contender. Each gives back figures by name.
+"""The scenarios, written once for all contenders. Each returns figures by name.
 
-CPU is that of this process with all its threads, memory is what the system says it has. The tools
-note the CPU time at which they are used, which tells what a turn costs without a hook anywhere.
+CPU time is that of this process with all its threads; memory is the resident memory of the process.
+The tools record the CPU time of each use, so that the cost of a turn can be measured without hooks.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import re
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
@@ -187,6 +189,25 @@ async def s6_paced(who: Contender) -> Figures:
     return {**meter.per(2000, "us"), "p50_us": late[1000], "p99_us": late[1980]}
 
 
+async def s6_finish(who: Contender) -> Figures:
+    """A return of 500 words, one every millisecond: how much later a reader has them."""
+    agent = who.agent("solo")
+    late: list[float] = []
+
+    def hear(text: str) -> None:
+        now = time.monotonic_ns()
+        late.extend((now - int(word)) / 1e6 for word in re.findall(r"\d+", text))
+
+    await who.drafts(agent, who.directive("write", n=50, gap=1), hear)
+    late.clear()
+    with Meter(who, 1) as meter:
+        await who.drafts(agent, who.directive("write", n=500, gap=1), hear)
+    assert len(late) == 500
+    if who.kind == "google":  # its calls come whole: the last word is written when it is sent
+        late = late[-1:]
+    return {**meter.figures, "most_late_ms": max(late)}
+
+
 async def s7(who: Contender) -> Figures:
     """A thousand runs of two requests at once; every answer takes 50 ms."""
     agent = who.agent("solo", [work])
@@ -229,6 +250,21 @@ async def s9(who: Contender) -> Figures:
     return {**meter.figures, "gap_ms": longest * 1000}
 
 
+async def s10(who: Contender) -> Figures:
+    """A hundred requests at once to a team that is served as a model; every answer takes 50 ms."""
+
+    async def asked(number: int) -> None:
+        command = [sys.executable, Path(__file__).with_name("asking.py"), url, str(number)]
+        client = await asyncio.create_subprocess_exec(*command, who.directive("text", lat=50))
+        assert await client.wait() == 0
+
+    async with who.served(who.agent("solo")) as url:
+        await asked(10)
+        with Meter(who, 100) as meter:
+            await asked(100)
+    return {**meter.figures, "ms": meter.figures["cpu_s"] / 100 * 1e3}
+
+
 SCENARIOS: dict[str, Callable[[Contender], Awaitable[Figures]]] = {
     "S2": s2,
     "S3": s3,
@@ -237,9 +273,11 @@ SCENARIOS: dict[str, Callable[[Contender], Awaitable[Figures]]] = {
     "S5": s5,
     "S6": s6,
     "S6_paced": s6_paced,
+    "S6_finish": s6_finish,
     "S7": s7,
     "S8": s8,
     "S9": s9,
+    "S10": s10,
 }
 
 

@@ -1,9 +1,10 @@
-"""A fast, scripted stand-in for a model, in a process of its own, in all four formats.
+"""A fast fake server that plays a model, in a process of its own, in all four formats.
 
-What it answers is decided by the request alone, so everybody who asks the same does the same work.
+Its answer depends on the request only, so all contenders that send the same request do the same
+work.
 The *directive* in the request (see ``formats.py``) is ``@@key=value;...@@`` with these keys:
 
-    op      text | loop | fan | chain | stream
+    op      text | loop | fan | chain | stream | write
     lat     milliseconds before the answer begins
     turns   loop: so many replies with tool calls, and then the last one
     par     loop: tool calls in a reply
@@ -12,7 +13,8 @@ The *directive* in the request (see ``formats.py``) is ``@@key=value;...@@`` wit
     d       chain: how deep it still goes
     a       fan, chain: who is called; a "#" becomes the call's number
     sublat  fan: the latency of those who are called
-    n, gap  stream: so many tokens, so many milliseconds apart (0: all at once)
+    n, gap  stream: so many tokens, so many milliseconds apart (0: all at once);
+            write: so many words in the arguments of the last call, likewise
     fin     how a last answer is given: left out, it is text; "tool.argument" is a tool call
 
 Each token of a paced stream is the time it was written, by a clock that all processes share.
@@ -172,8 +174,8 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def _answer(self, form: Format, body: dict[str, Any], script: Script, results: int) -> None:
-        if script.get("op") == "stream":
-            self._stream(form, body, script)
+        if script.get("op") in {"stream", "write"}:
+            (self._stream if script["op"] == "stream" else self._write_call)(form, body, script)
             return
         STATS.inflight -= 1
         calls = decide(script, results)
@@ -186,6 +188,28 @@ class Connection(asyncio.Protocol):
             pieces.append(form.word(json.dumps(DONE).encode()))
         pieces.append(form.end(None if calls else DONE, calls, body))
         self._write(SSE_HEAD + b"".join(map(chunk, pieces)) + LAST)
+
+    def _write_call(self, form: Format, body: dict[str, Any], script: Script) -> None:
+        """Answer with one call whose arguments are written word by word."""
+        words, gap = int(script["n"]), float(script["gap"]) / 1000
+        tool, _, argument = script["fin"].partition(".")
+        call = asked(tool)
+        written = [f'{{"{argument}": "']
+        start = self._loop.time()
+        self._write(SSE_HEAD + chunk(form.open_call(call) + form.arguments(written[0])))
+
+        def tick(place: int) -> None:
+            last = place + 1 == words
+            written.append(f" {time.monotonic_ns()}" + ('"}' if last else ""))
+            pieces = form.arguments(written[-1])
+            if last:
+                STATS.inflight -= 1
+                pieces += form.close_call(Asked(call.id, call.name, "".join(written)), body)
+            else:
+                self._loop.call_at(start + gap * (place + 2), tick, place + 1)
+            self._write(chunk(pieces) + (LAST if last else b""))
+
+        self._loop.call_at(start + gap, tick, 0)
 
     def _stream(self, form: Format, body: dict[str, Any], script: Script) -> None:
         tokens, gap = int(script["n"]), float(script.get("gap", 0)) / 1000

@@ -1,7 +1,6 @@
-"""What goes on for a day: kinds of short runs that are repeated until what grows can be seen.
+"""Kinds of short runs, which are repeated until a leak would be visible.
 
-A script remembers every request it has answered, as it is meant to; therefore each ``ROUND`` of
-runs has a script of its own.
+A script keeps every request, so each ``ROUND`` of runs has a script of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from agentouto.testing import Script, Turn, call, fail, finish, say, tool
 
 ROUND = 1000
 WIDTH = 10
-"""How many runs are at work at once."""
+"""The number of runs at the same time."""
 
 NUMBERS = count()
 
@@ -202,7 +201,7 @@ SHAPES: dict[str, tuple[int, Callable[[str], Deed]]] = {
     "http_left": (10_000, http_left),
     "http_blocking": (5_000, http_blocking),
 }
-"""How many runs of each are enough to see, and what they are."""
+"""For each kind: the number of runs that makes a leak visible, and the function."""
 
 
 async def repeated(shape: str, url: str, runs: int, tell: Callable[[int], object]) -> None:

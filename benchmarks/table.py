@@ -1,4 +1,4 @@
-"""The bars, and the table that says who is over one."""
+"""The bars, and the table that shows which figures are over their bar."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Row:
         digits: How many to show after the point.
         bar: What it must not exceed: so many times the floor's, or with ``absolute`` so much.
         who: Whose figure it is.
-        floor: Whose figure it is held against.
+        floor: Whose figure it is held against; empty for none.
         floor_scenario: Where that is counted, if elsewhere.
         absolute: Whether the bar is a number and no ratio.
     """
@@ -38,7 +38,7 @@ class Row:
 
 
 def _formats() -> Iterable[Row]:
-    """Yield what the other formats may cost beside our own Chat, and each beside its own floor."""
+    """Yield the rows of the other formats, beside our Chat Completions and beside their floors."""
     for kind in ("openai_responses", "anthropic", "google"):
         who = f"ours:{kind}"
         yield Row(f"S2 a turn, {kind}, µs", "S2", "us", 0, 1.3, who, "ours")
@@ -46,8 +46,24 @@ def _formats() -> Iterable[Row]:
         yield Row(f"S6 a token, {kind}, by hand, µs", "S6", "us", 2, 3.0, who, f"f2:{kind}")
 
 
+def _finish() -> Iterable[Row]:
+    """Yield the rows of the words of a return while it is written, which only ours shows."""
+    for kind in ("", ":openai_responses", ":anthropic", ":google"):
+        title = f"S6 how late a word of `finish` is, at most{kind.replace(':', ', ')}, ms"
+        yield Row(title, "S6_finish", "most_late_ms", 1, 150, f"ours{kind}", "", absolute=True)
+
+
 ROWS = (
     Row("S1 import, ms", "S1_import", "ms", 0, 0.6, floor_scenario="S1_first"),
+    Row(
+        "S1 `agentouto --help`, ms",
+        "S1_help",
+        "ms",
+        0,
+        300,
+        floor_scenario="S1_first",
+        absolute=True,
+    ),
     Row("S1 a first request, ms", "S1_first", "ms", 0, 1.4),
     Row("S1 a first run with a tool, ms", "S1_tools", "ms", 0, 2.0, floor_scenario="S1_first"),
     Row("S2 a turn of 200, µs", "S2", "us", 0, 2.0),
@@ -58,37 +74,54 @@ ROWS = (
     Row("S5 a hop in a chain of 50, µs", "S5", "us", 0, 2.0),
     Row("S6 a token, µs", "S6", "us", 2, 3.0),
     Row("S6 how late a token is, median, µs", "S6_paced", "p50_us", 0, 2.0),
+    *_finish(),
     Row("S7 a run of 1,000 at once, µs", "S7", "us", 0, 2.0),
     Row("S7 memory for each of 1,000, KB", "S7", "kb", 1, 40, absolute=True),
     Row("S8 turn 1,000 beside turn 100, times", "S8", "growth", 2, 1.5),
     Row("S8 turn 1,000, µs", "S8", "late_us", 0, None),
     Row("S9 eight tools of 200 ms, s", "S9", "wall_s", 3, 0.23, absolute=True),
     Row("S9 longest gap of the loop, ms", "S9", "gap_ms", 1, 20, absolute=True),
+    Row(
+        "S10 a request of 100 at once to `agentouto serve`, ms",
+        "S10",
+        "ms",
+        2,
+        4,
+        floor="",
+        absolute=True,
+    ),
     *_formats(),
 )
 
 
 def wanted(scenarios: Iterable[str], contenders: Iterable[str]) -> list[tuple[str, str]]:
-    """Return every scenario with everybody whose figure is in the table."""
+    """Return every scenario with the contenders whose figures are in the table."""
     found: dict[tuple[str, str], None] = {}
     for row in ROWS:
         for scenario, who in (
             (row.scenario, row.who),
-            (row.floor_scenario or row.scenario, row.floor),
-            *([(row.scenario, "f1")] if _f1_is_shown(row) else []),
+            *([(row.floor_scenario or row.scenario, row.floor)] if row.floor else []),
+            *([(row.scenario, "f1")] if _f1_isshown(row) else []),
         ):
             if who.partition(":")[0] in contenders and row.scenario.startswith(tuple(scenarios)):
                 found[scenario, who] = None
     return list(found)
 
 
-def _f1_is_shown(row: Row) -> bool:
+def _f1_isshown(row: Row) -> bool:
     """Tell whether there is an f1; a thousand turns of it take minutes."""
-    return row.who == "ours" and row.scenario not in {"S1_import", "S1_tools", "S8"}
+    return row.who == "ours" and row.scenario not in {
+        "S1_import",
+        "S1_help",
+        "S1_tools",
+        "S6_finish",
+        "S8",
+        "S10",
+    }
 
 
 def drawn(samples: Samples) -> tuple[str, int]:
-    """Return the table as Markdown, and how many are over their bar."""
+    """Return the table as Markdown, and the number of figures over their bar."""
     lines = [
         "| | ours | f2 | f1 | ours / f2 | bar | |",
         "|---|--:|--:|--:|--:|--:|---|",
@@ -99,14 +132,14 @@ def drawn(samples: Samples) -> tuple[str, int]:
         if mine is None:
             continue
         floor = _median(samples, row.floor_scenario or row.scenario, row.floor, row.metric)
-        other = _median(samples, row.scenario, "f1", row.metric) if _f1_is_shown(row) else None
+        other = _median(samples, row.scenario, "f1", row.metric) if _f1_isshown(row) else None
         ratio = mine / floor if floor else None
         held = mine if row.absolute else ratio
         mark = ""
         if row.bar is not None and held is not None and held > row.bar:
             mark, over = "**over**", over + 1
         bar = "" if row.bar is None else f"{row.bar:g}" + ("" if row.absolute else "x")
-        figures = [_shown(figure, row.digits) for figure in (mine, floor, other)]
+        figures = [shown(figure, row.digits) for figure in (mine, floor, other)]
         times = f"{ratio:.2f}" if ratio else ""
         if row.floor == "ours" and floor:
             times += " of ours"
@@ -119,5 +152,6 @@ def _median(samples: Samples, scenario: str, who: str, metric: str) -> float | N
     return statistics.median(figures) if figures else None
 
 
-def _shown(figure: float | None, digits: int) -> str:
+def shown(figure: float | None, digits: int) -> str:
+    """Return ``figure`` as text for the table."""
     return "" if figure is None else f"{figure:,.{digits}f}"

@@ -1,10 +1,16 @@
-"""What every test may rely on: nothing leaves this machine, and nothing of the user's is seen."""
+"""What every test may rely on.
+
+Nothing leaves this machine, nothing of the user's is seen, a server of a test that fails makes the
+test fail, and Ctrl+C reaches the processes that a test starts.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +37,29 @@ def is_here(sock: socket.socket, address: object) -> bool:
         return ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
         return False
+
+
+def pytest_configure() -> None:
+    # A shell script starts `command &` with SIGINT ignored (POSIX, 2.12 Signals and Error Handling),
+    # and children inherit that. They do not inherit a handler: execve(2) sets those to the default.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
+def no_server_of_a_test_fails(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail where a handler raises: aiohttp logs that and answers 500, and clients try again.
+
+    A client that has left is no failure of the handler that writes to it.
+    """
+    yield
+    failed = [
+        each
+        for each in caplog.get_records("call")
+        if each.name == "aiohttp.server"
+        and not (each.exc_info and isinstance(each.exc_info[1], ConnectionResetError))
+    ]
+    assert not [each.exc_info or each.getMessage() for each in failed]
 
 
 @pytest.fixture(autouse=True)

@@ -1,36 +1,100 @@
-"""The functions that users call. They check arguments, join the layers and name a run's owner."""
+"""The functions that start runs.
+
+Each checks the arguments, creates the ``Run`` and gives it an owner: the caller, a stream, or the
+host of background runs. The overloads are what users and their tools read. The first of each gives
+the result the type of ``output_type``. The last names every option: that part is generated from
+``Options`` and ``RunOptions``, and ``tests/typing/signatures.py`` compares it and writes it again.
+Those of async functions return the ``CoroutineType`` that ``async def`` would say, because jedi
+completes overloads of plain functions only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TypeAlias, Unpack
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import CoroutineType
+from typing import Any, Literal, TypeAlias, Unpack, overload
 
-from agentouto._core.forms import StreamEvent
+from agentouto._blocking import run_blocking
 from agentouto._core.result import RunResult
-from agentouto._domain.errors import RoutingError
-from agentouto._domain.participants import Agent, Provider
-from agentouto._domain.world import REAL
-from agentouto._engine.host import HOST, Handle
-from agentouto._engine.letter import Receipt
-from agentouto._engine.live import RunStream
-from agentouto._engine.offices import AnyTool
+from agentouto._domain.clock import SYSTEM_CLOCK
+from agentouto._domain.hooks import Hooks, OnSummarize
+from agentouto._domain.limits import Limits
+from agentouto._domain.message import Attachment, Message
+from agentouto._domain.participants import Provider
+from agentouto._domain.peer import Participant
+from agentouto._domain.result_type import Data_co
+from agentouto._engine.event_loops import required_loop
+from agentouto._engine.finalizers import OnExit
+from agentouto._engine.host import DEFAULT_HOST
+from agentouto._engine.nesting import TOP_LEVEL, enclosing
 from agentouto._engine.run import Run
-from agentouto._engine.stream import RunEvents
-from agentouto._options import RunOptions, plan_of
-from agentouto._tasks import run_blocking
+from agentouto._engine.run_stream import RunStream
+from agentouto._engine.services import Durable
+from agentouto._engine.tool import AnyTool
+from agentouto._engine.tool_sources import ToolSource
+from agentouto._engine.user import Approve, AskUser, OnMessage
+from agentouto._journal.journal import JournalPlace, kept_in
+from agentouto._options import OtherRunOptions, RunOptions, declared, make_plan
 
-AnyTools: TypeAlias = Sequence[AnyTool | Callable[..., object]]
+AnyTools: TypeAlias = Sequence[AnyTool | ToolSource | Callable[..., object]]
 
 
-async def async_run(
+@overload
+def run(
     message: str,
-    starting_agents: Sequence[Agent] | None = None,
+    starting_agents: Sequence[Participant] | None = None,
     tools: AnyTools | None = None,
     providers: Sequence[Provider] | None = None,
-    *older: object,
+    *,
+    output_type: type[Data_co],
+    **options: Unpack[OtherRunOptions],
+) -> RunResult[Data_co]: ...
+@overload
+def run(
+    message: str,
+    starting_agents: Sequence[Participant] | None = None,
+    tools: AnyTools | None = None,
+    providers: Sequence[Provider] | None = None,
+    *,
+    output_type: object = None,
+    attachments: Sequence[Attachment] | None = None,
+    history: Iterable[Message | Mapping[str, object]] | None = None,
+    debug: bool = False,
+    extra_instructions: str | None = None,
+    extra_instructions_scope: Literal["entry", "all"] = "entry",
+    run_agents: Sequence[Participant] | None = None,
+    disabled_tools: Iterable[str] | None = None,
+    enabled_tools: Iterable[str] | None = None,
+    on_message: OnMessage | None = None,
+    context: object = None,
+    ask_user: AskUser | None = None,
+    approve: Approve | None = None,
+    on_summarize: OnSummarize | None = None,
+    allow_background_agents: bool = True,
+    background: Literal["wait", "cancel"] = "wait",
+    limits: Limits | None = None,
+    hooks: Hooks | None = None,
+    journal: JournalPlace | None = None,
+    run_id: str | None = None,
+    changed: Literal["refuse", "accept"] = "refuse",
+    entry: Participant | None = None,
+    agents: Sequence[Participant] | None = None,
+) -> RunResult: ...
+@declared
+def run(
+    message: str,
+    starting_agents: Sequence[Participant] | None = None,
+    tools: AnyTools | None = None,
+    providers: Sequence[Provider] | None = None,
+    *_older: object,
     **options: Unpack[RunOptions],
 ) -> RunResult:
-    """Forward ``message`` to the starting agents and return what they return.
+    """Forward ``message`` to the starting agents and return what they return, from plain code.
+
+    Inside a running event loop the run gets a loop and a thread of its own, and the caller's loop
+    stands still until it is over: ``await async_run(...)`` is better there.
+
+    The older order of arguments works too: entry agent, message, agents, tools, providers.
 
     Args:
         message: What the user asks for.
@@ -38,8 +102,41 @@ async def async_run(
         tools: Tools for everyone; plain functions are taken too.
         providers: How models are reached. An agent's provider may also be given with the agent, and
             ``"openai"`` and the like need not be given at all.
-        older: Only for the older order: entry agent, message, agents, tools, providers.
-        **options: See ``Options``; ``entry`` and ``agents`` are older words.
+        attachments: Files that travel with the message. None.
+        history: Messages of earlier runs that the starting agents read first, or dictionaries with
+            their fields. None.
+        debug: Whether ``event_log`` also has requests to models and their replies. ``False``.
+        extra_instructions: More instructions for this run. None.
+        extra_instructions_scope: Who gets them: ``"entry"``, the starting agents, or ``"all"``.
+            ``"entry"``.
+        run_agents: All agents of the run. The starting agents.
+        disabled_tools: Names of built-in tools to leave out. None.
+        enabled_tools: More built-in tools: ``"wait_for_messages"``, ``"list_running"``. None.
+        on_message: Called with a message and a function that answers it, whenever an agent writes
+            to the user; plain or async. None: agents cannot write to the user.
+        context: An object for tools and peers, which read it as ``here().context``; no model sees
+            it. None.
+        ask_user: Called with a forward when an agent calls the user; returns the answer; plain or
+            async. None: the user cannot be called.
+        approve: Called with an ``Approval`` before a tool with ``needs_approval=True`` runs, which
+            only ``True`` allows; plain or async. None: such tools are refused.
+        on_summarize: Called with a ``Summary`` that is about to replace the older part of a
+            transcript; returns another text, or None; plain or async. None.
+        allow_background_agents: Whether agents may start calls without waiting. ``True``.
+        output_type: The type that the starting agents return instead of text: any type that
+            pydantic can check. ``RunResult.data`` is the value. None.
+        background: What happens to such calls when all starting agents have returned: ``"wait"``
+            for them, or ``"cancel"`` them. ``"wait"``.
+        limits: How much the run may do. No limits.
+        hooks: Functions that see, change or refuse messages, requests and tool calls. None.
+        journal: The file or ``Journal`` that keeps the run beyond its process. None: none does.
+        run_id: Its id there: the same call begins a run, goes on with it after a crash, and returns
+            what it came to. None: an id is drawn.
+        changed: Whether a kept run goes on with changed agents: ``"accept"``. ``"refuse"``.
+        entry: One starting agent, instead of ``starting_agents``; an older word, used with
+            ``agents``.
+        agents: All agents of the run, instead of ``run_agents``; an older word, used with
+            ``entry``.
 
     Raises:
         ConfigurationError: The arguments cannot work; nothing has been started.
@@ -47,152 +144,127 @@ async def async_run(
         AuthError: A starting agent's model refused the credentials, or there were none.
         AgentError: A starting agent could not return.
     """
-    given = message, starting_agents, tools, providers, *older
-    return await _executed(_new_run("async_run", given, options))
-
-
-def run(
-    message: str,
-    starting_agents: Sequence[Agent] | None = None,
-    tools: AnyTools | None = None,
-    providers: Sequence[Provider] | None = None,
-    *older: object,
-    **options: Unpack[RunOptions],
-) -> RunResult:
-    """Do what ``async_run`` does, from plain code.
-
-    Inside a running event loop the run gets a loop and a thread of its own, and the caller's loop
-    stands still until it is over: ``await async_run(...)`` is better there.
-    """
-    begun = _new_run("run", (message, starting_agents, tools, providers, *older), options)
+    given = message, starting_agents, tools, providers, *_older
+    begun = new_run("run", given, options)
     return run_blocking(lambda: _executed(begun))
 
 
+@overload
+def async_run(
+    message: str,
+    starting_agents: Sequence[Participant] | None = None,
+    tools: AnyTools | None = None,
+    providers: Sequence[Provider] | None = None,
+    *,
+    output_type: type[Data_co],
+    **options: Unpack[OtherRunOptions],
+) -> CoroutineType[Any, Any, RunResult[Data_co]]: ...
+@overload
+def async_run(
+    message: str,
+    starting_agents: Sequence[Participant] | None = None,
+    tools: AnyTools | None = None,
+    providers: Sequence[Provider] | None = None,
+    *,
+    output_type: object = None,
+    attachments: Sequence[Attachment] | None = None,
+    history: Iterable[Message | Mapping[str, object]] | None = None,
+    debug: bool = False,
+    extra_instructions: str | None = None,
+    extra_instructions_scope: Literal["entry", "all"] = "entry",
+    run_agents: Sequence[Participant] | None = None,
+    disabled_tools: Iterable[str] | None = None,
+    enabled_tools: Iterable[str] | None = None,
+    on_message: OnMessage | None = None,
+    context: object = None,
+    ask_user: AskUser | None = None,
+    approve: Approve | None = None,
+    on_summarize: OnSummarize | None = None,
+    allow_background_agents: bool = True,
+    background: Literal["wait", "cancel"] = "wait",
+    limits: Limits | None = None,
+    hooks: Hooks | None = None,
+    journal: JournalPlace | None = None,
+    run_id: str | None = None,
+    changed: Literal["refuse", "accept"] = "refuse",
+    entry: Participant | None = None,
+    agents: Sequence[Participant] | None = None,
+) -> CoroutineType[Any, Any, RunResult]: ...
+@declared
+async def async_run(
+    message: str,
+    starting_agents: Sequence[Participant] | None = None,
+    tools: AnyTools | None = None,
+    providers: Sequence[Provider] | None = None,
+    *_older: object,
+    **options: Unpack[RunOptions],
+) -> RunResult:
+    """Do what ``run`` does, in async code: the same arguments and the same errors."""
+    given = message, starting_agents, tools, providers, *_older
+    return await _executed(new_run("async_run", given, options))
+
+
+@overload
 def async_run_stream(
     message: str,
-    starting_agents: Sequence[Agent] | None = None,
+    starting_agents: Sequence[Participant] | None = None,
     tools: AnyTools | None = None,
     providers: Sequence[Provider] | None = None,
-    *older: object,
+    *,
+    output_type: type[Data_co],
+    **options: Unpack[OtherRunOptions],
+) -> RunStream[Data_co]: ...
+@overload
+def async_run_stream(
+    message: str,
+    starting_agents: Sequence[Participant] | None = None,
+    tools: AnyTools | None = None,
+    providers: Sequence[Provider] | None = None,
+    *,
+    output_type: object = None,
+    attachments: Sequence[Attachment] | None = None,
+    history: Iterable[Message | Mapping[str, object]] | None = None,
+    debug: bool = False,
+    extra_instructions: str | None = None,
+    extra_instructions_scope: Literal["entry", "all"] = "entry",
+    run_agents: Sequence[Participant] | None = None,
+    disabled_tools: Iterable[str] | None = None,
+    enabled_tools: Iterable[str] | None = None,
+    on_message: OnMessage | None = None,
+    context: object = None,
+    ask_user: AskUser | None = None,
+    approve: Approve | None = None,
+    on_summarize: OnSummarize | None = None,
+    allow_background_agents: bool = True,
+    background: Literal["wait", "cancel"] = "wait",
+    limits: Limits | None = None,
+    hooks: Hooks | None = None,
+    journal: JournalPlace | None = None,
+    run_id: str | None = None,
+    changed: Literal["refuse", "accept"] = "refuse",
+    entry: Participant | None = None,
+    agents: Sequence[Participant] | None = None,
+) -> RunStream: ...
+@declared
+def async_run_stream(
+    message: str,
+    starting_agents: Sequence[Participant] | None = None,
+    tools: AnyTools | None = None,
+    providers: Sequence[Provider] | None = None,
+    *_older: object,
     **options: Unpack[RunOptions],
 ) -> RunStream:
-    """Do what ``async_run`` does, and tell everything as it happens.
+    """Do what ``run`` does, with the same arguments, and yield events while it happens.
 
-    Iterate over what is returned for the events; ``await stream.result()`` gives the result.
-    Leaving the iteration early ends the run.
+    Iterate over the stream for the events; ``await stream.result()`` gives the result. Leaving the
+    iteration early ends the run; inside of ``async with`` it goes on until the block is left. At
+    its end the iteration raises what the run raised.
     """
-    given = message, starting_agents, tools, providers, *older
-    return RunStream(_new_run("async_run_stream", given, options, reachable=True))
+    given = message, starting_agents, tools, providers, *_older
+    return RunStream(new_run("async_run_stream", given, options, reachable=True), DEFAULT_HOST)
 
 
-def run_background(
-    message: str,
-    starting_agents: Sequence[Agent] | None = None,
-    tools: AnyTools | None = None,
-    providers: Sequence[Provider] | None = None,
-    *older: object,
-    **options: Unpack[RunOptions],
-) -> Handle:
-    """Start a run and go on at once.
-
-    In a running event loop the run lives there and ends with it; from plain code it lives in a
-    background thread and ends with the interpreter.
-
-    Returns:
-        The task id, which is also a handle on the run. Of several starting agents the first is
-        reached by the id itself, the others by the id and ``_1``, ``_2`` and so on.
-    """
-    given = message, starting_agents, tools, providers, *older
-    return HOST.start(_new_run("run_background", given, options, background=True), portal=False)
-
-
-def run_background_sync(
-    message: str,
-    starting_agents: Sequence[Agent] | None = None,
-    tools: AnyTools | None = None,
-    providers: Sequence[Provider] | None = None,
-    *older: object,
-    **options: Unpack[RunOptions],
-) -> Handle:
-    """Do what ``run_background`` does, always in the background thread."""
-    given = message, starting_agents, tools, providers, *older
-    return HOST.start(_new_run("run_background_sync", given, options, background=True), portal=True)
-
-
-def send_message(task_id: str, message: str) -> Receipt:
-    """Write to whoever is at work at ``task_id``: a background run, any call, or the user.
-
-    Works from plain code, async code and any thread.
-
-    Returns:
-        A confirmation, which also tells later whether the message was read.
-
-    Raises:
-        RoutingError: Nobody was ever there, or has already returned.
-    """
-    return HOST.run_with(task_id).mail.send(task_id, message)
-
-
-def cancel(task_id: str, reason: str = "") -> bool:
-    """Stop a background run, or one call: its caller is told, and goes on. Works from any thread.
-
-    Args:
-        task_id: A background run, or any call.
-        reason: Why, for those who wait for it.
-
-    Returns:
-        Whether there was anything to stop.
-
-    Raises:
-        RoutingError: There is no such run or call.
-    """
-    handle = HOST.handle(task_id)
-    if handle is not None:
-        return handle.cancel(reason)
-    return HOST.run_with(task_id).mail.find(task_id).cancel(reason)
-
-
-def get_messages(task_id: str, clear: bool = False) -> str:  # noqa: FBT001, FBT002 - as documented
-    """Return how a call is doing: status, result, error and its messages, as text.
-
-    Args:
-        task_id: A background run, or any call.
-        clear: Forget the listed messages afterwards.
-
-    Raises:
-        RoutingError: There is no such call.
-    """
-    return HOST.run_with(task_id).mail.report(task_id, clear=clear)
-
-
-def get_agent_status(task_id: str) -> str:
-    """Return how a call is doing: status, result, error and its messages, as text.
-
-    Raises:
-        RoutingError: There is no such call.
-    """
-    return get_messages(task_id)
-
-
-def get_stream_events(task_id: str) -> AsyncIterator[StreamEvent]:
-    """Return everything that happens in a background run, or in one call and those below it.
-
-    It begins with the first event, however late it is asked for, and ends with the run or call.
-
-    Raises:
-        RoutingError: There is no such run or call.
-    """
-    handle = HOST.handle(task_id)
-    if handle is not None:
-        return handle.events()
-    try:
-        run = HOST.run_with(task_id)
-    except RoutingError:
-        raise RoutingError("unknown", f"No agent found with task_id: {task_id}") from None
-    return RunEvents(run.log, task_id)
-
-
-def _new_run(
+def new_run(
     function: str,
     given: tuple[object, ...],
     options: RunOptions,
@@ -200,18 +272,45 @@ def _new_run(
     background: bool = False,
     reachable: bool = False,
 ) -> Run:
-    """Return a run; ``reachable`` ones have a handle by which the user may write to them."""
-    plan = plan_of(function, given, options)
-    drawn = REAL.draw()
-    id_ = f"bg_{drawn[:12]}" if background else drawn
+    """Return a new run; the user can send messages to a ``reachable`` one."""
+    around = (
+        TOP_LEVEL if background else enclosing()
+    )  # the host owns what goes on in the background
+    given_names = (options.get(name) for name in ("journal", "run_id", "changed"))
+    kept = kept_in(*given_names)
+    if kept is not None and given[0] is None and kept[1] is not None:
+        given = kept[0][kept[1]].message, *given[1:]
+    plan = make_plan(function, given, options, DEFAULT_HOST.memory, around.limits)
+    random_id = SYSTEM_CLOCK.new_id()
+    id_ = f"bg_{random_id[:12]}" if background else random_id
+    durable: Durable | None = None
+    if kept is not None:
+        journal, run_id, accepts = kept
+        id_ = run_id or id_
+        durable = journal.open_run(id_, plan, accept_changes=accepts)
     reachable = background or reachable or plan.on_message is not None
-    return Run(plan, id_, REAL, background=background, reachable=reachable)
+    try:
+        return Run(
+            plan,
+            id_,
+            SYSTEM_CLOCK,
+            background=background,
+            reachable=reachable,
+            enclosing=around,
+            durable=durable,
+        )
+    except BaseException:
+        if durable is not None:
+            durable.close()
+        raise
 
 
 async def _executed(run: Run) -> RunResult:
-    HOST.admit(run)
-    try:
-        return await run.execute()
-    finally:
-        HOST.dismiss(run)
+    def unregister() -> None:
+        DEFAULT_HOST.unregister(run)
         run.log.close()
+
+    required_loop()
+    DEFAULT_HOST.register(run)
+    with OnExit(unregister):
+        return await run.execute_to_end()

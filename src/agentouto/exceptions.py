@@ -1,12 +1,15 @@
-"""Everything this package raises."""
+"""The exceptions of this package."""
 
+from agentouto._domain.configuration_error import AgentoutoWarning
 from agentouto._domain.errors import (
     AgentError,
     AgentoutoError,
     AuthError,
+    BrokenScript,
     Cancelled,
     ConfigurationError,
     ContextOverflow,
+    JournalError,
     LimitReached,
     Partial,
     ProtocolViolation,
@@ -19,6 +22,7 @@ from agentouto._domain.errors import (
     RoutingError,
     ToolError,
 )
+from agentouto._domain.journal_errors import RunChanged, RunOther, RunTaken
 
 AgentOutOError = AgentoutoError
 """Another spelling of ``AgentoutoError``."""
@@ -27,10 +31,13 @@ __all__ = [
     "AgentError",
     "AgentOutOError",
     "AgentoutoError",
+    "AgentoutoWarning",
     "AuthError",
+    "BrokenScript",
     "Cancelled",
     "ConfigurationError",
     "ContextOverflow",
+    "JournalError",
     "LimitReached",
     "Partial",
     "ProtocolViolation",
@@ -41,5 +48,8 @@ __all__ = [
     "Refuse",
     "Refused",
     "RoutingError",
+    "RunChanged",
+    "RunOther",
+    "RunTaken",
     "ToolError",
 ]

@@ -1,4 +1,4 @@
-"""Tools, and what they may hand back besides text."""
+"""``Tool``, and ``ToolResult`` for results with files: an import path of the older package."""
 
 from agentouto._domain.message import ToolResult
 from agentouto._engine.tool import Tool

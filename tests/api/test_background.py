@@ -25,7 +25,10 @@ from agentouto import (
     run_background_sync,
     send_message,
 )
-from agentouto._engine import host
+from agentouto._domain.clock import SYSTEM_CLOCK
+from agentouto._engine.host import Handle, Host
+from agentouto._engine.run import Run
+from agentouto._options import make_plan
 from agentouto.exceptions import Cancelled
 from agentouto.testing import Request, Script, Turn, call, fail, finish, say, tool
 from teams import peers
@@ -94,7 +97,7 @@ async def test_the_starting_agents_of_a_background_run_have_numbered_ids() -> No
     task = run_background("Go.", peers({"a": holds, "b": holds}, "a", "b"), [gate.tool])
     await gate.arrived()
     assert send_message(f"{task}_1", "for b") == f"Message sent to b (task_id: {task}_1)"
-    assert task.send("for a") == f"Message sent to a (task_id: {task})"
+    assert send_message(task, "for a") == f"Message sent to a (task_id: {task})"
     assert "Agent: b" in get_agent_status(f"{task}_1")
     gate.open.set()
     result = await task.wait()
@@ -283,7 +286,7 @@ async def test_background_calls_can_be_cancelled_with_the_end_of_the_starting_ag
     gate = Gate()
     script = {"a": [call("b", "x", background=True), finish("done")], "b": holds}
     team = peers(script, "a", "b")
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         result = await async_run("Go.", team[:1], [gate.tool], run_agents=team, background="cancel")
     assert result.output == "done"
     assert result.events[-1].type == "error"
@@ -316,17 +319,35 @@ async def test_a_background_call_that_fails_is_on_record_and_hurts_nobody() -> N
     assert "error" in [event.type for event in result.events if event.agent_name == "b"]
 
 
-def test_many_finished_runs_are_kept_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "MOST_KEPT", 5)
-    team = peers({"a": [finish("x")]}, "a")
-    tasks = [run_background("Go.", team) for _ in range(12)]
+def test_many_finished_runs_are_kept_but_not_for_ever() -> None:
+    host, team = Host(max_kept=5), peers({"a": [finish("x")]}, "a")
+
+    def start() -> Handle:
+        plan = make_plan("run_background", ("Go.", team, None, None), {}, host.memory)
+        return host.start(
+            Run(plan, SYSTEM_CLOCK.new_id(), SYSTEM_CLOCK, background=True), portal=True
+        )
+
+    tasks = [start() for _ in range(12)]
     for task in tasks:
         task.result(timeout=5)
-    run_background("Go.", team).result(timeout=5)
-    assert get_agent_status(tasks[-1])
+    start().result(timeout=5)
+    assert host.find_run(tasks[-1]).calls.report(tasks[-1], clear=False)
     with pytest.raises(AgentError):
-        get_agent_status(tasks[0])
+        host.find_run(tasks[0])
     assert tasks[0].status() == "completed"
+
+
+def test_a_host_does_not_know_the_runs_of_another() -> None:
+    host, team = Host(), peers({"a": [finish("x")]}, "a")
+    plan = make_plan("run_background", ("Go.", team, None, None), {}, host.memory)
+    task = host.start(Run(plan, SYSTEM_CLOCK.new_id(), SYSTEM_CLOCK, background=True), portal=True)
+    assert task.result(timeout=5).output == "x"
+    assert host.handle(task) is not None
+    with pytest.raises(RoutingError):
+        get_agent_status(task)
+    task.forget()
+    assert host.handle(task) is None
 
 
 def test_foreground_runs_leave_nothing_behind() -> None:

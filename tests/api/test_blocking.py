@@ -11,12 +11,26 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import AbstractContextManager
 
 import pytest
 
-from agentouto import Tool, async_run, run, run_background
-from agentouto.testing import Turn, finish, tool
+from agentouto import (
+    Agent,
+    ConfigurationError,
+    Provider,
+    ProviderError,
+    Tool,
+    async_run,
+    run,
+    run_background,
+)
+from agentouto.testing import Script, Turn, fail, finish, tool
+from children import PIPE, child
 from teams import peers
+
+PATIENCE = 30.0
+"""Seconds. What is not waited for takes twice that, and a busy machine may need the rest."""
 
 WHO = contextvars.ContextVar("who", default="nobody")
 
@@ -56,31 +70,34 @@ def test_two_loops_in_a_row_work_with_one_team() -> None:
 
 async def test_a_cancelled_run_leaves_no_task_and_its_tools_are_cleaned_up() -> None:
     cleaned: list[str] = []
+    begun, gate = threading.Semaphore(0), threading.Event()
 
     @Tool
     async def wait() -> str:
         """Wait for ever."""
         try:
+            begun.release()
             await asyncio.Event().wait()
         finally:
             cleaned.append("wait")
         return ""
 
     @Tool
-    def sleepy() -> str:
-        """Sleep in a thread."""
-        time.sleep(0.09)
+    def stuck() -> str:
+        """Wait in a thread, until the test is over."""
+        begun.release()
+        assert gate.wait(PATIENCE)
         return ""
 
     before = asyncio.all_tasks()
-    script = {"a": [[tool("wait"), tool("sleepy"), tool("wait")]]}
-    work = asyncio.create_task(async_run("Go.", peers(script, "a") * 3, [wait, sleepy]))
-    await asyncio.sleep(0.02)
-    begun = time.perf_counter()
+    script = {"a": [[tool("wait"), tool("stuck"), tool("wait")]]}
+    work = asyncio.create_task(async_run("Go.", peers(script, "a") * 3, [wait, stuck]))
+    for _ in range(9):
+        await asyncio.to_thread(begun.acquire)
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await work
-    assert time.perf_counter() - begun < 0.05  # the sleeping thread is not waited for
+        await work  # the threads are not waited for: they are let go below
+    gate.set()
     assert cleaned == ["wait"] * 6
     assert asyncio.all_tasks() == before
 
@@ -96,10 +113,10 @@ async def test_a_thousand_agents_called_by_one_reply_finish_in_time_and_leave_no
     before = asyncio.all_tasks()
     begun = time.perf_counter()
     result = await async_run("Go.", team[:1], run_agents=team)
-    took = time.perf_counter() - begun
+    took = time.perf_counter() - begun  # one after the other they would take 100 s
     assert result.output == "1000"
     assert len(result.messages) == 2002
-    assert took < 2
+    assert took < PATIENCE
     assert asyncio.all_tasks() == before
 
 
@@ -108,29 +125,33 @@ def _call(number: int) -> object:
 
 
 async def test_sixty_four_plain_tools_of_one_reply_wait_for_none() -> None:
+    together = threading.Barrier(64)
+
     @Tool
-    def nap() -> str:
-        """Sleep a little."""
-        time.sleep(0.05)
+    def meet() -> str:
+        """Wait for the others."""
+        together.wait(PATIENCE)
         return "ok"
 
-    script = {"a": [[tool("nap")] * 64, finish("x")]}
-    begun = time.perf_counter()
-    await async_run("Go.", peers(script, "a"), [nap])
-    assert time.perf_counter() - begun < 1.6  # one after the other they would take twice that
-    await asyncio.sleep(0.02)
-    assert not [t for t in threading.enumerate() if t.name.startswith("agentouto-tool")]
+    script = {"a": [[tool("meet")] * 64, lambda seen: finish(" ".join(seen.results("meet")))]}
+    assert (await async_run("Go.", peers(script, "a"), [meet])).output.split() == ["ok"] * 64
+    async with asyncio.timeout(10):
+        while [t for t in threading.enumerate() if t.name.startswith("agentouto-tool")]:
+            await asyncio.sleep(0.001)
 
 
 PREFACE = """
-import asyncio, sys, time
+import asyncio, sys, threading, time
 sys.path[:0] = {path!r}
 from agentouto import *
 from agentouto.testing import *
 
+asleep = threading.Semaphore(0)
+
 @Tool
 def sleep_long() -> str:
     "Sleep."
+    asleep.release()
     print("asleep", flush=True)
     time.sleep(60)
     return ""
@@ -138,6 +159,7 @@ def sleep_long() -> str:
 @Tool
 async def wait_long() -> str:
     "Wait."
+    asleep.release()
     print("asleep", flush=True)
     try:
         await asyncio.sleep(60)
@@ -150,25 +172,20 @@ def team(*replies):
 """
 
 
-def start(code: str) -> subprocess.Popen[str]:
+def started(code: str) -> AbstractContextManager[subprocess.Popen[str]]:
     source = PREFACE.format(path=sys.path) + textwrap.dedent(code)
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", source],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return child([sys.executable, "-W", "error", "-c", source], stdout=PIPE, stderr=PIPE)
 
 
 def interrupted(code: str) -> tuple[str, str, float]:
     """Start ``code``, press Ctrl-C when it says that it is asleep; return what it printed."""
-    process = start(code)
-    assert process.stdout
-    assert process.stdout.readline() == "asleep\n"
-    begun = time.perf_counter()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=10)
-    return out, err, time.perf_counter() - begun
+    with started(code) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "asleep\n"
+        begun = time.perf_counter()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+        return out, err, time.perf_counter() - begun
 
 
 @pytest.mark.parametrize("name", ["sleep_long", "wait_long"])
@@ -185,7 +202,7 @@ def test_ctrl_c_ends_a_run_cleanly(name: str, place: str) -> None:
     assert "interrupted" in out
     assert ("cleaned" in out) == (name == "wait_long")
     assert err == ""
-    assert took < 3
+    assert took < PATIENCE
 
 
 def test_ctrl_c_in_a_handler_of_a_server_ends_the_run_too() -> None:
@@ -206,20 +223,18 @@ def test_ctrl_c_in_a_handler_of_a_server_ends_the_run_too() -> None:
     assert "cleaned" in out
     assert "interrupted" in out
     assert err == ""
-    assert took < 3
+    assert took < PATIENCE
 
 
 def test_a_background_run_does_not_hold_up_the_end_of_the_interpreter() -> None:
-    process = start(
+    with started(
         """
         task = run_background("Go.", team([tool("sleep_long"), tool("wait_long")]), [sleep_long, wait_long])
-        while task.status() != "running": time.sleep(0.01)
-        time.sleep(0.05)
+        asleep.acquire()
+        asleep.acquire()
         """
-    )
-    begun = time.perf_counter()
-    out, err = process.communicate(timeout=10)
-    assert time.perf_counter() - begun < 4
+    ) as process:
+        out, err = process.communicate(timeout=PATIENCE)
     assert "cleaned" in out
     assert err == ""
 
@@ -235,29 +250,42 @@ async def test_a_background_run_in_a_loop_survives_without_a_reference() -> None
 
     run_background("Go.", peers({"a": [Turn(tool("note"), delay=0.01), finish("x")]}, "a"), [note])
     gc.collect()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         while not done:
             await asyncio.sleep(0.005)
 
 
 def test_a_run_whose_loop_was_closed_over_it_can_be_given_up() -> None:
-    process = start(
+    with started(
         """
         async def begin():
             task = run_background("Go.", team(tool("wait_long")), [wait_long])
-            await asyncio.sleep(0.01)
+            while not asleep.acquire(blocking=False):
+                await asyncio.sleep(0)
             return task
         loop = asyncio.new_event_loop()
         task = loop.run_until_complete(begin())
         loop.close()
         task.cancel()
         try:
-            task.result(timeout=1)
+            task.result(timeout=10)
         except Cancelled:
             print("given up", flush=True)
         import os
         os._exit(0)
         """
-    )
-    out, _ = process.communicate(timeout=10)
+    ) as process:
+        out, _ = process.communicate(timeout=PATIENCE)
     assert "given up" in out
+
+
+def test_an_error_of_a_run_from_plain_code_has_no_context_of_ours() -> None:
+    with pytest.raises(ProviderError) as caught:
+        run("Go.", peers(Script({"solo": [fail(400)]}), "solo"))
+    assert caught.value.__context__ is None
+
+
+def test_one_provider_instead_of_a_list_is_refused_by_name() -> None:
+    provider = Provider("p", kind="openai")
+    with pytest.raises(ConfigurationError, match="providers= takes a list of Providers, not Prov"):
+        run("Go.", [Agent("a", "", "m", "p")], None, provider)  # type: ignore[arg-type]

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from agentouto import Agent, ConfigurationError, Provider, Tool, async_run_stream, run
-from agentouto._core.tokens import of_text, of_tools
+from agentouto import Agent, ConfigurationError, Provider, Refuse, Tool, async_run_stream, run
+from agentouto._core.token_estimates import text_tokens, tool_tokens
 from agentouto._domain.content import Incoming, Outcomes, Reply
 from agentouto.exceptions import ContextOverflow
 from agentouto.testing import Request, Script, fail, finish, say, tool
@@ -30,7 +30,7 @@ def size(request: Request) -> int:
                 texts += [entry.text, *(call.name + call.arguments for call in entry.tool_calls)]
             case Outcomes(items):
                 texts += [item.content for item in items]
-    return sum(map(of_text, texts)) + of_tools(request.specs)
+    return sum(map(text_tokens, texts)) + tool_tokens(request.specs)
 
 
 FIRST = "Count to a thousand, and never forget that the word is xylophone."
@@ -191,6 +191,35 @@ def test_a_summary_that_fails_is_not_asked_for_every_turn() -> None:
     assert 1 <= asked <= 6
 
 
+def refuse_summary(_summary: object) -> str:
+    raise Refuse("not now")
+
+
+@pytest.mark.parametrize(
+    ("written", "hook", "reason"),
+    [
+        (fail(400), None, "400"),
+        ([say("No."), fail("refused")], None, "the model refused to write one"),
+        (say(" "), None, "it is empty"),
+        (say("A summary."), refuse_summary, "on_summarize refused it: not now"),
+    ],
+)
+def test_a_summary_that_fails_is_an_event_and_a_warning(
+    written: object, hook: object, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def working(request: Request) -> object:
+        return finish("done") if request.turn == 20 else (say("y" * 2000), tool("get_messages"))
+
+    script = Script(working, summary=lambda _: written)
+    result = run("Go.", one(script, 8_000), on_summarize=hook)
+    assert result.output == "done"
+    failures = [event.data for event in result.events if event.type == "summary_failed"]
+    assert failures
+    assert all(reason in str(fields["error"]) for fields in failures)
+    assert "The transcript of a could not be summarized: " in caplog.text
+    assert not any(event.type == "summarized" for event in result.events)
+
+
 def test_a_summary_can_be_seen_and_changed() -> None:
     seen: list[str] = []
 
@@ -242,7 +271,10 @@ def test_on_summarize_is_a_function() -> None:
 
 
 def test_cancelling_in_the_middle_of_a_summary_ends_at_once() -> None:
+    summing = asyncio.Event()
+
     async def slow(_request: Request) -> object:
+        summing.set()
         await asyncio.sleep(60)
         return say("x")
 
@@ -253,8 +285,8 @@ def test_cancelling_in_the_middle_of_a_summary_ends_at_once() -> None:
         stream = async_run_stream("Go.", one(Script(working, summary=slow), 8_000))
         async for event in stream:
             if event.data.get("tool_name") is None and event.type == "token":
-                await asyncio.sleep(0.02)
+                await summing.wait()
                 break
-        await asyncio.wait_for(stream.aclose(), 1)
+        await asyncio.wait_for(stream.aclose(), 10)
 
     asyncio.run(main())

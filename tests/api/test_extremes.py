@@ -16,12 +16,13 @@ DEEP = 1_500
 
 
 async def test_calls_that_are_thousands_deep_are_cancelled_to_the_last() -> None:
-    cleaned = asyncio.Event()
+    held, cleaned = asyncio.Event(), asyncio.Event()
 
     @Tool
     async def hold() -> str:
         """Hold."""
         try:
+            held.set()
             await asyncio.sleep(60)
         finally:
             cleaned.set()
@@ -36,9 +37,7 @@ async def test_calls_that_are_thousands_deep_are_cancelled_to_the_last() -> None
     agents = peers(script, "a", "b")
     before = asyncio.all_tasks()
     task = run_background("Go.", agents[:1], [hold], run_agents=agents)
-    while len(script.requests) < DEEP:
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.01)
+    await held.wait()
     task.cancel("enough")
     with pytest.raises(Cancelled, match="enough"):
         await task.wait()

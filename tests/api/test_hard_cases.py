@@ -16,6 +16,7 @@ from agentouto import (
     Attachment,
     ConfigurationError,
     Message,
+    Provider,
     ProviderError,
     RoutingError,
     Team,
@@ -30,12 +31,12 @@ from agentouto import (
     run_background_sync,
     send_message,
 )
+from agentouto._domain.clock import SYSTEM_CLOCK
 from agentouto._domain.content import Stop, Usage
 from agentouto._domain.delta import Delta, StopDelta, TextDelta, ToolCallDelta, UsageDelta
 from agentouto._domain.ports import ModelRequest
-from agentouto._domain.world import REAL
 from agentouto._engine.call import Mailbox
-from agentouto._engine.letter import Letter
+from agentouto._engine.delivery import Delivery
 from agentouto._engine.plan import Plan
 from agentouto._engine.run import Run
 from agentouto.exceptions import Cancelled
@@ -49,19 +50,27 @@ def test_what_is_drained_while_others_write_is_drained_once() -> None:
 
     def write() -> None:
         for number in range(20_000):
-            box.put(Letter(Message("forward", "u", "a", str(number)), "a"), bool)
+            box.put(Delivery(Message("forward", "u", "a", str(number)), "a"), bool)
         stop.set()
 
     thread = threading.Thread(target=write)
     thread.start()
     while not stop.is_set():
-        read += [letter.message.content for letter in box.drain()]
+        read += [delivery.message.content for delivery in box.drain()]
     thread.join()
-    read += [letter.message.content for letter in box.drain()]
+    read += [delivery.message.content for delivery in box.drain()]
     assert read == [str(number) for number in range(20_000)]
     assert box.close_if_empty()
     with pytest.raises(RoutingError):
-        box.put(Letter(Message("forward", "u", "a", "late"), "a"), bool)
+        box.put(Delivery(Message("forward", "u", "a", "late"), "a"), bool)
+
+
+def test_a_message_is_on_record_before_it_can_be_read() -> None:
+    box, there = Mailbox(), list[bool]()
+    delivery = Delivery(Message("forward", "u", "a", "Hello."), "a")
+    box.put(delivery, lambda: there.append(box.has_mail()))
+    assert there == [False]
+    assert box.drain() == [delivery]
 
 
 @pytest.mark.parametrize("name", ["wipe", "finish"])
@@ -80,6 +89,7 @@ def test_a_call_cut_off_before_its_arguments_is_not_done(name: str) -> None:
     output = run("Go.", peers(script, "a"), [wipe]).output
     assert done == []
     assert "nothing was done" in output
+    assert "in smaller pieces" in output
 
 
 class Pausing:
@@ -108,9 +118,13 @@ class Pausing:
 async def paused(model: Pausing, tools: dict[str, Tool[..., object]]) -> str:
     agent = Agent("a", "i", "m", "p")
     plan = Plan(
-        message="Go.", starting=(agent,), agents={"a": agent}, backends={"p": model}, tools=tools
+        message="Go.",
+        starting=(agent,),
+        participants={"a": agent},
+        backends={"p": model},
+        tools=tools,
     )
-    return (await Run(plan, "r", REAL).execute()).output
+    return (await Run(plan, "r", SYSTEM_CLOCK).execute()).output
 
 
 async def test_a_paused_reply_is_asked_for_again_but_not_for_ever() -> None:
@@ -257,7 +271,7 @@ async def test_nothing_piles_up_for_a_reader_that_is_gone() -> None:
     async for _ in get_stream_events(task):
         break
     gc.collect()
-    assert task._owner.known.log._readers == ()
+    assert not any(reader() for reader in task._owner.record.log._readers)
     gate.set()
     await task.wait()
 
@@ -477,6 +491,23 @@ def test_nobody_can_forge_the_users_tag() -> None:
 def test_misuse_has_one_name(wrong: Callable[[], object]) -> None:
     with pytest.raises(ConfigurationError):
         wrong()
+
+
+def test_a_team_tells_which_keys_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = Provider("inner", kind="openai", base_url="http://127.0.0.1:1/v1")
+    agents = [
+        Agent("a", "", "m", "openai"),
+        Agent("b", "", "m", "cloud"),
+        Agent("c", "", "m", inner),
+        Agent("d", "", "m", "inner"),
+        Agent("e", "", "m", inner, fallback=[("anthropic", "m")]),
+    ]
+    team = Team(agents, providers=[Provider("cloud", kind="google")])
+    assert team.missing_keys() == {"a": "OPENAI_API_KEY", "b": "GEMINI_API_KEY"}
+    monkeypatch.setenv("AGENTOUTO_CLOUD_API_KEY", "k")
+    assert team.missing_keys() == {"a": "OPENAI_API_KEY"}
+    with pytest.raises(ConfigurationError, match="'nowhere'"):
+        Team([Agent("a", "", "m", "nowhere")]).missing_keys()
 
 
 def test_a_team_takes_any_sequence_and_an_empty_one_is_empty() -> None:

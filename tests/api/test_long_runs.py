@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from agentouto import (
     Agent,
     AgentError,
+    Approval,
     Cancelled,
     ConfigurationError,
     Hooks,
@@ -28,11 +30,12 @@ from agentouto import (
     run,
     run_background,
 )
+from agentouto.providers._script.replies import ScriptedReply
 from agentouto.testing import Request, Script, Turn, call, fail, finish, say, tool
 from teams import peers
 
 
-def came_back(request: Request) -> object:
+def came_back(request: Request) -> ScriptedReply:
     """Return what came of the last tool calls."""
     return finish(" | ".join(outcome.content for outcome in request.outcomes))
 
@@ -54,7 +57,7 @@ def test_large_numbers_are_told_as_they_were_given() -> None:
 
 
 def test_of_few_requests_the_last_is_left_to_come_to_an_end_with() -> None:
-    def careful(request: Request) -> object:
+    def careful(request: Request) -> ScriptedReply:
         warned = any(text.startswith("[SYSTEM]") for text in request.heard)
         return finish("in time") if warned else tool("get_messages", task_id="x")
 
@@ -86,33 +89,37 @@ def test_a_limit_ends_a_callback_that_is_still_being_waited_for() -> None:
     async def on_message(message: Message, send: Callable[[str], None]) -> None:
         await asyncio.sleep(60)
 
-    def writes(request: Request) -> object:
+    def writes(request: Request) -> ScriptedReply:
         address = request.system.partition("task_id is '")[2].partition("'")[0]
         return tool("send_message", task_id=address, message="Read this.")
 
     began = time.monotonic()
     with pytest.raises(LimitReached):
         run("Go.", peers(Script(writes), "a"), on_message=on_message, limits=Limits(seconds=0.05))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
 
 
-def test_time_runs_out_for_a_question_that_is_being_answered_in_a_thread() -> None:
-    answered = threading.Event()
+async def test_a_run_can_be_cancelled_while_a_question_is_answered_in_a_thread() -> None:
+    asked, answered = threading.Event(), threading.Event()
 
     def ask_user(message: Message) -> str:
+        asked.set()
         answered.wait(5)
         return "late"
 
     script = Script({"a": [call("user", "Well?")]})
+    task = run_background("Go.", peers(script, "a"), ask_user=ask_user)
     try:
-        with pytest.raises(LimitReached):
-            run("Go.", peers(script, "a"), ask_user=ask_user, limits=Limits(seconds=0.05))
+        await asyncio.to_thread(asked.wait, 5)
+        task.cancel()
+        with pytest.raises(Cancelled):
+            await task.wait()
     finally:
         answered.set()
 
 
 async def test_one_place_is_enough_for_calls_inside_of_each_other() -> None:
-    def deeper(request: Request) -> object:
+    def deeper(request: Request) -> ScriptedReply:
         if request.turn == 0 and request.path.count("/") < 20:
             return (
                 Turn(call("a", f"More {request.path}"), call("a", f"Less {request.path}"))
@@ -132,7 +139,7 @@ async def test_a_place_is_given_back_by_whoever_is_cancelled_while_it_waits_or_h
         await asyncio.sleep(60)
         return ""
 
-    def works(request: Request) -> object:
+    def works(request: Request) -> ScriptedReply:
         return Turn(finish("x"), delay=60 if "slow" in request.last else 0.0)
 
     first = Turn(*(call("b", f"slow {number}") for number in range(6)), call("b", "quick"))
@@ -146,7 +153,8 @@ async def test_a_place_is_given_back_by_whoever_is_cancelled_while_it_waits_or_h
             slow.append(event.call_id)
         if len(slow) == 6:
             break
-    await asyncio.sleep(0.02)
+    while len(script.requests) < 2:  # of the slow ones one is at its model, the others wait
+        await asyncio.sleep(0.001)
     for call_id in reversed(slow):
         assert cancel(call_id)
     result = await asyncio.wait_for(task.wait(), 5)
@@ -172,7 +180,12 @@ async def test_a_call_can_be_cancelled_before_it_has_begun() -> None:
 
 
 async def test_the_first_that_is_told_of_a_call_is_that_it_has_begun() -> None:
+    begun: list[str] = []
+
     async def slow(message: Message) -> None:
+        begun.append(message.receiver)
+        if len(begun) == 2:
+            asyncio.get_running_loop().call_soon(stream.cancel)
         await asyncio.sleep(60)
 
     script = Script({"a": [call("b", "x")], "b": [finish("b")]})
@@ -182,7 +195,6 @@ async def test_the_first_that_is_told_of_a_call_is_that_it_has_begun() -> None:
         hooks=Hooks(on_forward=slow),
     )
     told: list[str] = []
-    asyncio.get_running_loop().call_later(0.03, stream.cancel)
     async for line in stream.lines():
         told.append(f"{line['type']} {line.get('agent')}")  # noqa: PERF401 - told as it comes
     assert told.index("forward a") < told.index("error a")
@@ -193,13 +205,20 @@ async def test_the_first_that_is_told_of_a_call_is_that_it_has_begun() -> None:
 
 
 @pytest.mark.parametrize("odd", [5, {"content": "x"}, ["x"], object()])
-def test_what_a_hook_returns_is_a_message_a_text_or_nothing(odd: object) -> None:
+def test_what_a_hook_returns_is_a_message_a_text_or_nothing(odd: Any) -> None:
     with pytest.raises(AgentError, match=r"on_forward returned .* no message"):
         run("Go.", peers(Script({"a": [finish("x")]}), "a"), hooks=Hooks(on_forward=lambda _: odd))
 
 
 @pytest.mark.parametrize(
-    "error", [ProviderError("p", "down"), AgentError("x", "odd"), SystemExit(3), KeyError("k")]
+    "error",
+    [
+        ProviderError("p", "down"),
+        AgentError("x", "odd"),
+        SystemExit(3),
+        KeyError("k"),
+        pytest.fail.Exception("no"),
+    ],
 )
 def test_whatever_a_message_hook_raises_refuses(error: BaseException) -> None:
     async def guard(message: Message) -> None:
@@ -224,15 +243,18 @@ def test_a_hook_may_be_an_object_with_an_async_call() -> None:
 
 
 def test_a_reply_that_a_hook_has_made_is_no_unknown_usage() -> None:
-    hooks = Hooks(around_model=lambda use: "cached")
+    def cached(use: ModelUse) -> str:
+        return "cached"
+
+    hooks = Hooks(around_model=cached)
     result = run("Go.", peers(Script({"a": [finish("x")]}), "a"), hooks=hooks)
     assert result.output == "cached"
     assert result.usage.complete
 
 
 async def test_a_reply_that_a_hook_has_replaced_is_paid_for_once() -> None:
-    async def replace(use: ModelUse, proceed: Callable[..., object]) -> str:
-        reply = await proceed()  # type: ignore[misc]
+    async def replace(use: ModelUse, proceed: Callable[..., Awaitable[Any]]) -> str:
+        reply = await proceed()
         return f"<{reply.text}>"
 
     script = Script({"a": [say("x")]}, usage=(100, 10))
@@ -251,9 +273,9 @@ def test_a_tool_that_a_hook_uses_twice_is_approved_twice() -> None:
         done.append(1)
         return "fired"
 
-    def ask_user(message: Message) -> str:
-        asked.append(message.call_id)
-        return "yes"
+    def approve(approval: Approval) -> bool:
+        asked.append(approval.id)
+        return True
 
     async def twice(use: ToolUse, proceed: Callable[..., object]) -> object:
         await proceed()  # type: ignore[misc]
@@ -261,23 +283,23 @@ def test_a_tool_that_a_hook_uses_twice_is_approved_twice() -> None:
 
     script = Script({"a": [tool("fire"), came_back]})
     hooks = Hooks(around_tool=twice)
-    result = run("Go.", peers(script, "a"), [fire], ask_user=ask_user, hooks=hooks)
+    result = run("Go.", peers(script, "a"), [fire], approve=approve, hooks=hooks)
     assert result.output == "fired"
     assert len(done) == len(set(asked)) == 2
 
 
 def test_waiting_for_a_person_does_not_count_against_the_time_of_a_tool() -> None:
-    @Tool(needs_approval=True, timeout=0.05)
+    @Tool(needs_approval=True, timeout=0.2)
     async def fire() -> str:
         """Fire."""
         return "fired"
 
-    def ask_user(message: Message) -> str:
-        time.sleep(0.09)
-        return "yes"
+    def approve(approval: Approval) -> bool:
+        time.sleep(0.3)
+        return True
 
     script = Script({"a": [tool("fire"), came_back]})
-    assert run("Go.", peers(script, "a"), [fire], ask_user=ask_user).output == "fired"
+    assert run("Go.", peers(script, "a"), [fire], approve=approve).output == "fired"
 
 
 # ── mail ──────────────────────────────────────────────────────────────────────────────────────
@@ -298,7 +320,9 @@ async def test_an_agent_may_wait_twice_at_once() -> None:
     first = Turn(tool("wait_for_messages", timeout=0.02), tool("wait_for_messages", timeout=5))
     script = Script({"a": [first, came_back]})
     task = run_background("Go.", peers(script, "a"), enabled_tools=["wait_for_messages"])
-    await asyncio.sleep(0.06)
+    while not script.requests:
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.2)  # ten times what the shorter one waits
     task.send("Now.")
     short, long = (await asyncio.wait_for(task.wait(), 5)).output.split(" | ")
     assert "0.02 s" in short
@@ -308,8 +332,8 @@ async def test_an_agent_may_wait_twice_at_once() -> None:
 # ── summaries ─────────────────────────────────────────────────────────────────────────────────
 
 
-def working(turns: int, letters: int) -> Callable[[Request], object]:
-    def turn(request: Request) -> object:
+def working(turns: int, letters: int) -> Callable[[Request], ScriptedReply]:
+    def turn(request: Request) -> ScriptedReply:
         if request.turn == turns:
             return finish("done")
         return say("y" * letters), tool("get_messages", task_id="x")
@@ -331,7 +355,7 @@ def test_earlier_messages_stay_before_the_forward() -> None:
 def test_a_forward_that_can_never_fit_is_not_summed_up_again_and_again() -> None:
     asked = 0
 
-    def count(_request: Request) -> object:
+    def count(_request: Request) -> ScriptedReply:
         nonlocal asked
         asked += 1
         return say("s")
@@ -367,7 +391,7 @@ def test_a_context_that_is_full_although_it_should_not_be_is_not_asked_for_for_e
 def test_korean_is_not_taken_for_a_quarter_of_itself() -> None:
     text = "한국어로 된 긴 문장이 여기에 있습니다. "
 
-    def korean(request: Request) -> object:
+    def korean(request: Request) -> ScriptedReply:
         if request.turn == 25:
             return finish("done")
         return say(text * 20), tool("get_messages", task_id="x")

@@ -22,6 +22,7 @@ from agentouto import (
     run_background,
     send_message,
 )
+from agentouto.providers._script.replies import ScriptedReply
 from agentouto.testing import Request, Script, Turn, call, finish, say, tool
 from teams import peers
 
@@ -33,7 +34,7 @@ def no_bad_words(message: Message) -> str | None:
 
 
 def writes_to_the_user(text: str) -> Script:
-    def writer(request: Request) -> object:
+    def writer(request: Request) -> ScriptedReply:
         if request.turn == 0:
             address = request.system.partition("task_id is '")[2].partition("'")[0]
             return tool("send_message", task_id=address, message=text)
@@ -128,7 +129,7 @@ async def test_lines_of_a_run_tell_of_letters_repetition_and_cancelling() -> Non
 
     asked = 0
 
-    def b(request: Request) -> object:
+    def b(request: Request) -> ScriptedReply:
         nonlocal asked
         asked += 1
         return call("b", "Same?") if asked == 1 else tool("hold")
@@ -149,12 +150,13 @@ async def test_lines_of_a_run_tell_of_letters_repetition_and_cancelling() -> Non
     [letter] = [line for line in told if line["type"] == "message.returned"]
     assert letter["text"] == "Are you there?"
     assert "cancelled" in str(letter["reason"])
-    assert sum(line["type"] == "tool.end" and line["failed"] is True for line in told) == 3
+    assert sum(line["type"] == "tool.end" and line["failed"] is True for line in told) == 1
+    assert [line["kind"] for line in told if line["type"] == "error"] == ["stopped"] * 3
 
 
 def test_a_summary_and_a_read_letter_are_lines_too() -> None:
     async def main() -> list[dict[str, object]]:
-        def working(request: Request) -> object:
+        def working(request: Request) -> ScriptedReply:
             return finish("done") if request.turn == 12 else [say("y" * 3000), tool("hold")]
 
         @Tool
@@ -200,7 +202,7 @@ def test_a_hook_for_the_model_that_fails_refuses() -> None:
 
 
 async def test_waiting_for_one_who_has_ended_or_never_was_ends_at_once() -> None:
-    def waits(request: Request) -> object:
+    def waits(request: Request) -> ScriptedReply:
         if request.turn == 0:
             return call("b", "Quick.")
         if request.turn == 1:

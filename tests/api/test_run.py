@@ -19,6 +19,7 @@ from agentouto import (
     ToolResult,
     async_run,
     run,
+    send_message,
 )
 from agentouto.exceptions import Refused
 from agentouto.testing import Request, Script, Turn, call, fail, finish, raw, say, think, tool
@@ -139,7 +140,7 @@ def test_a_plain_function_is_taken_as_a_tool() -> None:
         (tool("writer"), "agent, not a tool"),
         (call("nobody", "hi"), "Error: Unknown agent: 'nobody'. Available agents: solo, writer"),
         (call("echo", "hi"), "tool, not an agent"),
-        (call("user", "hi"), "Nobody can answer as 'user'"),
+        (call("user", "hi"), "There is no 'user' to call"),
         (tool("call_agent", agent_name="writer"), "call_agent needs 'message'"),
         (raw("echo", '{"text": "cut o'), "Error: "),
         (tool("echo", txt="x"), "text"),
@@ -225,10 +226,24 @@ def test_an_empty_reply_is_nudged_three_times_and_then_an_error() -> None:
     assert len(silent.requests) == 4
 
 
-def test_nudges_are_counted_in_a_row() -> None:
-    silent = [say("")] * 3
-    script = {"solo": [*silent, tool("echo", text="x"), *silent, finish("ok")]}
+def test_nudges_are_counted_for_the_whole_call() -> None:
+    round_ = [say(""), tool("echo", text="x")]
+    script = {"solo": [*round_ * 3, finish("ok")]}
     assert run("Go.", peers(script, "solo"), [echo]).output == "ok"
+    script = {"solo": [*round_ * 4, finish("ok")]}
+    with pytest.raises(AgentError, match="nothing of use, 4 times"):
+        run("Go.", peers(script, "solo"), [echo])
+
+
+def test_mail_in_between_does_not_start_the_count_again() -> None:
+    def solo(request: Request) -> object:
+        if request.turn == 2:
+            send_message(request.call_id, "One more thing.")
+            return finish("too early")
+        return say("")
+
+    with pytest.raises(AgentError, match="nothing of use, 4 times"):
+        run("Go.", peers({"solo": solo}, "solo"))
 
 
 def test_a_reply_cut_by_the_token_limit_is_an_error_that_carries_the_text() -> None:
@@ -522,7 +537,7 @@ def test_a_model_may_pass_history_on() -> None:
     )
     team = peers(script, "a", "b")
     run("Go.", team[:1], run_agents=team)
-    assert script.heard_by("b") == ["old", "x"]
+    assert script.heard_by("b") == ["[History written by a: forward from user to b]: old", "x"]
 
 
 def test_the_trace_has_a_root_for_every_starting_agent() -> None:

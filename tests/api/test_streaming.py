@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+import inspect
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import TypeVar
 
 import pytest
 
 from agentouto import (
+    Agent,
     AgentError,
+    Provider,
     ProviderError,
+    RunStream,
     StreamEvent,
     Team,
     Tool,
     async_run,
     async_run_stream,
+    get_stream_events,
+    run_background,
 )
 from agentouto.exceptions import Cancelled
 from agentouto.testing import Request, Script, Turn, call, fail, finish, raw, say, think, tool
@@ -104,9 +110,9 @@ async def test_a_peers_words_are_told_while_it_says_them() -> None:
         "b": [[say("thinking"), tool("hold")], finish("z")],
     }
     team = peers(script, "a", "b")
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         async for event in async_run_stream("Go.", team[:1], [hold], run_agents=team):
-            if event.type == "token":
+            if event.type == "token" and not heard.is_set():
                 assert (event.agent_name, event.data["token"], event["data"]["text"]) == (
                     "b",
                     "thinking",
@@ -125,13 +131,19 @@ async def test_the_order_of_a_peers_call_is_as_documented() -> None:
         "token",
         "finish",
         "agent_return",
+        "token",
         "finish",
     ]
-    asked, _, ended, returned, last = events
-    assert asked.data == {"from": "a", "message": "x" * 200 + "..."}
-    assert (ended.agent_name, ended.data["output"], returned.data["result"]) == ("b", "hi", "hi")
+    asked, _, ended, returned, words, last = events
+    assert words.data == {"token": "end", "text": "end", "tool": "finish"}
+    assert asked.data == {"from": "a", "message": "x" * 300, "tool_call": "0.0"}
+    assert (ended.agent_name, ended["data"]["output"], returned["data"]["result"]) == (
+        "b",
+        "hi",
+        "hi",
+    )
     assert asked.parent_call_id == ended.parent_call_id == last.call_id
-    assert (last.agent_name, last.parent_call_id, last.data["output"]) == ("a", None, "end")
+    assert (last.agent_name, last.parent_call_id, last["data"]["output"]) == ("a", None, "end")
 
 
 async def test_an_unknown_tool_and_wrong_arguments_are_told_as_a_pair() -> None:
@@ -149,12 +161,13 @@ async def test_a_stream_of_several_starting_agents_tells_of_all() -> None:
 
 
 async def test_leaving_early_ends_the_run() -> None:
-    ended = asyncio.Event()
+    begun, ended = asyncio.Event(), asyncio.Event()
 
     @Tool
     async def wait() -> str:
         """Wait for ever."""
         try:
+            begun.set()
             await asyncio.Event().wait()
         finally:
             ended.set()
@@ -164,13 +177,13 @@ async def test_leaving_early_ends_the_run() -> None:
     team = peers({"a": [[say("hi"), tool("wait")]]}, "a")
     async for event in async_run_stream("Go.", team, [wait]):
         if event.type == "tool_call":
-            await asyncio.sleep(0.01)
+            await begun.wait()
             break
     gc.collect()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         await ended.wait()
-    await asyncio.sleep(0.01)
-    assert asyncio.all_tasks() == before
+        while asyncio.all_tasks() != before:
+            await asyncio.sleep(0)
 
 
 async def test_closing_a_stream_waits_until_the_run_has_ended() -> None:
@@ -211,16 +224,17 @@ async def test_a_provider_failure_is_raised_from_the_iteration_after_its_event()
 
 
 async def test_a_retry_is_told_with_its_wait() -> None:
-    script = {"a": [fail(429, retry_after=0.01), finish("ok")]}
+    script = {"a": [fail(429, retry_after=0.3), finish("ok")]}
     events = [event async for event in async_run_stream("Go.", peers(script, "a"))]
     retry = events[0]
-    assert (retry.type, retry.data["attempt"]) == ("retry", 2)
-    assert retry.data["wait"] >= 0.01
-    assert events[-1].data["output"] == "ok"
+    assert (retry.type, retry["data"]["attempt"]) == ("retry", 2)
+    assert retry["data"]["wait"] > 0.1
+    assert events[-1]["data"]["output"] == "ok"
 
 
 async def test_events_read_like_objects_and_like_dictionaries() -> None:
-    [event] = [event async for event in async_run_stream("Go.", peers({"a": [finish("x")]}, "a"))]
+    stream = async_run_stream("Go.", peers({"a": [finish("x")]}, "a"))
+    [_, event] = [event async for event in stream]
     assert event["type"] == event.type == "finish"
     assert event["data"]["output"] == "x"
     with pytest.raises(KeyError):
@@ -268,7 +282,8 @@ async def test_the_file_form_has_a_head_and_an_end() -> None:
         "Go.", peers(STORY, "a", "b", "c")[:1], [add], run_agents=peers(STORY, "a", "b", "c")
     )
     lines = [line async for line in stream.lines()]
-    assert [line["seq"] for line in lines] == list(range(len(lines)))
+    addresses = [(line["seq"], line.get("part", 0)) for line in lines]
+    assert addresses == sorted(set(addresses))
     assert (lines[0]["type"], lines[0]["to"], lines[0]["v"]) == ("run.start", ["a"], 1)
     assert (lines[-1]["type"], lines[-1]["status"], lines[-1]["output"]) == (
         "run.end",
@@ -316,3 +331,286 @@ async def test_a_model_that_cancels_its_agent_is_not_taken_for_success() -> None
     for model in (leaks, quits):
         with pytest.raises((Cancelled, AgentError)):
             await async_run("Go.", peers({"a": model}, "a"))
+
+
+class Work:
+    """An agent that works for ever, a tool call at a time, and the requests it has made."""
+
+    def __init__(self) -> None:
+        self.script = Script(lambda _: Turn(tool("get_messages", task_id="x"), delay=0.005))
+        self.agent = Agent("a", "", "m", Provider("s", kind="script", script=self.script))
+
+    def stream(self) -> RunStream:
+        return async_run_stream("Go.", [self.agent])
+
+    def team(self) -> RunStream:
+        return Team([self.agent]).start("Go.")
+
+
+async def ended(stream: RunStream) -> str:
+    """Wait until the run of ``stream`` has ended, and return why."""
+    owner = stream._owner  # pyright: ignore[reportPrivateUsage]
+    async with asyncio.timeout(10):
+        with pytest.raises(Cancelled) as caught:
+            await owner.ended()
+    return str(caught.value)
+
+
+async def break_off(stream: RunStream) -> None:
+    async for _ in stream:
+        break
+
+
+async def raise_in_the_body(stream: RunStream, kept: list[object]) -> None:
+    try:
+        async for _ in stream:
+            raise ZeroDivisionError
+    except ZeroDivisionError as error:
+        kept.append(error)  # with its traceback, which has the frames
+
+
+async def run_out_of_time(stream: RunStream, kept: list[object]) -> None:
+    try:
+        async with asyncio.timeout(0.1):
+            async for _ in stream:
+                pass
+    except TimeoutError as error:
+        kept.append(error)
+
+
+async def cancel_the_task(stream: RunStream, kept: list[object]) -> None:
+    async def read() -> None:
+        async for _ in stream:
+            reading.set()
+
+    reading = asyncio.Event()
+    task = asyncio.create_task(read())
+    await reading.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    kept.append(task)
+
+
+async def cancel_a_comprehension(stream: RunStream, kept: list[object]) -> None:
+    async def read() -> list[str]:
+        return [event.type async for event in stream if reading.set() or event.type == "retry"]
+
+    reading = asyncio.Event()
+    task = asyncio.create_task(read())
+    await reading.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    kept.append(task)
+
+
+async def cancel_a_task_that_reads_singly(stream: RunStream) -> None:
+    async def read() -> None:
+        while True:
+            await anext(stream)
+            reading.set()
+
+    reading = asyncio.Event()
+    task = asyncio.create_task(read())
+    await reading.wait()
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def break_off_lines(stream: RunStream) -> None:
+    async for line in stream.lines():
+        if line["type"] != "run.start":
+            break
+
+
+async def close_lines(stream: RunStream) -> None:
+    lines = stream.lines()
+    assert (await anext(lines))["type"] == "run.start"
+    await anext(lines)
+    await lines.aclose()
+    assert stream._owner.done.done()  # pyright: ignore[reportPrivateUsage]
+    assert [line async for line in lines] == []
+
+
+async def cancel_the_result(stream: RunStream) -> None:
+    task = asyncio.create_task(stream.result())
+    await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def collect_in_another_thread(stream: RunStream) -> None:
+    async def read() -> None:
+        iterator = aiter(stream)
+        await anext(iterator)
+        cycle: list[object] = [iterator]
+        cycle.append(cycle)
+
+    gc.disable()
+    try:
+        await read()
+        await asyncio.to_thread(gc.collect)
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        break_off,
+        raise_in_the_body,
+        run_out_of_time,
+        cancel_the_task,
+        cancel_a_comprehension,
+        cancel_a_task_that_reads_singly,
+        break_off_lines,
+        close_lines,
+        cancel_the_result,
+        collect_in_another_thread,
+    ],
+)
+async def test_leaving_a_stream_ends_the_run_while_a_variable_holds_it(
+    leave: Callable[..., Awaitable[None]],
+) -> None:
+    work, kept = Work(), list[object]()
+    for stream in (work.stream(), work.team()):
+        if "kept" in inspect.signature(leave).parameters:
+            await leave(stream, kept)
+        else:
+            await leave(stream)
+        assert "its stream was left before the end" in await ended(stream)
+    before = len(work.script.requests)
+    await asyncio.sleep(0.05)
+    assert len(work.script.requests) == before
+
+
+async def test_what_follows_a_break_finds_the_run_ended() -> None:
+    stream = Work().stream()
+    await break_off(stream)
+    with pytest.raises(Cancelled, match="async with stream"):
+        await stream.result()
+    stream = Work().stream()
+    await break_off(stream)
+    async with asyncio.timeout(10):
+        assert [event async for event in stream if event.type == "finish"] == []
+
+
+async def test_inside_of_a_block_a_break_does_not_end_the_run() -> None:
+    script = {"a": [tool("get_messages", task_id="x"), finish("Done.")]}
+    async with async_run_stream("Go.", peers(script, "a")) as stream:
+        async for event in stream:
+            if event.type == "tool_call":
+                break
+        assert (await stream.result()).output == "Done."
+
+
+async def test_a_run_goes_on_while_another_reader_holds_it() -> None:
+    gate = asyncio.Event()
+
+    @Tool
+    async def hold() -> str:
+        """Hold."""
+        await gate.wait()
+        return ""
+
+    stream = async_run_stream("Go.", peers({"a": [tool("hold"), finish("Done.")]}, "a"), [hold])
+    result = asyncio.create_task(stream.result())
+    await asyncio.sleep(0)
+    await break_off(stream)
+    impatient = asyncio.create_task(stream.result())
+    await asyncio.sleep(0)
+    impatient.cancel()
+    await asyncio.wait([impatient])
+    gate.set()
+    assert (await result).output == "Done."
+
+
+async def test_reading_singly_with_a_time_limit_does_not_end_the_run() -> None:
+    gate = asyncio.Event()
+
+    @Tool
+    async def hold() -> str:
+        """Hold."""
+        await gate.wait()
+        return ""
+
+    stream = async_run_stream("Go.", peers({"a": [tool("hold"), finish("Done.")]}, "a"), [hold])
+    assert (await anext(stream)).type == "tool_call"
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(stream), 0.03)
+    gate.set()
+    assert (await stream.result()).output == "Done."
+
+
+async def test_a_stream_that_was_made_for_one_event_ends_with_it() -> None:
+    work = Work()
+    assert (await anext(work.stream())).agent_name == "a"
+    async with asyncio.timeout(10):
+        while asyncio.all_tasks() != {asyncio.current_task()}:
+            await asyncio.sleep(0)
+    assert len(work.script.requests) < 3
+
+
+async def test_a_cancelled_reader_does_not_end_the_run_of_another_that_waits() -> None:
+    gate = asyncio.Event()
+
+    @Tool
+    async def hold() -> str:
+        """Hold."""
+        await gate.wait()
+        return ""
+
+    stream = async_run_stream("Go.", peers({"a": [tool("hold"), finish("Done.")]}, "a"), [hold])
+
+    async def read() -> list[str]:
+        return [event.type async for event in stream]
+
+    async def read_lines() -> list[object]:
+        return [line["type"] async for line in stream.lines()]
+
+    async def read_singly() -> None:
+        while True:
+            await anext(stream)
+
+    patient = asyncio.create_task(read_lines())
+    await asyncio.sleep(0.01)
+    for impatient in (asyncio.create_task(read()), asyncio.create_task(read_singly())):
+        await asyncio.sleep(0.01)
+        impatient.cancel()
+        await asyncio.wait([impatient])
+        await asyncio.sleep(0.05)  # longer than the run waits for another reader
+    gate.set()
+    assert (await patient)[-1] == "run.end"
+    assert (await stream.result()).output == "Done."
+
+
+async def test_tools_can_clean_up_where_a_stream_is_left_in_several_ways() -> None:
+    cleaned = asyncio.Event()
+
+    @Tool
+    async def hold() -> str:
+        """Hold."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.02)
+            cleaned.set()
+        return ""
+
+    async with async_run_stream("Go.", peers({"a": [tool("hold")]}, "a"), [hold]) as stream:
+        async for event in stream:
+            if event.type == "tool_call":
+                stream.cancel("enough")
+                break
+        await asyncio.sleep(0)
+    assert cleaned.is_set()
+
+
+async def test_leaving_the_events_of_a_background_run_does_not_end_it() -> None:
+    script = {"a": [tool("get_messages", task_id="x"), finish("Done.")]}
+    task = run_background("Go.", peers(script, "a"))
+    async for _ in task.events():
+        break
+    async for _ in get_stream_events(task):
+        break
+    assert (await task.wait()).output == "Done."

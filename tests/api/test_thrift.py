@@ -9,6 +9,9 @@ import weakref
 import pytest
 
 from agentouto import Tool, async_run, run, run_background
+from agentouto._core.schema_cache import SchemaCache
+from agentouto._core.signature import read_signature
+from agentouto._domain.ports import ToolSpec
 from agentouto.testing import finish, tool
 from teams import peers
 
@@ -99,20 +102,33 @@ def test_what_models_are_told_of_a_function_is_drawn_once() -> None:
         """Add."""
         return one + two
 
-    assert Tool(add).spec is Tool(add).spec
-    assert Tool(add, name="plus").spec.name == "plus"
-    assert Tool(add, description="Other words.").spec.description == "Other words."
+    schemas = SchemaCache()
+
+    def spec(**settings: str) -> ToolSpec:
+        tool = Tool(add, **settings)
+        tool.use_cached_schema(schemas)
+        return tool.spec
+
+    assert spec() is spec()
+    assert spec(name="plus").name == "plus"
+    assert spec(description="Other words.").description == "Other words."
     add.__doc__ = "Add two numbers."
-    assert Tool(add).spec.description == "Add two numbers."
+    known = spec()
+    assert known.description == "Add two numbers."
+    schemas.forget()
+    assert spec() is not known
+    assert spec() == known
 
 
 def test_a_function_that_was_drawn_can_go() -> None:
+    schemas = SchemaCache()
+
     def drawn() -> weakref.ref[object]:
         def passing(one: int, two: str = "two") -> int:
             """Pass."""
             return one + len(two)
 
-        assert Tool(passing).spec.name == "passing"
+        assert schemas.of(read_signature(passing, None, {})).spec.name == "passing"
         return weakref.ref(passing)
 
     gone = drawn()

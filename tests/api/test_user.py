@@ -20,11 +20,12 @@ from agentouto import (
     run_background,
     send_message,
 )
+from agentouto.providers._script.replies import ScriptedReply
 from agentouto.testing import Request, call, finish, tool
 from teams import peers
 
 
-def writes_to_user(request: Request) -> object:
+def writes_to_user(request: Request) -> ScriptedReply:
     """Write to the user, then return everything heard."""
     if request.turn == 0:
         [address] = re.findall(r"task_id is '([^']+)'", request.system)
@@ -77,10 +78,11 @@ async def test_an_async_callback_is_awaited_in_every_mode(mode: str) -> None:
         stream = async_run_stream("Go.", team, on_message=on_message)
         events = [event async for event in stream]
         [told] = [event for event in events if event.type == "user_message"]
-        assert told.data == {"message": "Need your input", "sender": "a"}
+        about = {"message": "Need your input", "sender": "a"}
+        assert told.data == about | {"id": told.call_id}
         assert told.agent_name == "a"
         assert told.parent_call_id == events[-1].call_id
-        output = events[-1].data["output"]
+        output = events[-1]["data"]["output"]
     else:
         output = (await run_background("Go.", team, on_message=on_message).wait()).output
     assert output == "Go. | yes"
@@ -106,8 +108,8 @@ def test_every_starting_agent_has_its_own_way_to_the_user() -> None:
     assert outputs == {"a": "Go. | hello a", "b": "Go. | hello b"}
 
 
-def ask(question: str = "Which?") -> Callable[[Request], object]:
-    def asks(request: Request) -> object:
+def ask(question: str = "Which?") -> Callable[[Request], ScriptedReply]:
+    def asks(request: Request) -> ScriptedReply:
         return (
             call("user", question)
             if request.turn == 0
@@ -135,11 +137,14 @@ def test_the_user_can_be_called_and_answers(answers: str) -> None:
 def test_the_user_can_be_called_from_any_depth_and_is_listed() -> None:
     seen: list[str] = []
 
-    def b(request: Request) -> object:
+    def b(request: Request) -> ScriptedReply:
         seen.append(request.system)
         return ask()(request)
 
-    team = peers({"a": [call("b", "x"), lambda r: finish(r.answers("b")[0])], "b": b}, "a", "b")
+    def a(request: Request) -> ScriptedReply:
+        return finish(request.answers("b")[0]) if request.turn else call("b", "x")
+
+    team = peers({"a": a, "b": b}, "a", "b")
     result = run("Go.", team[:1], run_agents=team, ask_user=lambda message: f"for {message.sender}")
     assert "for b" in result.output
     assert "- user:" in seen[0]
@@ -178,7 +183,7 @@ async def test_the_user_can_be_written_to_from_outside() -> None:
             arrived.set()
             return
         assert send_message(f"user_{task}", "psst").startswith("Message sent to user")
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(10):
             await arrived.wait()
 
     task = run_background("Go.", peers({"a": writes_to_user}, "a"), on_message=on_message)

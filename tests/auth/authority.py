@@ -18,7 +18,7 @@ from typing import Any
 from aiohttp import ClientSession, web
 from yarl import URL
 
-from agentouto._domain.world import REAL
+from agentouto._domain.clock import SYSTEM_CLOCK
 
 Reply = Callable[[web.Request], Awaitable[web.StreamResponse]]
 FORM = "application/x-www-form-urlencoded"
@@ -186,7 +186,7 @@ class Authority:
             "expires_in": self.life,
         }
         if grant is not None and "openid" in grant.scope:
-            now = REAL.now()
+            now = SYSTEM_CLOCK.now()
             claims = {"iss": self.url, "aud": grant.client_id, "sub": "u1", "exp": now + 300}
             claims |= {"email": "ada@example.com"}
             claims |= {"nonce": grant.nonce} if grant.nonce else {}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agentouto import OAuth, TokenData, TokenStore
-from agentouto._domain.world import REAL
+from agentouto._domain.clock import SYSTEM_CLOCK
 from auth.authority import Authority, Browser, running
 
 SignInOf = Callable[..., OAuth]
@@ -50,6 +50,6 @@ def sign_in(authority: Authority, browser: Browser, store: TokenStore) -> SignIn
 @pytest.fixture
 def expired(authority: Authority, store: TokenStore) -> TokenData:
     """Tokens of somebody who signed in yesterday, in the store."""
-    tokens = TokenData("SECREToldaccess", authority.given(), REAL.now() - 86_400)
+    tokens = TokenData("SECREToldaccess", authority.given(), SYSTEM_CLOCK.now() - 86_400)
     store.save("desk", tokens)
     return tokens

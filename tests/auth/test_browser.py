@@ -321,9 +321,9 @@ async def test_an_answer_has_to_say_which_server_it_comes_from(
         (200, "<h1>SECRETpage</h1>", "text/html", "HTTP 200, and no JSON"),
         (200, "[]", "application/json", "no JSON"),
         (200, "{}", "application/json", "gave out no token"),
-        (200, '{"access_token": ""}', "application/json", "no text that can be sent"),
-        (200, '{"access_token": 7}', "application/json", "no text that can be sent"),
-        (200, '{"access_token": "a\\nb"}', "application/json", "no text that can be sent"),
+        (200, '{"access_token": ""}', "application/json", "not text that can be sent"),
+        (200, '{"access_token": 7}', "application/json", "not text that can be sent"),
+        (200, '{"access_token": "a\\nb"}', "application/json", "not text that can be sent"),
         (403, '{"error": {"code": "no", "message": "way"}}', "application/json", "no: way"),
         (401, '{"message": "no"}', "application/json", "HTTP 401"),
         (200, '{"access_token": "x", "expires_in": "soon"}', "application/json", "."),
@@ -393,7 +393,7 @@ async def test_a_server_that_says_nothing_is_not_used(
 
 async def test_there_is_a_deadline(sign_in: SignInOf) -> None:
     opened: list[str] = []
-    with pytest.raises(AuthError, match=r"nobody has signed in within 0\.05 s"):
+    with pytest.raises(AuthError, match=r"the sign-in was not finished within 0\.05 s"):
         await sign_in(open_browser=opened.append, seconds=0.05).login()
     assert opened
 
@@ -406,7 +406,7 @@ async def test_a_server_that_takes_its_time_is_waited_for_until_the_deadline(
         return web.Response()
 
     authority.replaced["/token"] = hang
-    with pytest.raises(AuthError, match="nobody has signed in"):
+    with pytest.raises(AuthError, match="was not finished"):
         await sign_in(seconds=0.09).login()
     assert len(authority.asked) == 1
 

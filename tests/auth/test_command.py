@@ -10,8 +10,9 @@ import pytest
 from aiohttp import ClientSession
 
 from agentouto import TokenData, TokenStore
-from agentouto._domain.world import REAL
+from agentouto._domain.clock import SYSTEM_CLOCK
 from auth.authority import Authority, Browser, id_token
+from children import PIPE, async_child
 from cli.terminal import COMMAND, Ended, Terminal, agentouto
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/authorize\S+")
@@ -36,14 +37,14 @@ async def test_who_signs_in_is_known_until_signing_out(
     assert "Signed in: ada@example.com" in done.err
     done = await command("whoami", authority.url, cwd=tmp_path)
     assert (done.code, done.out.splitlines()[0]) == (0, "ada@example.com")
-    assert "The token is renewed when that is due." in done.out
+    assert "The token is renewed when it expires." in done.out
     done = await command("logout", authority.url, cwd=tmp_path)
     assert done.code == 0
     assert len(authority.revoked) == 2
     done = await command("whoami", authority.url, cwd=tmp_path)
     assert done.code == 1
     assert done.err == (
-        f"Nobody is signed in at {authority.url}. To sign in: agentouto login {authority.url}\n"
+        f"You are not signed in at {authority.url}. To sign in: agentouto login {authority.url}\n"
     )
 
 
@@ -68,22 +69,19 @@ async def test_the_program_is_known_from_the_last_time(
 async def test_the_address_is_shown_and_the_browser_comes_back(
     authority: Authority, tmp_path: Path
 ) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        *("login", authority.url, "--client-id", "desk", "--no-browser"),
-        cwd=tmp_path,
-        stdin=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stderr is not None
-    await process.stderr.readline()
-    address = (await process.stderr.readline()).decode().strip()
-    assert ADDRESS.fullmatch(address)
-    browser = Browser()
-    await browser(address)
-    assert "You are signed in" in browser.text
-    assert b"Signed in: ada@example.com" in await process.stderr.read()
-    assert await process.wait() == 0
+    arguments = ("login", authority.url, "--client-id", "desk", "--no-browser")
+    async with async_child(
+        *(*COMMAND, *arguments), cwd=tmp_path, stdin=asyncio.subprocess.DEVNULL, stderr=PIPE
+    ) as process:
+        assert process.stderr is not None
+        await process.stderr.readline()
+        address = (await process.stderr.readline()).decode().strip()
+        assert ADDRESS.fullmatch(address)
+        browser = Browser()
+        await browser(address)
+        assert "You are signed in" in browser.text
+        assert b"Signed in: ada@example.com" in await process.stderr.read()
+        assert await process.wait() == 0
 
 
 async def test_at_a_terminal_the_last_address_can_be_pasted(
@@ -124,7 +122,7 @@ async def test_a_refusal_is_one_line(authority: Authority, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("login", "claude"), "claude has to know your program: --client-id ID"),
+        (("login", "claude"), "claude needs the id that it gave to your program: --client-id ID"),
         (("login", "opnai"), "There is no sign-in called 'opnai'. There are: openai, claude"),
         (("whoami", "opnai"), "There is no sign-in called 'opnai'."),
     ],
@@ -140,20 +138,24 @@ async def test_wrong_usage_says_what_there_is(
 async def test_a_vendor_has_a_name(tmp_path: Path) -> None:
     proof = id_token({"name": "Ada\x1b[31m"})
     extra = {"client_id": "desk", "id_token": proof}
-    TokenStore().save("claude_oauth", TokenData("SECRETa", None, REAL.now() + 599, ["a"], extra))
+    TokenStore().save(
+        "claude_oauth", TokenData("SECRETa", None, SYSTEM_CLOCK.now() + 599, ["a"], extra)
+    )
     for name in ("claude", "anthropic"):
         done = await command("whoami", name, cwd=tmp_path)
-        assert done.out == "Ada\nMay: a\nThe token is good until it ends.\n"
+        assert done.out == "Ada\nMay: a\nThe token is valid until it expires.\n"
         assert done.err == ""
     done = await command("logout", "claude", cwd=tmp_path)
     assert (done.code, done.err) == (0, "Signed out of claude.\n")
     done = await command("logout", "claude", cwd=tmp_path)
-    assert (done.code, done.err) == (0, "Nobody is signed in at claude.\n")
+    assert (done.code, done.err) == (0, "You are not signed in at claude.\n")
 
 
 async def test_a_sign_in_that_has_ended_is_nobody(tmp_path: Path) -> None:
     extra = {"client_id": "desk"}
-    TokenStore().save("google_oauth", TokenData("SECRETa", None, REAL.now() - 1, ["a"], extra))
+    TokenStore().save(
+        "google_oauth", TokenData("SECRETa", None, SYSTEM_CLOCK.now() - 1, ["a"], extra)
+    )
     done = await command("whoami", "google", cwd=tmp_path)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("The sign-in has ended at google.")

@@ -1,5 +1,8 @@
 """Tokens that end: who renews them, when, and how often."""
 
+# pyright: reportPrivateUsage=false, reportUnknownLambdaType=false
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import asyncio
@@ -8,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +19,13 @@ import pytest
 from aiohttp import web
 
 from agentouto import AuthError, OAuth, TokenData, TokenStore
-from agentouto._domain.world import REAL
-from agentouto.auth import _lock
+from agentouto._domain.clock import SYSTEM_CLOCK
+from agentouto.auth import _file_lock
+from agentouto.auth._sign_in import SignIn
 from agentouto.exceptions import ProviderUnavailable
 from auth.authority import Authority, Browser, id_token, says
 from auth.conftest import SignInOf
+from children import PIPE, async_child
 
 ASKS = """
 import asyncio, json, sys
@@ -71,8 +77,8 @@ async def test_of_threads_with_loops_of_their_own_one_refreshes(
     threads = [threading.Thread(target=ask, args=(auth,)) for auth in (shared, shared, sign_in())]
     for thread in threads:
         thread.start()
-    while any(thread.is_alive() for thread in threads):
-        await asyncio.sleep(0.01)
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
     assert (len(tokens), authority.refreshes) == (1, 1)
 
 
@@ -82,16 +88,18 @@ async def test_of_four_processes_with_fifty_askers_each_one_refreshes(
     authority.pause = 0.05
     command = [sys.executable, "-c", ASKS, authority.url, str(store.directory)]
     pipe = asyncio.subprocess.PIPE
-    processes = [
-        await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe) for _ in range(4)
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        assert await process.stdout.readline() == b"ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write(b"\n")
-    said = [json.loads((await process.communicate())[0]) for process in processes]
+    async with AsyncExitStack() as stack:
+        processes = [
+            await stack.enter_async_context(async_child(*command, stdin=pipe, stdout=pipe))
+            for _ in range(4)
+        ]
+        for process in processes:
+            assert process.stdout is not None
+            assert await process.stdout.readline() == b"ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write(b"\n")
+        said = [json.loads((await process.communicate())[0]) for process in processes]
     kept = store.load("desk")
     assert kept is not None
     assert said == [[kept.access_token]] * 4
@@ -102,7 +110,7 @@ async def test_a_token_is_renewed_before_it_ends(
     authority: Authority, sign_in: SignInOf, store: TokenStore
 ) -> None:
     for seconds, refreshed in ((90.0, 0), (30.0, 1)):
-        store.save("desk", TokenData("SECRETa", authority.given(), REAL.now() + seconds))
+        store.save("desk", TokenData("SECRETa", authority.given(), SYSTEM_CLOCK.now() + seconds))
         await sign_in().get_token()
         assert authority.refreshes == refreshed
 
@@ -172,7 +180,7 @@ async def test_an_answer_without_an_end_is_an_auth_error(
 async def test_what_was_granted_stays_granted(
     authority: Authority, sign_in: SignInOf, store: TokenStore
 ) -> None:
-    store.save("desk", TokenData("SECRETa", authority.given(), REAL.now() - 1, ["openid"]))
+    store.save("desk", TokenData("SECRETa", authority.given(), SYSTEM_CLOCK.now() - 1, ["openid"]))
     await sign_in(scopes=["openid", "mail"]).get_token()
     kept = store.load("desk")
     assert kept is not None
@@ -214,7 +222,7 @@ async def test_a_refused_refresh_ends_the_sign_in_for_all_who_wait(
     authority: Authority, sign_in: SignInOf, store: TokenStore
 ) -> None:
     authority.pause = 0.03
-    store.save("desk", TokenData("SECRETa", "SECRETnever", REAL.now() - 1))
+    store.save("desk", TokenData("SECRETa", "SECRETnever", SYSTEM_CLOCK.now() - 1))
     auth = sign_in()
 
     async def ask() -> None:
@@ -234,7 +242,7 @@ async def test_a_refused_refresh_ends_the_sign_in_for_all_who_wait(
 async def test_after_that_somebody_signs_in_again(
     authority: Authority, sign_in: SignInOf, store: TokenStore, browser: Browser
 ) -> None:
-    store.save("desk", TokenData("SECRETa", "SECRETnever", REAL.now() - 1))
+    store.save("desk", TokenData("SECRETa", "SECRETnever", SYSTEM_CLOCK.now() - 1))
     await sign_in().ensure_authenticated()
     assert len(browser.opened) == 1
 
@@ -284,7 +292,7 @@ async def test_a_token_that_has_not_ended_yet_is_used_if_no_other_can_be_had(
     authority: Authority, sign_in: SignInOf, store: TokenStore, status: int
 ) -> None:
     authority.replaced["/token"] = says(status, '{"error": "invalid_grant"}', "application/json")
-    store.save("desk", TokenData("SECRETlast", "SECRETspent", REAL.now() + 30))
+    store.save("desk", TokenData("SECRETlast", "SECRETspent", SYSTEM_CLOCK.now() + 30))
     auth = sign_in()
     assert await auth.get_token() == "SECRETlast"
     with pytest.raises((AuthError, ProviderUnavailable)):
@@ -302,10 +310,10 @@ async def test_a_refresh_that_was_begun_is_ended_whoever_is_cancelled(
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
+    token = await auth.get_token()
     kept = store.load("desk")
     assert kept is not None
-    assert kept.access_token != expired.access_token
-    assert await auth.get_token() == kept.access_token
+    assert kept.access_token == token != expired.access_token
     assert authority.refreshes == 1
 
 
@@ -358,7 +366,7 @@ async def test_who_signs_out_has_no_tokens_and_the_server_knows(
     assert store.load("desk") is None
     assert not auth.is_authenticated
     assert authority.revoked == [tokens.refresh_token, tokens.access_token]
-    with pytest.raises(AuthError, match="nobody is signed in"):
+    with pytest.raises(AuthError, match="not signed in"):
         await auth.get_token()
 
 
@@ -389,11 +397,23 @@ async def test_a_lock_that_is_never_let_go_is_said(
     sign_in: SignInOf,
     store: TokenStore,
     expired: TokenData,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_lock, "LONGEST_SECONDS", 0.05)
-    with _lock.tried(store.lock("desk")):
-        for ask in (sign_in().get_token, sign_in().login, sign_in().logout):
+    made = sign_in()
+    server = await made._resolve_server()
+
+    def impatient() -> SignIn:
+        return SignIn(
+            made._client,
+            server,
+            store=store,
+            session=made._session,
+            device=False,
+            hosts=(),
+            lock_seconds=0.05,
+        )
+
+    with _file_lock.try_lock(store.lock("desk")):
+        for ask in (impatient().get_token, impatient().login, impatient().logout):
             with pytest.raises(AuthError, match="another program does not let go"):
                 await ask()
     assert authority.refreshes == 0
@@ -403,7 +423,7 @@ async def test_a_lock_that_is_never_let_go_is_said(
 async def test_a_folder_that_cannot_be_written_to_is_enough_for_a_good_token(
     sign_in: SignInOf, store: TokenStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.save("desk", TokenData("SECRETa", None, REAL.now() + 3600))
+    store.save("desk", TokenData("SECRETa", None, SYSTEM_CLOCK.now() + 3600))
 
     def closed(*_: object, **__: object) -> int:
         raise PermissionError(13, "Permission denied", "desk.json.lock")
@@ -423,14 +443,14 @@ async def test_a_program_without_the_extra_is_told_which(
         "auth = OAuth(sys.argv[1], 'desk', name='desk', store=TokenStore(sys.argv[2]))\n"
         "for ask in (auth.login, auth.get_token):\n"
         "    try: asyncio.run(ask())\n"
-        "    except ConfigurationError as error: print(error)\n"
+        "    except ConfigurationError as error: print(error.code, error.fix, error)\n"
     )
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", asks, authority.url, str(store.directory)),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    told, _ = await process.communicate()
-    needed = 'signing in takes the extra "oauth", which is not installed: pip install ".[oauth]"'
+    command = (sys.executable, "-c", asks, authority.url, str(store.directory))
+    async with async_child(*command, stdout=PIPE) as process:
+        told, _ = await process.communicate()
+    install = 'pip install "agentouto[oauth]"'
+    needed = f"signing in takes the extra oauth, which is not installed: {install}"
+    needed = f"extra-missing {install} {needed}"
     assert told.decode().splitlines() == [needed, needed]
 
 
@@ -438,21 +458,19 @@ async def test_the_lock_of_a_process_that_was_killed_is_free(
     authority: Authority, sign_in: SignInOf, store: TokenStore, expired: TokenData, tmp_path: Path
 ) -> None:
     holds = (
-        "import sys, time; from pathlib import Path; from agentouto.auth._lock import tried\n"
-        "with tried(Path(sys.argv[1])) as held:\n"
+        "import sys, time; from pathlib import Path; from agentouto.auth._file_lock import try_lock\n"
+        "with try_lock(Path(sys.argv[1])) as held:\n"
         "    print(held, flush=True); time.sleep(60)"
     )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", holds, str(store.lock("desk")), stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    assert await process.stdout.readline() == b"True\n"
-    asking = asyncio.create_task(sign_in().get_token())
-    await asyncio.sleep(0.05)
-    assert not asking.done()
-    process.kill()
-    assert (await asking).startswith("SECRETaccess")
-    await process.communicate()
+    command = (sys.executable, "-c", holds, str(store.lock("desk")))
+    async with async_child(*command, stdout=PIPE) as process:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"True\n"
+        asking = asyncio.create_task(sign_in().get_token())
+        done, _ = await asyncio.wait([asking], timeout=0.05)
+        assert not done
+        process.kill()
+        assert (await asking).startswith("SECRETaccess")
 
 
 FORKS = """
@@ -471,6 +489,7 @@ sys.stdin.readline()
 child = os.fork()
 if child == 0:
     try:
+        os.write(1, b"forked\\n")
         ask()
     finally:
         os._exit(0)
@@ -492,16 +511,14 @@ async def test_a_process_that_was_forked_meanwhile_is_not_kept_waiting(
         return web.json_response(answer)
 
     authority.replaced["/token"] = wait
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", FORKS, authority.url, str(store.directory)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    await asked.wait()
-    process.stdin.write(b"fork\n")
-    await asyncio.sleep(0.05)
-    forked.set()
-    told, _ = await process.communicate()
+    command = (sys.executable, "-c", FORKS, authority.url, str(store.directory))
+    async with async_child(*command, stdin=PIPE, stdout=PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        await asked.wait()
+        process.stdin.write(b"fork\n")
+        assert await process.stdout.readline() == b"forked\n"
+        forked.set()
+        told, _ = await process.communicate()
     assert told.split() == [b"SECRETnew"] * 2
     assert authority.refreshes == 1

@@ -27,7 +27,7 @@ from agentouto import (
     TokenStore,
     async_run_stream,
 )
-from agentouto._domain.world import REAL
+from agentouto._domain.clock import SYSTEM_CLOCK
 from auth.authority import Authority, id_token, refused, says
 from auth.conftest import SignInOf
 from wire.server import serving
@@ -184,7 +184,7 @@ async def test_a_store_that_fails_shows_nothing(
 async def test_a_run_that_fails_shows_nothing(
     authority: Authority, sign_in: SignInOf, store: TokenStore, kind: str
 ) -> None:
-    store.save("desk", TokenData("SECRETaccess0", authority.given(), REAL.now() + 3600))
+    store.save("desk", TokenData("SECRETaccess0", authority.given(), SYSTEM_CLOCK.now() + 3600))
 
     async def repeat(request: web.Request) -> web.StreamResponse:
         told = f"bad: {dict(request.headers)}"

@@ -96,14 +96,44 @@ def test_what_is_forgotten_leaves_nothing_behind(store: TokenStore) -> None:
 
 
 @ALONE
-def test_what_was_open_to_others_is_closed(store: TokenStore) -> None:
+def test_a_file_that_was_open_to_others_is_closed(store: TokenStore) -> None:
     store.save("desk", TOKENS)
-    store.directory.chmod(0o755)
     (store.directory / "desk.json").chmod(0o644)
     store.load("desk")
     assert mode(store.directory / "desk.json") == 0o600
-    store.save("other", TOKENS)
-    assert mode(store.directory) == 0o700
+
+
+@ALONE
+@pytest.mark.parametrize(("of_folder", "warned"), [(0o755, 0), (0o775, 1), (0o777, 1)])
+def test_a_folder_that_exists_keeps_its_mode_and_one_that_others_can_write_to_is_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, of_folder: int, warned: int
+) -> None:
+    tmp_path.chmod(of_folder)
+    store = TokenStore(tmp_path)
+    store.save("desk", TOKENS)
+    store.save("desk", TOKENS)
+    assert mode(tmp_path) == of_folder
+    assert mode(tmp_path / "desk.json") == 0o600
+    assert caplog.text.count("other users can replace the tokens in this folder") == warned
+
+
+@ALONE
+def test_reading_through_a_link_changes_no_mode(store: TokenStore, tmp_path: Path) -> None:
+    store.save("desk", TOKENS)
+    elsewhere = (store.directory / "desk.json").rename(tmp_path / "elsewhere")
+    elsewhere.chmod(0o644)
+    (store.directory / "desk.json").symlink_to(elsewhere)
+    assert store.load("desk") == TOKENS
+    assert mode(elsewhere) == 0o644
+
+
+@ALONE
+async def test_a_lock_that_is_a_link_creates_nothing(store: TokenStore, tmp_path: Path) -> None:
+    lock = store.lock("desk")
+    lock.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(AuthError, match="the tokens cannot be locked"):
+        await OAuth("https://one.example", "desk", name="desk", store=store).logout()
+    assert not (tmp_path / "elsewhere").exists()
 
 
 @ALONE
@@ -142,8 +172,11 @@ def test_what_cannot_be_written_leaves_what_was_there(
     ],
 )
 def test_a_name_is_that_of_a_file_and_nothing_else(store: TokenStore, name: str) -> None:
-    for use in (store.load, store.delete, store.lock, lambda name: store.save(name, TOKENS)):
-        with pytest.raises(ConfigurationError, match="cannot be kept under"):
+    def save(name: str) -> None:
+        store.save(name, TOKENS)
+
+    for use in (store.load, store.delete, store.lock, save):
+        with pytest.raises(ConfigurationError, match="cannot be stored under"):
             use(name)
     assert not store.directory.exists()
 
@@ -175,7 +208,7 @@ def test_what_cannot_be_read_is_reported_and_kept_aside(
     path.write_bytes(body)
     with caplog.at_level(logging.WARNING):
         assert store.load("desk") is None
-    assert "desk.json is no file of tokens; it is kept as desk.json.unreadable" in caplog.text
+    assert "desk.json holds no tokens; it is kept as desk.json.unreadable" in caplog.text
     assert "SECRET" not in caplog.text
     assert (store.directory / "desk.json.unreadable").read_bytes() == body
     assert not path.exists()
@@ -221,7 +254,11 @@ def test_fields_of_later_versions_are_no_obstacle(store: TokenStore) -> None:
 def test_a_folder_that_is_none_is_said(tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text("a file")
     store = TokenStore(tmp_path / "tokens")
-    for use in (store.lock, store.load, lambda name: store.save(name, TOKENS)):
+
+    def save(name: str) -> None:
+        store.save(name, TOKENS)
+
+    for use in (store.lock, store.load, save):
         with pytest.raises(AuthError, match="tokens cannot be"):
             use("desk")
 
@@ -232,9 +269,9 @@ async def test_a_file_of_another_server_is_not_used(
     store.save("desk", TokenData("SECRETa", extra={"server": "https://one.example"}))
     auth = OAuth("https://other.example", "desk", name="desk", store=store)
     assert not auth.is_authenticated
-    with pytest.raises(AuthError, match="nobody is signed in"):
+    with pytest.raises(AuthError, match="not signed in"):
         await auth.get_token()
-    assert "of another server or program" in caplog.text
+    assert "belong to another server or program" in caplog.text
 
 
 async def test_a_file_of_another_program_is_not_used(store: TokenStore) -> None:
@@ -252,7 +289,7 @@ def test_tokens_may_be_kept_in_a_keyring(tmp_path: Path) -> None:
         priority = 1
 
         def __init__(self) -> None:
-            super().__init__()
+            super().__init__()  # pyright: ignore[reportUnknownMemberType]
             self.kept: dict[tuple[str, str], str] = {}
 
         def get_password(self, service: str, username: str) -> str | None:

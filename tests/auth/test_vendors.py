@@ -26,9 +26,9 @@ from agentouto import (
     TokenData,
     TokenStore,
 )
+from agentouto._domain.clock import SYSTEM_CLOCK
 from agentouto._domain.content import Incoming
 from agentouto._domain.delta import Delta
-from agentouto._domain.world import REAL
 from agentouto.providers import missing_key, open_backend
 from auth.authority import Authority, Browser, id_token
 from wire import responses_words
@@ -39,7 +39,7 @@ CLAIMS = {"https://api.openai.com/auth": {"chatgpt_account_id": "account-7"}}
 
 
 def lasting(client_id: str, **extra: object) -> TokenData:
-    ends = REAL.now() + 3600
+    ends = SYSTEM_CLOCK.now() + 3600
     return TokenData("SECRETa", "SECRETr", ends, [], {"client_id": client_id, **extra})
 
 
@@ -372,7 +372,7 @@ async def test_hosts_may_be_named(authority: Authority, store: TokenStore) -> No
 async def test_a_refused_token_is_renewed_and_the_request_made_again(
     authority: Authority, store: TokenStore
 ) -> None:
-    tokens = TokenData("SECRETrevoked", authority.given(), REAL.now() + 3600)
+    tokens = TokenData("SECRETrevoked", authority.given(), SYSTEM_CLOCK.now() + 3600)
     store.save("desk", tokens)
     auth = OAuth(authority.url, "desk", name="desk", store=store)
 

@@ -14,14 +14,16 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
-COMMAND = (sys.executable, "-m", "agentouto.cli")
+from children import PIPE, child
+
+COMMAND = (sys.executable, "-m", "agentouto")
 PATIENCE = 20.0
 ERASED = re.compile(r"(?:\x1b\[1A\x1b\[2K)+")
 SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -45,7 +47,8 @@ class Ended:
 
 
 def surroundings(given: Mapping[str, str] | None = None) -> dict[str, str]:
-    env = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "COLUMNS"}}
+    foreign = {"NO_COLOR", "COLUMNS", "LINES"}
+    env = {key: value for key, value in os.environ.items() if key not in foreign}
     return env | {"TERM": "xterm-256color", "PYTHONUTF8": "1"} | dict(given or {})
 
 
@@ -64,7 +67,8 @@ def agentouto(
         encoding="utf-8",
         check=False,
         timeout=PATIENCE,
-        **({"stdin": subprocess.DEVNULL} if given is None else {"input": given}),  # type: ignore[arg-type]
+        input=given,
+        stdin=subprocess.DEVNULL if given is None else None,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 
@@ -72,25 +76,18 @@ def agentouto(
 def at_once(cases: Iterable[Sequence[str]], cwd: Path) -> list[Ended]:
     """Run the command several times side by side."""
     with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(lambda arguments: agentouto(*arguments, cwd=cwd), cases))
+        started = [pool.submit(agentouto, *arguments, cwd=cwd) for arguments in cases]
+        return [each.result() for each in started]
 
 
 @contextmanager
-def begun(here: Path, *arguments: str, stdin: int = subprocess.DEVNULL) -> Iterator[Process]:
+def begun(here: Path, *arguments: str, stdin: int = subprocess.DEVNULL) -> Generator[Process]:
     """Start ``agentouto run`` without a terminal, and end it if it has not ended."""
-    with subprocess.Popen(
-        [*COMMAND, "run", *arguments],
-        cwd=here,
-        env=surroundings(),
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
+    command = [*COMMAND, "run", *arguments]
+    with child(
+        command, cwd=here, env=surroundings(), stdin=stdin, stdout=PIPE, stderr=PIPE
     ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+        yield process
 
 
 def read_until(process: Process, told: str) -> None:
@@ -141,6 +138,11 @@ class Terminal:
         """Read until the terminal has shown ``text`` so many times."""
         self._read(lambda: self.seen.count(text) >= times)
 
+    def wait_for_after(self, mark: str, text: str | re.Pattern[str]) -> None:
+        """Read until the terminal has shown ``text`` after ``mark``, both without colours."""
+        wanted = re.compile(re.escape(text)) if isinstance(text, str) else text
+        self._read(lambda: wanted.search(plain(self.seen).partition(mark)[2]))
+
     def type(self, text: str) -> None:
         """Type ``text``."""
         os.write(self._ours, text.encode())
@@ -163,7 +165,7 @@ class Terminal:
                 raise AssertionError(f"the terminal shows only:\n{self.seen}")
             try:
                 data = os.read(self._ours, 65536)
-            except OSError:  # how Linux tells that nobody writes any more
+            except OSError:  # Linux: the other end of the terminal is closed
                 return
             if not data:
                 return

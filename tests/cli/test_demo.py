@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agentouto.cli.demo import folder as reading
+from agentouto.cli.demo.findings import Findings
 from agentouto.cli.demo.folder import MARK, Folder
-from agentouto.cli.demo.notes import Notes
-from agentouto.cli.demo.report import write
+from agentouto.cli.demo.report import write_report
 from cli.folders import LONG, MARKER, PASSAGE, make_folder, recounted
+from cli.servers import serving, streamed
 from cli.terminal import Ended, Terminal, agentouto, plain
 
 
@@ -116,7 +111,7 @@ def test_the_four_are_peers_and_their_work_is_counted(review: Review) -> None:
             tools[line["agent"]][line["tool"]] += 1
     who = table(review.report, "Who did what")
     for name, row in who.items():
-        counted = sum(tools.values(), Counter()) if name == "all" else tools[name]
+        counted = sum(tools.values(), Counter[str]()) if name == "all" else tools[name]
         answered = calls.total() if name == "all" else calls[name]
         assert [int(row[0]), int(row[1])] == [answered, counted.total()]
     for name, used in tools.items():
@@ -195,24 +190,20 @@ def test_five_thousand_files_take_seconds(tmp_path: Path) -> None:
     assert float(second.split("s ")[0]) < 1
 
 
-def test_what_is_beyond_the_limit_is_counted_to_the_last_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_beyond_the_limit_is_counted_to_the_last_file(tmp_path: Path) -> None:
     for number in range(30):
         (tmp_path / f"f{number:02}.txt").write_text("words\n")
     told: list[str] = []
-    for limit, files in (("MOST_FILES", 10), ("MOST_BYTES", 7 * len("words\n"))):
-        with monkeypatch.context() as patch:
-            patch.setattr(reading, limit, files)
-            patch.setattr(reading, "FIRST_TOLD", 8)
-            folder = Folder(tmp_path, tmp_path / "report.md", told.append)
-            kept = len(folder.texts)
+    for limit, files in (("max_files", 10), ("max_bytes", 7 * len("words\n"))):
+        limits = {limit: files, "first_notice_at": 8}
+        folder = Folder(tmp_path, tmp_path / "report.md", told.append, **limits)
+        kept = len(folder.texts)
         ((why, left),) = folder.left_out.items()
-        assert kept == (10 if limit == "MOST_FILES" else 7)
+        assert kept == (10 if limit == "max_files" else 7)
         assert (left.number, left.names[0]) == (30 - kept, f"f{kept:02}.txt")
         assert why.startswith("beyond ")
         report = tmp_path.parent / f"{tmp_path.name}.md"
-        write(Notes(folder), report)
+        write_report(Findings(folder), report)
         shown = ", ".join(f"`f{kept + n:02}.txt`" for n in range(5))
         assert f"- {why}: {30 - kept} ({shown}, ...)\n" in report.read_text("utf-8") + "\n"
     assert told[:2] == [f"Looking at the files: {seen} so far." for seen in (8, 16)]
@@ -254,8 +245,8 @@ def test_what_may_not_be_read_is_left_out(tmp_path: Path) -> None:
 
 def test_without_a_terminal_the_editor_decides_and_says_so(review: Review) -> None:
     report = review.report
-    assert "Nobody could be asked. I put first what there is most of: Open markers." in report
-    assert "## The question to you\n\nNobody was asked." in report
+    assert "There was no one to ask. I put first what there is most of: Open markers." in report
+    assert "## The question to you\n\nYou were not asked." in report
     assert report.index("### Open markers") < report.index("### Repeated passages")
 
 
@@ -269,11 +260,17 @@ def test_an_answer_given_beforehand_decides_what_comes_first(folder: Path, tmp_p
 
 def test_a_person_at_the_terminal_is_asked(folder: Path, tmp_path: Path) -> None:
     with Terminal("demo", "things", "--pause", "0.001", cwd=tmp_path, rows=16) as terminal:
-        terminal.wait_for("> ")
+        terminal.wait_for("> _")
         shown = plain(terminal.seen)
         assert "scout (background)" in shown
-        asked = "1 Open markers (2) 2 Long lines (1) 3 Repeated passages (1)"
-        assert asked in " ".join(shown.split())
+        question = shown.rpartition("editor asks: ")[2].splitlines()
+        assert question == [
+            "What should come first in the report?",
+            "1 Open markers (2)",
+            "2 Long lines (1)",
+            "3 Repeated passages (1)",
+            "> _",
+        ]
         terminal.type("3\n")
         done = terminal.end()
     assert (done.code, done.out.count("\n")) == (0, 1)
@@ -283,7 +280,9 @@ def test_a_person_at_the_terminal_is_asked(folder: Path, tmp_path: Path) -> None
     assert report.index("### Repeated passages") < report.index("### Open markers")
 
 
-def test_a_report_of_somebody_else_is_not_written_over(folder: Path, tmp_path: Path) -> None:
+def test_a_file_that_the_demo_did_not_write_is_not_written_over(
+    folder: Path, tmp_path: Path
+) -> None:
     (tmp_path / "agentouto-report.md").write_text("mine\n")
     done = agentouto("demo", "things", cwd=tmp_path)
     assert (done.code, report_of(tmp_path)) == (2, "mine\n")
@@ -293,44 +292,13 @@ def test_a_report_of_somebody_else_is_not_written_over(folder: Path, tmp_path: P
 # ── a real model ──────────────────────────────────────────────────────────────────────────────
 
 
-@contextmanager
-def serving(status: int, body: bytes) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Answer every request with the same, and remember the requests."""
-    asked: list[dict[str, Any]] = []
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(status)
-            kind = "text/event-stream" if status == 200 else "application/json"
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:  # type: ignore[override]
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/v1", asked
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def with_model(url: str, tmp_path: Path) -> Ended:
     arguments = ("demo", "things", "--model", "openai:tiny:1b", "--base-url", url)
     return agentouto(*arguments, cwd=tmp_path)
 
 
 def test_the_same_team_runs_on_a_real_model(folder: Path, tmp_path: Path) -> None:
-    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "tiny:1b"}
-    delta = {"index": 0, "delta": {"content": "All is well."}, "finish_reason": "stop"}
-    body = f"data: {json.dumps({**chunk, 'choices': [delta]})}\n\ndata: [DONE]\n\n".encode()
-    with serving(200, body) as (url, asked):
+    with serving(200, streamed("All is well.")) as (url, asked):
         done = with_model(url, tmp_path)
     assert (done.code, done.out) == (0, "All is well.\n")
     assert "scripted" not in done.err
@@ -341,7 +309,7 @@ def test_the_same_team_runs_on_a_real_model(folder: Path, tmp_path: Path) -> Non
     system = asked[0]["messages"][0]["content"]
     assert "You survey folders." in system
     assert "Looks for repeated passages." in system
-    assert "Nobody has written a summary." in report_of(tmp_path)
+    assert "No summary was written." in report_of(tmp_path)
 
 
 def test_a_server_that_refuses_exits_4(folder: Path, tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from children import PIPE, child
 from cli.crews import TEAM
 from cli.terminal import COMMAND, begun, read_until, surroundings
 
@@ -52,7 +54,7 @@ def test_ctrl_c_stops_the_run_and_hands_over_what_was_finished(here: Path) -> No
     with begun(here, "slow.py", "Go") as process:
         read_until(process, "return   quick")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (130, "quick is done\n")
     assert "the tool has stopped" in err
     assert err.splitlines()[-1] == "Stopped by Ctrl+C. 1 call of 2 had returned."
@@ -63,8 +65,10 @@ def test_ctrl_c_still_ends_the_events_with_run_end(here: Path) -> None:
     with begun(here, "slow.py", "Go", "--jsonl", "--progress", "lines") as process:
         read_until(process, "return   quick")
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=20)
     assert process.returncode == 130
+    (stopped,) = [line for line in out.splitlines() if '"type":"error"' in line]
+    assert '"error":"cancelled","kind":"stopped"' in stopped
     assert '"type":"run.end","status":"cancelled"' in out.splitlines()[-1]
 
 
@@ -75,8 +79,21 @@ def test_a_second_ctrl_c_ends_at_once(here: Path) -> None:
         process.send_signal(signal.SIGINT)
         read_until(process, "the tool clings")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=5)
+        process.communicate(timeout=20)
     assert process.returncode == 130
+
+
+@pytest.mark.parametrize("module", ["agentouto._core", "agentouto.cli", "typer"])
+def test_ctrl_c_while_the_command_loads_is_no_traceback(here: Path, module: str) -> None:
+    python = (sys.executable, "-X", "importtime", "-m", "_agentouto_command")
+    command = [*python, "run", "team.py:parrots", "Go"]
+    with child(command, cwd=here, env=surroundings(), stdout=PIPE, stderr=PIPE) as process:
+        read_until(process, module)  # Python has written that it has imported this
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "Interrupt" not in err
 
 
 def test_a_reader_who_leaves_early_causes_no_traceback(here: Path) -> None:
@@ -85,7 +102,7 @@ def test_a_reader_who_leaves_early_causes_no_traceback(here: Path) -> None:
         assert process.stderr is not None
         process.stdout.close()
         err = process.stderr.read()
-        assert process.wait(10) == 1
+        assert process.wait(20) == 1
     assert "Traceback" not in err
     assert "Exception ignored" not in err
 

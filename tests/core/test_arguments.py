@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentouto._core.arguments import BadArguments, Fault, explain, parse_arguments, show
+from agentouto._core.tool_arguments import (
+    BadArguments,
+    Mismatch,
+    explain_mismatches,
+    parse_arguments,
+    quote_json,
+)
 from agentouto._domain.errors import ToolError
 
 OBJECTS = st.dictionaries(
@@ -104,10 +110,10 @@ def test_no_text_leads_to_any_other_error(text: str) -> None:
 def test_a_wrong_argument_is_named_with_its_value_and_what_is_allowed() -> None:
     arguments = {"max_results": "many", "quary": "x"}
     faults = [
-        Fault(("max_results",), "many", "Input should be a valid integer"),
-        Fault(("query",), arguments, "Field required", missing=True),
+        Mismatch(("max_results",), "many", "Input should be a valid integer"),
+        Mismatch(("query",), arguments, "Field required", missing=True),
     ]
-    assert explain(faults, arguments, ["query", "max_results"]) == (
+    assert explain_mismatches(faults, arguments, ["query", "max_results"]) == (
         "The arguments are wrong; nothing was done. "
         "There is no parameter `quary`. Did you mean 'query'? "
         '`max_results` is "many": should be a valid integer. '
@@ -130,23 +136,23 @@ def test_places_are_told_as_one_would_write_them(
     path: tuple[str | int, ...], missing: bool, told: str
 ) -> None:
     arguments: dict[str, object] = {"filters": {"from": 1}, "items": [{}, {"x": 2}]}
-    assert told in explain([Fault(path, 1, "no", missing)], arguments, arguments)
+    assert told in explain_mismatches([Mismatch(path, 1, "no", missing)], arguments, arguments)
 
 
 def test_the_branches_of_a_union_are_told_as_one_wish() -> None:
     faults = [
-        Fault(("when", "int"), "soon", "Input should be a valid integer"),
-        Fault(("when", "date"), "soon", "Input should be a valid date"),
-        Fault(("when", "date"), "soon", "Input should be a valid date"),
+        Mismatch(("when", "int"), "soon", "Input should be a valid integer"),
+        Mismatch(("when", "date"), "soon", "Input should be a valid date"),
+        Mismatch(("when", "date"), "soon", "Input should be a valid date"),
     ]
-    told = explain(faults, {"when": "soon"}, ["when"])
+    told = explain_mismatches(faults, {"when": "soon"}, ["when"])
     assert told.endswith('`when` is "soon": should be a valid integer, or should be a valid date.')
 
 
 def test_only_a_few_of_many_faults_are_told() -> None:
     arguments: dict[str, object] = {"items": ["x"] * 50}
-    faults = [Fault(("items", place), "x", "Input should be a number") for place in range(50)]
-    told = explain(faults, arguments, ["items"])
+    faults = [Mismatch(("items", place), "x", "Input should be a number") for place in range(50)]
+    told = explain_mismatches(faults, arguments, ["items"])
     assert told.endswith('`items[4]` is "x": should be a number. And 45 more.')
 
 
@@ -157,7 +163,9 @@ def test_only_a_few_of_many_faults_are_told() -> None:
 def test_an_unknown_argument_without_neighbours_is_told_all_there_are(
     known: tuple[str, ...], ending: str
 ) -> None:
-    assert explain([], {"zzz": 1}, known).endswith(f"There is no parameter `zzz`; {ending}")
+    assert explain_mismatches([], {"zzz": 1}, known).endswith(
+        f"There is no parameter `zzz`; {ending}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -170,8 +178,8 @@ def test_an_unknown_argument_without_neighbours_is_told_all_there_are(
     ],
 )
 def test_values_are_shown_as_json_where_that_is_possible(value: object, shown: str) -> None:
-    assert show(value) == (shown if len(shown) <= 80 else f"{shown[:80]}…")
+    assert quote_json(value) == (shown if len(shown) <= 80 else f"{shown[:80]}…")
 
 
 def test_long_values_are_cut() -> None:
-    assert show("x" * 1000) == '"' + "x" * 79 + "…"
+    assert quote_json("x" * 1000) == '"' + "x" * 79 + "…"

@@ -18,10 +18,11 @@ import msgspec
 import pytest
 from pydantic import BaseModel, Field
 
-from agentouto._core.arguments import BadArguments
-from agentouto._core.schema import describe, draw, render
-from agentouto._core.signature import read
-from agentouto._domain.misuse import ConfigurationError
+from agentouto._core.schema import build_schema, describe_tool
+from agentouto._core.signature import read_signature
+from agentouto._core.tool_arguments import BadArguments
+from agentouto._core.tool_results import to_text
+from agentouto._domain.configuration_error import ConfigurationError
 
 
 class Colour(enum.Enum):
@@ -62,13 +63,13 @@ Parameters = dict[str, Any]
 
 
 def properties(function: Callable[..., object]) -> Parameters:
-    parameters = describe(function).parameters["properties"]
+    parameters = describe_tool(function).parameters["properties"]
     assert isinstance(parameters, dict)
     return parameters
 
 
 def check(function: Callable[..., object], **arguments: object) -> dict[str, object]:
-    return draw(read(function, None, {})).check(arguments)
+    return build_schema(read_signature(function, None, {})).check(arguments).values
 
 
 def test_the_example_of_the_documents_comes_out_as_it_stands_there() -> None:
@@ -79,7 +80,7 @@ def test_the_example_of_the_documents_comes_out_as_it_stands_there() -> None:
     ) -> str:
         """Search the web for information."""
 
-    spec = describe(search_web)
+    spec = describe_tool(search_web)
     assert (spec.name, spec.description) == ("search_web", "Search the web for information.")
     assert msgspec.json.encode(spec.parameters) == msgspec.json.encode(
         {
@@ -152,7 +153,7 @@ def test_a_type_has_the_schema_one_expects(annotation: object, schema: Parameter
     def function(value): ...  # noqa: ANN001, ANN202
 
     function.__annotations__["value"] = annotation
-    assert describe(function).parameters == {
+    assert describe_tool(function).parameters == {
         "type": "object",
         "properties": {"value": schema},
         "required": ["value"],
@@ -162,7 +163,7 @@ def test_a_type_has_the_schema_one_expects(annotation: object, schema: Parameter
 def test_nested_types_are_defined_once_and_without_titles() -> None:
     def function(a: Point, b: list[Point], tree: Tree, person: Person) -> None: ...
 
-    spec = describe(function)
+    spec = describe_tool(function)
     assert spec.parameters["properties"] == {
         "a": {"$ref": "#/$defs/Point"},
         "b": {"type": "array", "items": {"$ref": "#/$defs/Point"}},
@@ -222,8 +223,8 @@ def test_typed_dicts_are_found_inside_of_other_types() -> None:
 def test_a_typed_dict_that_contains_itself_is_refused_where_it_has_no_schema() -> None:
     def function(knot: Knot) -> None: ...
 
-    with pytest.raises(ConfigurationError, match="parameter `knot: Knot`: a model cannot"):
-        describe(function)
+    with pytest.raises(ConfigurationError, match="parameter `knot: Knot`: its type cannot"):
+        describe_tool(function)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +259,7 @@ def test_a_default_is_told_as_json(annotation: object, default: object, schema: 
 
     function.__annotations__["value"] = annotation
     assert properties(function) == {"value": schema}
-    assert "required" not in describe(function).parameters
+    assert "required" not in describe_tool(function).parameters
 
 
 def test_without_annotations_the_default_tells_the_type() -> None:
@@ -311,7 +312,7 @@ def test_parameters_are_described_by_the_docstring(doc: str) -> None:
     def function(query: str, most: Annotated[int, "Said here."] = 3, other: int = 0) -> None: ...
 
     function.__doc__ = doc
-    spec = describe(function)
+    spec = describe_tool(function)
     assert spec.description.startswith("Look for pages.\n\nEverywhere at once.")
     assert "query" not in spec.description
     described = properties(function)
@@ -324,7 +325,7 @@ def test_what_a_docstring_says_of_the_result_stays() -> None:
     def function(query: str) -> None: ...
 
     function.__doc__ = GOOGLE
-    assert describe(function).description.endswith("Returns:\n    list: The pages.")
+    assert describe_tool(function).description.endswith("Returns:\n    list: The pages.")
 
 
 @pytest.mark.parametrize(
@@ -334,22 +335,22 @@ def test_a_docstring_that_describes_no_parameter_stays_whole(doc: str) -> None:
     def function(query: str) -> None: ...
 
     function.__doc__ = doc
-    assert describe(function).description == inspect.cleandoc(doc)
+    assert describe_tool(function).description == inspect.cleandoc(doc)
 
 
 def test_name_and_description_can_be_given() -> None:
     def function(query: str) -> None: ...
 
     function.__doc__ = GOOGLE
-    spec = describe(function, "look", "Looks.")
+    spec = describe_tool(function, "look", "Looks.")
     assert (spec.name, spec.description) == ("look", "Looks.")
 
 
 def test_a_description_is_the_same_every_time() -> None:
     def function(a: Tree, b: Colour = Colour.RED, *, c: set[str] = frozenset("xyz")) -> None: ...
 
-    first = msgspec.json.encode(describe(function))
-    assert all(msgspec.json.encode(describe(function)) == first for _ in range(3))
+    first = msgspec.json.encode(describe_tool(function))
+    assert all(msgspec.json.encode(describe_tool(function)) == first for _ in range(3))
 
 
 def test_arguments_come_out_with_their_types() -> None:
@@ -478,7 +479,7 @@ class Thing:
 def test_anything_that_can_be_called_is_described(
     function: Callable[..., object], name: str
 ) -> None:
-    spec = describe(function)
+    spec = describe_tool(function)
     assert (spec.name, spec.description) == (name, "Do it.")
     assert properties(function) == {"n": INTEGER, "m": {**INTEGER, "default": 2}}
 
@@ -500,7 +501,7 @@ def test_an_object_without_words_at_its_call_is_described_by_its_class() -> None
 
         def __call__(self, n: int) -> None: ...
 
-    assert describe(Quiet()).description == "A quiet thing."
+    assert describe_tool(Quiet()).description == "A quiet thing."
 
 
 def unknown_type(x: Nowhere) -> None: ...  # noqa: F821
@@ -522,28 +523,28 @@ def yields() -> Any:
         (unknown_type, "Tool `unknown_type`, parameter `x: Nowhere`: its type cannot be read"),
         (
             no_schema,
-            "Tool `no_schema`, parameter `f: dict[str, Mapping[str, Thing]]`: a model cannot",
+            "Tool `no_schema`, parameter `f: dict[str, Mapping[str, Thing]]`: its type cannot",
         ),
-        (calls, "Tool `calls`, parameter `f: Callable[[int], int]`: a model cannot be told"),
+        (calls, "Tool `calls`, parameter `f: Callable[[int], int]`: its type cannot be"),
         (odd_default, "Tool `odd_default`, parameter `f: int`: its default <object object"),
         (endless, "Tool `endless`, parameter `f: float`: its default inf cannot be written"),
         (method, "Tool `method`, parameter `self`: it is a method"),
         (hidden, "Tool `hidden`, parameter `*args: object`: a model cannot know"),
-        (positional, "Tool `positional`, parameter `x: int`: models give arguments by name"),
+        (positional, "Tool `positional`, parameter `x: int`: models pass arguments by name"),
         (aliased, "Tool `aliased`, parameter `x: int`: it has an alias"),
         (yields, "Tool `yields`: it yields"),
-        (len, "Tool `len`, parameter `obj`: models give arguments by name"),
-        (max, "Tool `max`: Python does not tell what it takes"),
-        (Person, "is a class; give it a function"),
-        (Thing.__dict__["of_class"], "is no function"),
-        (3, "3 is no function"),
+        (len, "Tool `len`, parameter `obj`: models pass arguments by name"),
+        (max, "Tool `max`: Python cannot read its parameters"),
+        (Person, "is a class; pass a function"),
+        (Thing.__dict__["of_class"], "is not callable"),
+        (3, "3 is not callable"),
     ],
 )
 def test_a_function_no_model_could_call_is_refused_with_the_reason(
     function: Callable[..., object], told: str
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        describe(function)
+        describe_tool(function)
     text = str(caught.value)
     assert told in text
     if inspect.isfunction(function):
@@ -570,17 +571,17 @@ def test_a_function_no_model_could_call_is_refused_with_the_reason(
         ({"when": dt.date(2026, 1, 2)}, '{"when":"2026-01-02"}'),
         ({"b": b"\xff"}, '{"b":"_w=="}'),
         (
-            describe(outer, "o", "d"),
+            describe_tool(outer, "o", "d"),
             '{"name":"o","description":"d","parameters":{"type":"object","properties":{"n":{"type":"integer"},"m":{"type":"integer","default":2}},"required":["n"]}}',
         ),
-        (Thing.static, str(Thing.static)),
+        pytest.param(Thing.static, str(Thing.static), id="a function"),
     ],
 )
 def test_data_is_rendered_as_json_and_the_rest_as_text(value: object, text: str) -> None:
-    assert render(value) == text
+    assert to_text(value) == text
 
 
 def test_what_contains_itself_is_rendered_as_text() -> None:
     loop: list[object] = []
     loop.append(loop)
-    assert render(loop) == "[[...]]"
+    assert to_text(loop) == "[[...]]"

@@ -8,8 +8,8 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from agentouto._core.schema import shape
-from agentouto._core.strict import closed
+from agentouto._core.schema import build_result_schema
+from agentouto._core.strict_schema import strict_schema
 
 
 class Leaf(BaseModel):
@@ -36,7 +36,7 @@ class Empty:
 
 
 def promised(wanted: object) -> object:
-    return closed(shape(wanted, "finish", "d").spec.parameters)
+    return strict_schema(build_result_schema(wanted, "finish", "d").spec.parameters)
 
 
 def test_a_form_that_says_everything_can_be_promised() -> None:

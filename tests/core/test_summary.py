@@ -6,14 +6,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentouto._core.summary import cut_results, first_kept, replaced, retold, unsealed
-from agentouto._core.tokens import of_entry, of_text
+from agentouto._core.summaries import (
+    cut_results,
+    first_kept,
+    summary_source,
+    with_summary,
+    without_native,
+)
+from agentouto._core.token_estimates import entry_tokens, text_tokens
 from agentouto._domain.content import (
     Entry,
     Incoming,
     Native,
     Outcome,
     Outcomes,
+    Place,
     Reasoning,
     Reply,
     Text,
@@ -23,7 +30,7 @@ from agentouto._domain.message import Attachment
 
 
 def turn(place: int, result: str) -> tuple[Reply, Outcomes]:
-    call = ToolCall(f"c{place}", "look", '{"at": "it"}', f"{place}.0")
+    call = ToolCall(f"c{place}", "look", '{"at": "it"}', Place(place))
     reply = Reply((Text(f"Turn {place}."), call), native=Native("o", [place]))
     return reply, Outcomes((Outcome(call, result),))
 
@@ -59,7 +66,7 @@ def test_what_is_cut_again_is_cut_from_the_whole() -> None:
 
 
 def test_seals_go_and_everything_else_stays() -> None:
-    (reply, outcomes) = unsealed(turn(0, "r"))
+    (reply, outcomes) = without_native(turn(0, "r"))
     assert isinstance(reply, Reply)
     assert reply.native is None
     assert reply.parts == turn(0, "r")[0].parts
@@ -85,12 +92,12 @@ def test_results_are_never_kept_without_their_calls(
     assert kept
     assert not isinstance(kept[0], Outcomes)
     without_first = kept[2:] if len(kept) > 1 and isinstance(kept[1], Outcomes) else kept[1:]
-    assert sum(map(of_entry, without_first)) <= tokens
+    assert sum(map(entry_tokens, without_first)) <= tokens
 
 
 def test_the_forward_stays_first_and_word_for_word() -> None:
     asked = Incoming("Do exactly this.", (Attachment("image/png", data="AA=="),))
-    entries = replaced(asked, "It went well.", turn(3, "r"), 8_000)
+    entries = with_summary(asked, "It went well.", turn(3, "r"), 8_000)
     assert entries[0] is asked
     assert isinstance(entries[1], Incoming)
     assert entries[1].text == "[Previous conversation summary]\nIt went well.\n[End of summary]"
@@ -98,13 +105,13 @@ def test_the_forward_stays_first_and_word_for_word() -> None:
 
 
 def test_a_summary_that_is_none_is_cut() -> None:
-    entries = replaced(Incoming("Q"), "x" * 100_000, (), 8_000)
-    assert of_entry(entries[1]) < 8_000 * 0.2
+    entries = with_summary(Incoming("Q"), "x" * 100_000, (), 8_000)
+    assert entry_tokens(entries[1]) < 8_000 * 0.2
 
 
 def test_what_is_summarised_says_who_said_what() -> None:
-    reply = Reply((Reasoning("hm"), Text("I look."), ToolCall("1", "look", '{"at":"x"}', "0.0")))
-    text = retold((Incoming("Q"), reply, turn(0, "It is red.")[1]), 8_000)
+    reply = Reply((Reasoning("hm"), Text("I look."), ToolCall("1", "look", '{"at":"x"}')))
+    text = summary_source((Incoming("Q"), reply, turn(0, "It is red.")[1]), 8_000)
     assert text == (
         'User: Q\n\nAssistant: I look.\n\nAssistant: [Called tools: look({"at":"x"})]\n\n'
         "Tool result (look): It is red."
@@ -114,4 +121,4 @@ def test_what_is_summarised_says_who_said_what() -> None:
 @pytest.mark.parametrize("letters", [10, 3_000, 400_000])
 def test_what_is_summarised_fits_the_model_that_does_it(letters: int) -> None:
     entries = [entry for place in range(40) for entry in turn(place, "r" * letters)]
-    assert of_text(retold(entries, 4_000)) <= 4_000 * 0.6 + 10
+    assert text_tokens(summary_source(entries, 4_000)) <= 4_000 * 0.6 + 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agentouto._core.tokens import PER_FILE, Meter, of_entry, of_text
+from agentouto._core.token_estimates import TOKENS_PER_FILE, Meter, entry_tokens, text_tokens
 from agentouto._domain.content import (
     Entry,
     Incoming,
@@ -31,22 +31,22 @@ from agentouto._domain.message import Attachment
     ],
 )
 def test_letters_come_in_fours_and_other_scripts_singly(text: str, least: int, most: int) -> None:
-    assert least <= of_text(text) <= most
+    assert least <= text_tokens(text) <= most
 
 
 def test_everything_that_is_sent_counts() -> None:
     call = ToolCall("1", "search", '{"q": "' + "x" * 400 + '"}')
     file = Attachment("image/png", data="A" * 4000)
     text = Attachment("text/plain", data="A" * 400_000)
-    assert of_entry(Reply((Text("x" * 400),))) >= 100
-    assert of_entry(Reply((call,))) >= 100
-    assert of_entry(Outcomes((Outcome(call, "x" * 400),))) >= 100
-    assert of_entry(Incoming("", (file,))) >= PER_FILE
-    assert of_entry(Incoming("", (text,))) > 50_000
+    assert entry_tokens(Reply((Text("x" * 400),))) >= 100
+    assert entry_tokens(Reply((call,))) >= 100
+    assert entry_tokens(Outcomes((Outcome(call, "x" * 400),))) >= 100
+    assert entry_tokens(Incoming("", (file,))) >= TOKENS_PER_FILE
+    assert entry_tokens(Incoming("", (text,))) > 50_000
 
 
 def test_thinking_is_not_sent_as_words() -> None:
-    assert of_entry(Reply((Reasoning("x" * 4000),))) < 10
+    assert entry_tokens(Reply((Reasoning("x" * 4000),))) < 10
 
 
 def grown(*entries: Entry) -> Transcript:

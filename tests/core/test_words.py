@@ -23,19 +23,19 @@ from agentouto import (
     Trace,
     Usage,
 )
-from agentouto._core.assemble import ReplyBuilder
-from agentouto._core.identity import call_id, placed, starter_id, task_id
-from agentouto._core.prompt import letter, tagged, tags_of
-from agentouto._core.trace import Span
+from agentouto._core.ids import assign_ids, call_id, starter_id, task_id
+from agentouto._core.prompt import incoming_mail, tag_pattern, tagged
+from agentouto._core.reply_builder import ReplyBuilder
 from agentouto._domain.content import (
     Incoming,
     Outcome,
+    Place,
     Reply,
     Stop,
     Text,
     ToolCall,
     Transcript,
-    total,
+    sum_usage,
 )
 from agentouto._domain.delta import (
     NativeDelta,
@@ -49,7 +49,8 @@ from agentouto._domain.delta import (
 from agentouto._domain.errors import ProtocolViolation, RateLimited
 from agentouto._domain.message import Message
 from agentouto._domain.ports import Draft
-from agentouto._engine.loop import settled
+from agentouto._domain.trace import Span
+from agentouto._engine.loop import keep_first_return
 
 
 def test_ids_follow_from_what_was_done() -> None:
@@ -73,15 +74,19 @@ def test_tool_call_ids_are_told_apart_whatever_a_server_gives(turns: list[list[s
     taken: set[str] = set()
     seen: list[ToolCall] = []
     for turn, ids in enumerate(turns):
-        seen += placed(calls(*ids), turn, taken).tool_calls
+        seen += assign_ids(calls(*ids), turn, taken).tool_calls
     assert len({one.id for one in seen}) == len(seen)
     assert all(one.id for one in seen)
     assert len({one.place for one in seen}) == len(seen)
 
 
 def test_good_ids_stay_as_they_are() -> None:
-    assert [one.id for one in placed(calls("a", "b"), 3, set()).tool_calls] == ["a", "b"]
-    assert [one.place for one in placed(calls("a", "b"), 3, set()).tool_calls] == ["3.0", "3.1"]
+    assert [one.id for one in assign_ids(calls("a", "b"), 3, set()).tool_calls] == ["a", "b"]
+    assert [one.place for one in assign_ids(calls("a", "b"), 3, set()).tool_calls] == [
+        Place(3, 0),
+        Place(3, 1),
+    ]
+    assert str(Place(3, 1)) == "3.1"
 
 
 def test_deltas_fold_into_a_reply() -> None:
@@ -126,12 +131,12 @@ def test_usage_adds_up_without_inventing_zeros() -> None:
     assert (Usage() + Usage()).input_tokens is None
     assert (Usage(1, complete=False) + Usage(2, 3)).complete is False
     assert (Usage(1) + Usage(2, 3)).output_tokens == 3
-    assert total([]) == Usage()
+    assert sum_usage([]) == Usage()
 
 
 @given(st.text(alphabet="[]/ab\\ ", max_size=30))
 def test_a_tagged_text_has_exactly_one_opening_and_one_closing_tag(text: str) -> None:
-    block = tagged("a", text, tags_of(["a", "b"]))
+    block = tagged("a", text, tag_pattern(["a", "b"]))
     inner = block.removeprefix("[a]").removesuffix("[/a]")
     for tag in ("[a]", "[/a]", "[b]", "[/b]"):
         bare = [
@@ -143,16 +148,19 @@ def test_a_tagged_text_has_exactly_one_opening_and_one_closing_tag(text: str) ->
 
 
 def test_letters_say_who_wrote_unless_it_was_the_user() -> None:
-    assert letter(Message("forward", "user", "a", "x"), None).text == "x"
+    assert incoming_mail(Message("forward", "user", "a", "x"), None).text == "x"
     assert (
-        letter(Message("forward", "b", "a", "x"), "id").text == "[Message from b (task_id: id)]: x"
+        incoming_mail(Message("forward", "b", "a", "x"), "id").text
+        == "[Message from b (task_id: id)]: x"
     )
-    assert letter(Message("forward", "b", "a", "x"), None).text == "[Message from b]: x"
+    assert incoming_mail(Message("forward", "b", "a", "x"), None).text == "[Message from b]: x"
 
 
 def test_only_the_first_of_several_returns_stays_one() -> None:
     call = ToolCall("1", "finish", "{}")
-    first, second = settled([Outcome(call, "a", returns=True), Outcome(call, "b", returns=True)])
+    first, second = keep_first_return(
+        [Outcome(call, "a", returns=True), Outcome(call, "b", returns=True)]
+    )
     assert (first.returns, second.returns) == (True, False)
     assert "first" in second.content
 
@@ -181,6 +189,8 @@ def test_a_log_written_by_hand_makes_a_trace() -> None:
     assert trace.root is not None
     assert trace.root.duration == 0.0
     assert trace.root.children[0].result == "failed: boom"
+    log.record(AgentEvent("agent_return", "b", "2", "1", 3.0, {"result": "failed: but not me"}))
+    assert Trace(EventLog([*log][:2] + [*log][-1:])).print_tree().endswith("[b] (1.00s)")
     assert Trace(EventLog()).print_tree() == "(empty trace)"
     assert Trace(EventLog()).root is None
     assert "message=" + "x" * 120 + "..." in log.format()

@@ -1,4 +1,4 @@
-"""A stage for every test that plays blocks of code out of documents."""
+"""A runner for every test that executes blocks of code from documents."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from docs.stage import Stage
+from docs.runner import BlockRunner
 
 
 @pytest.fixture
-def stage(
+def runner(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Stage:
+) -> BlockRunner:
     monkeypatch.chdir(tmp_path)
-    return Stage(monkeypatch, capsys)
+    return BlockRunner(monkeypatch, capsys)

@@ -30,9 +30,9 @@ from agentouto import (
     Tool,
     ToolResult,
 )
-from agentouto._domain.world import REAL
+from agentouto._domain.clock import SYSTEM_CLOCK
 from agentouto.testing import Request, Script, call, finish, say, tool
-from docs.stage import Stage, executed
+from docs.runner import BlockRunner, execute
 
 OLD, NEW = "0.20.4", "0.24.1"
 SEED = Path(__file__).with_name("seed")
@@ -65,24 +65,24 @@ def test_every_block_is_played() -> None:
 
 
 @block("quick-start")
-def test_quick_start(stage: Stage, block: str) -> None:
-    played = stage.play(block)
+def test_quick_start(runner: BlockRunner, block: str) -> None:
+    block_run = runner.run(block)
     expected = "Research findings..." if block.startswith(OLD) else ALL_THREE
-    assert played.printed == f"{expected}\n"
-    assert played.results[0].output == expected
-    assert {"search_web", "call_agent", "finish"} <= played.script.requests[0].tools.keys()
+    assert block_run.printed == f"{expected}\n"
+    assert block_run.results[0].output == expected
+    assert {"search_web", "call_agent", "finish"} <= block_run.script.requests[0].tools.keys()
 
 
 @block("quick-start", OLD)
-def test_the_three_of_the_quick_start_can_call_each_other(stage: Stage, block: str) -> None:
-    lines = stage.lines(
+def test_the_three_of_the_quick_start_can_call_each_other(runner: BlockRunner, block: str) -> None:
+    lines = runner.lines(
         researcher=[
             [call("writer", "Write it."), tool("search_web", query="AI")],
             lambda request: finish("; ".join(o.content for o in request.outcomes)),
         ],
         writer=[call("reviewer", "Check it."), lambda r: say(f"Reviewed: {r.outcomes[0].content}")],
     )
-    (result,) = stage.play(block, lines).results
+    (result,) = runner.run(block, lines).results
     review = "[reviewer]Review complete...[/reviewer]"
     # What looks like somebody else's tag is made harmless on its way through the writer.
     written = f"[writer]Reviewed: {review.replace('[', chr(92) + '[')}[/writer]"
@@ -98,9 +98,9 @@ def test_the_three_of_the_quick_start_can_call_each_other(stage: Stage, block: s
 
 
 @block("providers")
-def test_providers(stage: Stage, block: str) -> None:
+def test_providers(runner: BlockRunner, block: str) -> None:
     made: dict[str, object] = {}
-    exec(stage.source(block), made)  # noqa: S102 - with the real Provider
+    exec(runner.source(block), made)  # noqa: S102 - with the real Provider
     providers = {name: made[name] for name in ("openai", "openai_resp", "anthropic", "google")}
     assert all(isinstance(provider, Provider) for provider in providers.values())
     kinds = [provider.kind for provider in providers.values() if isinstance(provider, Provider)]
@@ -109,32 +109,32 @@ def test_providers(stage: Stage, block: str) -> None:
 
 
 @block("oauth-openai")
-def test_oauth_at_openai(stage: Stage, block: str) -> None:
-    made = signed_in(stage, block, "openai_oauth", "your-client-id")
+def test_oauth_at_openai(runner: BlockRunner, block: str) -> None:
+    made = signed_in(runner, block, "openai_oauth", "your-client-id")
     assert made["openai"] == Provider("openai", auth=made["auth"])  # type: ignore[arg-type]
 
 
 @block("oauth-claude")
-def test_oauth_at_anthropic(stage: Stage, block: str) -> None:
+def test_oauth_at_anthropic(runner: BlockRunner, block: str) -> None:
     with pytest.warns(UserWarning, match="Anthropic does not allow"):
-        made = signed_in(stage, block, "claude_oauth", "your-client-id")
+        made = signed_in(runner, block, "claude_oauth", "your-client-id")
     assert made["anthropic"] == Provider("anthropic", auth=made["auth"])  # type: ignore[arg-type]
 
 
 @block("oauth-google")
-def test_oauth_at_google(stage: Stage, block: str) -> None:
+def test_oauth_at_google(runner: BlockRunner, block: str) -> None:
     client_id = "your-gcp-client-id.apps.googleusercontent.com"
     with pytest.warns(UserWarning, match="Google closes accounts"):
-        made = signed_in(stage, block, "google_oauth", client_id)
+        made = signed_in(runner, block, "google_oauth", client_id)
     assert made["google"] == Provider("google", auth=made["auth"])  # type: ignore[arg-type]
 
 
-def signed_in(stage: Stage, block: str, kept_as: str, client_id: str) -> dict[str, object]:
+def signed_in(runner: BlockRunner, block: str, kept_as: str, client_id: str) -> dict[str, object]:
     """Play a block as somebody who has signed in before; return the names it leaves behind."""
-    ends = REAL.now() + 3600
+    ends = SYSTEM_CLOCK.now() + 3600
     TokenStore().save(kept_as, TokenData("a-token", "b", ends, extra={"client_id": client_id}))
     made: dict[str, object] = {}
-    executed(stage.source(block), block, made)
+    execute(runner.source(block), block, made)
     auth = made["auth"]
     assert isinstance(auth, AuthMethod)
     assert asyncio.run(auth.get_token()) == "a-token"
@@ -142,8 +142,8 @@ def signed_in(stage: Stage, block: str, kept_as: str, client_id: str) -> dict[st
 
 
 @block("agent")
-def test_agent(stage: Stage, block: str) -> None:
-    agent = stage.play(block).names.agent
+def test_agent(runner: BlockRunner, block: str) -> None:
+    agent = runner.run(block).names.agent
     assert agent == Agent(
         "researcher", "Research expert.", "gpt-5.2", "openai", None, True, "high", None, 1.0
     )
@@ -151,13 +151,13 @@ def test_agent(stage: Stage, block: str) -> None:
 
 
 @block("attachment-fields")
-def test_attachment_fields(stage: Stage, block: str) -> None:
-    check_fields(stage.source(block), Attachment)
+def test_attachment_fields(runner: BlockRunner, block: str) -> None:
+    check_fields(runner.source(block), Attachment)
 
 
 @block("message-fields")
-def test_message_fields(stage: Stage, block: str) -> None:
-    check_fields(stage.source(block), Message)
+def test_message_fields(runner: BlockRunner, block: str) -> None:
+    check_fields(runner.source(block), Message)
 
 
 def check_fields(listing: str, ours: type) -> None:
@@ -165,10 +165,10 @@ def check_fields(listing: str, ours: type) -> None:
     (definition,) = ast.parse(listing).body
     assert isinstance(definition, ast.ClassDef)
     assert definition.name == ours.__name__
-    fields = dataclasses.fields(ours)
+    fields = [each for each in dataclasses.fields(ours) if not each.kw_only]  # what we add
     listed = [node for node in definition.body if isinstance(node, ast.AnnAssign)]
-    assert len(listed) == len(fields)
-    for node, field in zip(listed, fields, strict=True):
+    assert all(field.kw_only for field in fields[len(listed) :])  # what came later
+    for node, field in zip(listed, fields[: len(listed)], strict=True):
         assert ast.unparse(node.target) == field.name
         assert ast.unparse(node.annotation) == ast.unparse(ast.parse(str(field.type)))
         if node.value is not None:
@@ -176,10 +176,10 @@ def check_fields(listing: str, ours: type) -> None:
 
 
 @block("attachments")
-def test_attachments(stage: Stage, block: str) -> None:
-    played = stage.play(block)
-    assert played.results[0].output == "A picture."
-    seen = played.script.requests[0].entries[-1].attachments
+def test_attachments(runner: BlockRunner, block: str) -> None:
+    block_run = runner.run(block)
+    assert block_run.results[0].output == "A picture."
+    seen = block_run.script.requests[0].entries[-1].attachments
     assert [(file.mime_type, file.data or file.url) for file in seen] == [
         ("image/png", "aGk="),
         ("image/jpeg", "https://example.com/photo.jpg"),
@@ -187,15 +187,17 @@ def test_attachments(stage: Stage, block: str) -> None:
 
 
 @block("history")
-def test_history(stage: Stage, block: str) -> None:
-    played = stage.play(block)
-    first, second = played.results
+def test_history(runner: BlockRunner, block: str) -> None:
+    block_run = runner.run(block)
+    first, second = block_run.results
     assert first.output == "Research findings..."
     heard = ["Research AI trends.", "[Return from researcher]: Research findings..."]
-    writer = next(request for request in played.script.requests if request.agent_name == "writer")
+    writer = next(
+        request for request in block_run.script.requests if request.agent_name == "writer"
+    )
     assert writer.heard == [*heard, "Write about what you found."]
     if block.startswith(NEW):
-        again = played.script.requests[-1]
+        again = block_run.script.requests[-1]
         assert again.agent_name == "researcher"
         assert again.heard == [heard[0], "Write about what you found."]  # it knows its own reply
         assert second.output == TWO
@@ -204,7 +206,7 @@ def test_history(stage: Stage, block: str) -> None:
 
 
 @block("call-agent-with-history")
-def test_call_agent_with_history(stage: Stage, block: str) -> None:
+def test_call_agent_with_history(runner: BlockRunner, block: str) -> None:
     heard: list[list[str]] = []
     previous = [
         {"type": "forward", "sender": "user", "receiver": "writer", "content": "Write a report."},
@@ -218,13 +220,24 @@ def test_call_agent_with_history(stage: Stage, block: str) -> None:
             return say("Chapter two.")
 
         script = Script({"lead": [tool("call_agent", **arguments), told], "writer": write})
-        return one_run(stage, script, "lead", "writer").output
+        return one_run(runner, script, "lead", "writer").output
 
-    played = stage.play(block, fill={"[...]": "previous"}, call_agent=call_agent, previous=previous)
-    assert played.values == ["[writer]Chapter two.[/writer]"]
+    block_run = runner.run(
+        block, fill={"[...]": "previous"}, call_agent=call_agent, previous=previous
+    )
+    assert block_run.values == ["[writer]Chapter two.[/writer]"]
     assert heard == [
-        ["Write a report.", "[Return from reviewer]: Good.", "Continue the report."],
+        [
+            f"{HEAD} forward from user to writer]: Write a report.",
+            f"{HEAD} return from writer to user]: Chapter one.",
+            f"{HEAD} return from reviewer to user]: Good.",
+            "Continue the report.",
+        ],
     ]
+
+
+HEAD = "[History written by lead:"
+"""What stands before history that the model of ``lead`` has written, which may be anything."""
 
 
 def told(request: Request) -> object:
@@ -233,24 +246,26 @@ def told(request: Request) -> object:
 
 
 def one_run(
-    stage: Stage, script: Script, starter: str, *others: str, tools: tuple[object, ...] = ()
+    runner: BlockRunner, script: Script, starter: str, *others: str, tools: tuple[object, ...] = ()
 ) -> RunResult:
     provider = Provider("scripted", kind="script", script=script)
-    team = [stage.agent(name, provider) for name in (starter, *others)]
+    team = [runner.agent(name, provider) for name in (starter, *others)]
     return agentouto.run("Go.", team[:1], list(tools), run_agents=team)  # type: ignore[arg-type]
 
 
 @block("call-agent-output", NEW)
-def test_call_agent_returns_tagged_text(stage: Stage, block: str) -> None:
-    played = stage.play(block, call_agent=lambda **given: stage.as_a_model("call_agent", **given))
-    assert played.values == ["[writer]Summary text...[/writer]"]
+def test_call_agent_returns_tagged_text(runner: BlockRunner, block: str) -> None:
+    block_run = runner.run(
+        block, call_agent=lambda **given: runner.as_a_model("call_agent", **given)
+    )
+    assert block_run.values == ["[writer]Summary text...[/writer]"]
 
 
 # ── tools ─────────────────────────────────────────────────────────────────────────────────────
 
 
 @block("tools")
-def test_tools(stage: Stage, block: str) -> None:
+def test_tools(runner: BlockRunner, block: str) -> None:
     class Reply:
         async def text(self) -> str:
             return "the page"
@@ -266,7 +281,7 @@ def test_tools(stage: Stage, block: str) -> None:
             assert url == "https://example.com"
             return Reply()
 
-    made = stage.play(block, aiohttp=SimpleNamespace(ClientSession=Session)).names
+    made = runner.run(block, aiohttp=SimpleNamespace(ClientSession=Session)).names
     script = Script(
         {
             "researcher": [
@@ -275,34 +290,34 @@ def test_tools(stage: Stage, block: str) -> None:
             ]
         }
     )
-    result = one_run(stage, script, "researcher", tools=(made.search_web, made.fetch_data))
+    result = one_run(runner, script, "researcher", tools=(made.search_web, made.fetch_data))
     assert result.output == "Results for: AI | the page"
     assert script.requests[0].tools["search_web"].description == "Search the web."
     assert made.search_web("AI") == "Results for: AI"
 
 
 @block("rich-parameters")
-def test_rich_parameters(stage: Stage, block: str) -> None:
-    found = stage.play(block).names.search_web
-    documented = json.loads(stage.source(f"{block}-schema"))
+def test_rich_parameters(runner: BlockRunner, block: str) -> None:
+    found = runner.run(block).names.search_web
+    documented = json.loads(runner.source(f"{block}-schema"))
     assert {**found.parameters} == {"type": "object", **documented}
     assert found.description == "Search the web for information."
 
 
 @block("rich-parameters-schema")
-def test_the_schema_comes_in_the_documented_order(stage: Stage, block: str) -> None:
-    found = stage.play(block.removesuffix("-schema")).names.search_web.parameters
-    documented = json.loads(stage.source(block))
+def test_the_schema_comes_in_the_documented_order(runner: BlockRunner, block: str) -> None:
+    found = runner.run(block.removesuffix("-schema")).names.search_web.parameters
+    documented = json.loads(runner.source(block))
     assert list(found["properties"]) == list(documented["properties"])
     for name, wanted in documented["properties"].items():
         assert json.dumps(found["properties"][name]) == json.dumps(wanted)
 
 
 @block("tool-result")
-def test_tool_result(stage: Stage, block: str) -> None:
-    made = stage.play(block, download_and_base64_encode=lambda url: f"<{url}>").names
+def test_tool_result(runner: BlockRunner, block: str) -> None:
+    made = runner.run(block, download_and_base64_encode=lambda url: f"<{url}>").names
     script = Script({"vision_agent": [tool("fetch_image", url="a.png"), told]})
-    result = one_run(stage, script, "vision_agent", tools=(made.fetch_image,))
+    result = one_run(runner, script, "vision_agent", tools=(made.fetch_image,))
     assert result.output == "Image fetched successfully."
     (outcome,) = script.requests[-1].outcomes
     assert outcome.attachments == (Attachment("image/png", "<a.png>"),)
@@ -312,26 +327,26 @@ def test_tool_result(stage: Stage, block: str) -> None:
 
 
 @block("disabling", NEW)
-def test_disabling(stage: Stage, block: str) -> None:
-    request = stage.play(block).script.requests[0]
+def test_disabling(runner: BlockRunner, block: str) -> None:
+    request = runner.run(block).script.requests[0]
     assert list(request.tools) == ["search_web", "call_agent", "send_message", "finish"]
     assert "spawn_background_agent" not in request.system
     assert "get_messages" not in request.system
 
 
 @block("overriding", NEW)
-def test_overriding(stage: Stage, block: str) -> None:
+def test_overriding(runner: BlockRunner, block: str) -> None:
     said = tool("finish", message="Analysis complete", confidence=0.85)
-    played = stage.play(block, stage.lines(researcher=[said]))
-    assert played.results[0].output == "[0.85] Analysis complete"
-    assert "confidence" in played.script.requests[0].tools["finish"].parameters["properties"]
+    block_run = runner.run(block, runner.lines(researcher=[said]))
+    assert block_run.results[0].output == "[0.85] Analysis complete"
+    assert "confidence" in block_run.script.requests[0].tools["finish"].parameters["properties"]
 
 
 @block("overriding", NEW)
-def test_overriding_takes_precedence_over_disabling(stage: Stage, block: str) -> None:
-    finish_ = stage.play(block, stage.lines(researcher=tool("finish", message="x"))).names.finish
+def test_overriding_takes_precedence_over_disabling(runner: BlockRunner, block: str) -> None:
+    finish_ = runner.run(block, runner.lines(researcher=tool("finish", message="x"))).names.finish
     script = Script({"researcher": tool("finish", message="Both", confidence=0.5)})
-    agent = stage.agent("researcher", Provider("scripted", kind="script", script=script))
+    agent = runner.agent("researcher", Provider("scripted", kind="script", script=script))
     assert (
         agentouto.run("Go.", [agent], [finish_], disabled_tools={"finish"}).output == "[0.5] Both"
     )
@@ -343,8 +358,8 @@ def test_overriding_takes_precedence_over_disabling(stage: Stage, block: str) ->
 
 
 @block("extra-instructions-entry", NEW)
-def test_extra_instructions_for_those_who_start(stage: Stage, block: str) -> None:
-    first, second, called = play_with_soul(stage, block)
+def test_extra_instructions_for_those_who_start(runner: BlockRunner, block: str) -> None:
+    first, second, called = play_with_soul(runner, block)
     for request in (first, second):
         assert_in_order(
             request.system,
@@ -356,19 +371,19 @@ def test_extra_instructions_for_those_who_start(stage: Stage, block: str) -> Non
 
 
 @block("extra-instructions-all", NEW)
-def test_extra_instructions_for_everyone(stage: Stage, block: str) -> None:
-    requests = play_with_soul(stage, block)
+def test_extra_instructions_for_everyone(runner: BlockRunner, block: str) -> None:
+    requests = play_with_soul(runner, block)
     assert {request.agent_name for request in requests} == {"writer", "researcher", "reviewer"}
     assert len(requests) == 4
     for request in requests:
         assert "ADDITIONAL INSTRUCTIONS:\nBe kind." in request.system
 
 
-def play_with_soul(stage: Stage, block: str) -> list[Request]:
+def play_with_soul(runner: BlockRunner, block: str) -> list[Request]:
     """Play a block in which the writer calls the researcher; return each first request."""
     Path("SOUL.md").write_text("Be kind.")
-    lines = stage.lines(writer=[call("researcher", "What is new?"), told])
-    script = stage.play(block, lines).script
+    lines = runner.lines(writer=[call("researcher", "What is new?"), told])
+    script = runner.run(block, lines).script
     return [request for request in script.requests if request.turn == 0]
 
 
@@ -379,7 +394,7 @@ def assert_in_order(text: str, *pieces: str) -> None:
 
 
 @block("starting-agents", NEW)
-def test_starting_agents(stage: Stage, block: str) -> None:
+def test_starting_agents(runner: BlockRunner, block: str) -> None:
     together = threading.Barrier(3)
 
     def meet(query: str) -> str:
@@ -390,7 +405,7 @@ def test_starting_agents(stage: Stage, block: str) -> None:
     meeting = Tool(meet, name="search_web")
     lines = {name: [tool("search_web", query=name), told] for name in ("writer", "reviewer")}
     lines["researcher"] = [tool("search_web", query="me first"), told]
-    (result,) = stage.play(block, lines, search_web=meeting).results
+    (result,) = runner.run(block, lines, search_web=meeting).results
     assert result.output == (
         "[researcher]me first[/researcher]\n\n[writer]writer[/writer]\n\n"
         "[reviewer]reviewer[/reviewer]"
@@ -399,30 +414,30 @@ def test_starting_agents(stage: Stage, block: str) -> None:
 
 
 @block("participants", NEW)
-def test_participants(stage: Stage, block: str) -> None:
+def test_participants(runner: BlockRunner, block: str) -> None:
     # The last argument of the last call is not Python; the document leaves the rest of it open.
     rest = "  # reviewer NOT in participants\n    ...\n"
     with pytest.warns(UserWarning, match="'reviewer' is in starting_agents but not in run_agents"):
-        played = stage.play(block, fill={rest: rest.removesuffix("    ...\n")}, carried=True)
-    good, bad = played.results
+        block_run = runner.run(block, fill={rest: rest.removesuffix("    ...\n")}, carried=True)
+    good, bad = block_run.results
     assert good.output == ALL_THREE
     assert [output.name for output in bad.outputs] == ["researcher", "writer"]
-    last = [request for request in played.script.requests if request.last == "..."]
+    last = [request for request in block_run.script.requests if request.last == "..."]
     assert {request.agent_name for request in last} == {"researcher", "writer"}
     assert all("reviewer" not in request.system for request in last)
 
 
 @block("participants", NEW)
-def test_only_the_bad_participants_are_warned_of(stage: Stage, block: str) -> None:
-    good = stage.source(block).partition("# Bad:")[0]
+def test_only_the_bad_participants_are_warned_of(runner: BlockRunner, block: str) -> None:
+    good = runner.source(block).partition("# Bad:")[0]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        stage.play(block, fill={stage.source(block): good})
+        runner.run(block, fill={runner.source(block): good})
 
 
 @block("output-format", NEW)
-def test_output_format(stage: Stage, block: str) -> None:
-    single, several = stage.play(block, carried=True).results
+def test_output_format(runner: BlockRunner, block: str) -> None:
+    single, several = runner.run(block, carried=True).results
     assert single.output == "Research findings..."
     assert several.output == ALL_THREE
 
@@ -431,25 +446,25 @@ def test_output_format(stage: Stage, block: str) -> None:
 
 
 @block("tracking", OLD)
-def test_tracking(stage: Stage, block: str) -> None:
+def test_tracking(runner: BlockRunner, block: str) -> None:
     twice = [call("researcher", "Models?"), call("researcher", "Money?")]
     decide = [lambda r: twice if r.last == "Research AI trends." else say("Much."), finish("So.")]
-    played = stage.play(block, stage.lines(researcher=decide))
-    ids = [message.call_id for message in played.results[0].messages]
+    block_run = runner.run(block, runner.lines(researcher=decide))
+    ids = [message.call_id for message in block_run.results[0].messages]
     assert len(set(ids)) == 3
     assert all(ids.count(id_) == 2 for id_ in ids)
-    lines = played.printed.splitlines()
+    lines = block_run.printed.splitlines()
     assert lines[0] == f"userresearcher [call_id={ids[0][:8]}] forward"
     assert lines[-1] == f"researcheruser [call_id={ids[0][:8]}] return"
     assert len(lines) == 6
 
 
 @block("filtering")
-def test_filtering(stage: Stage, block: str) -> None:
+def test_filtering(runner: BlockRunner, block: str) -> None:
     twice = [call("researcher", "Models?"), call("researcher", "Money?")]
     script = Script({"lead": [twice, finish("So.")], "researcher": say("Much.")})
-    result = one_run(stage, script, "lead", "researcher")
-    printed = stage.play(block, result=result).printed
+    result = one_run(runner, script, "lead", "researcher")
+    printed = runner.run(block, result=result).printed
     first, second = [m for m in result.messages if m.receiver == "researcher"]
     assert printed == (
         f"call_id={first.call_id[:8]}: Models?...\ncall_id={second.call_id[:8]}: Money?...\n"
@@ -457,18 +472,18 @@ def test_filtering(stage: Stage, block: str) -> None:
 
 
 @block("debug")
-def test_debug(stage: Stage, block: str) -> None:
-    lines = stage.lines(
+def test_debug(runner: BlockRunner, block: str) -> None:
+    lines = runner.lines(
         researcher=[[call("writer", "Write."), tool("search_web", query="AI")], finish("So.")]
     )
     open_arguments = (
         "run(message='Go.', starting_agents=[researcher], run_agents=[researcher, writer], "
         "tools=[search_web], providers=[openai]"
     )
-    played = stage.play(block, lines, fill={"run(...": open_arguments})
-    (result,) = played.results
+    block_run = runner.run(block, lines, fill={"run(...": open_arguments})
+    (result,) = block_run.results
     outer, inner = [message.call_id for message in result.messages[:2]]
-    tree, rest = played.printed.split("researcher: ", 1)
+    tree, rest = block_run.printed.split("researcher: ", 1)
     assert [re.sub(r"\d+\.\d\ds", "0s", line) for line in tree.splitlines()] == [
         "└── [researcher] (0s)",
         "      ⚡ search_web",
@@ -482,25 +497,25 @@ def test_debug(stage: Stage, block: str) -> None:
 
 
 @block("async")
-def test_async(stage: Stage, block: str) -> None:
-    result = stage.play(block).names.result
+def test_async(runner: BlockRunner, block: str) -> None:
+    result = runner.run(block).names.result
     assert result.output == ("Research findings..." if block.startswith(OLD) else ALL_THREE)
 
 
 @block("async-history")
-def test_async_history(stage: Stage, block: str) -> None:
-    played = stage.play(block)
-    assert played.names.result.output == ("Written report..." if block.startswith(OLD) else TWO)
-    writer = played.script.requests[0]
+def test_async_history(runner: BlockRunner, block: str) -> None:
+    block_run = runner.run(block)
+    assert block_run.names.result.output == ("Written report..." if block.startswith(OLD) else TWO)
+    writer = block_run.script.requests[0]
     assert writer.heard == ["Earlier.", "Continue the report."]
     tone = "ADDITIONAL INSTRUCTIONS:\nUse a professional tone."
     assert (tone in writer.system) is block.startswith(NEW)
 
 
 @block("streaming")
-def test_streaming(stage: Stage, block: str) -> None:
-    script = Script(stage.lines(), stream=True)
-    printed = stage.play(block, script).printed
+def test_streaming(runner: BlockRunner, block: str) -> None:
+    script = Script(runner.lines(), stream=True)
+    printed = runner.run(block, script).printed
     for name in ["researcher"] if block.startswith(OLD) else ["researcher", "writer", "reviewer"]:
         assert f"\n--- {name} finished ---\n[finish] call_id=" in printed
     assert len(re.findall(r"\[finish\] call_id=[0-9a-f]{8} parent=None\n", printed)) == (
@@ -510,16 +525,16 @@ def test_streaming(stage: Stage, block: str) -> None:
 
 
 @block("streaming", OLD)
-def test_streamed_words_are_printed_as_they_come(stage: Stage, block: str) -> None:
+def test_streamed_words_are_printed_as_they_come(runner: BlockRunner, block: str) -> None:
     script = Script({"researcher": say("Research findings...")}, stream=True)
-    printed = stage.play(block, script).printed
+    printed = runner.run(block, script).printed
     words = re.sub(r"\[token\] call_id=\w+ parent=None\n", "", printed)
     assert words.startswith("Research findings...\n--- researcher finished ---")
 
 
 @block("streaming-history")
-def test_streaming_history(stage: Stage, block: str) -> None:
-    script = stage.play(block).script
+def test_streaming_history(runner: BlockRunner, block: str) -> None:
+    script = runner.run(block).script
     assert script.requests[0].heard == ["Earlier.", "Continue writing."]
     focus = "ADDITIONAL INSTRUCTIONS:\nFocus on technical details."
     assert (focus in script.requests[0].system) is block.startswith(NEW)
@@ -529,28 +544,28 @@ def test_streaming_history(stage: Stage, block: str) -> None:
 
 
 @block("spawning", OLD)
-def test_spawning_by_a_model(stage: Stage, block: str) -> None:
-    played = stage.play(
+def test_spawning_by_a_model(runner: BlockRunner, block: str) -> None:
+    block_run = runner.run(
         block,
-        call_agent=lambda **given: stage.as_a_model("call_agent", **given),
-        spawn_background_agent=lambda **given: stage.as_a_model("spawn_background_agent", **given),
+        call_agent=lambda **given: runner.as_a_model("call_agent", **given),
+        spawn_background_agent=lambda **given: runner.as_a_model("spawn_background_agent", **given),
     )
-    for value in played.values:
+    for value in block_run.values:
         assert re.fullmatch(f"Background agent started. Task ID: {TASK_ID}", str(value))
 
 
 @block("sending", OLD)
-def test_sending_by_a_model(stage: Stage, block: str) -> None:
-    sent = stage.play(
-        block, send_message=lambda **given: stage.as_a_model("send_message", **given)
+def test_sending_by_a_model(runner: BlockRunner, block: str) -> None:
+    sent = runner.run(
+        block, send_message=lambda **given: runner.as_a_model("send_message", **given)
     ).values
     assert re.fullmatch(rf"Message sent to writer \(task_id: {TASK_ID}\)", str(sent[0]))
 
 
 @block("status", OLD)
-def test_status_for_a_model(stage: Stage, block: str) -> None:
-    told = stage.play(
-        block, get_messages=lambda **given: stage.as_a_model("get_messages", **given)
+def test_status_for_a_model(runner: BlockRunner, block: str) -> None:
+    told = runner.run(
+        block, get_messages=lambda **given: runner.as_a_model("get_messages", **given)
     ).values
     assert re.fullmatch(
         rf"Task ID: {TASK_ID}\nAgent: writer\nStatus: running\nMessages \(1\):\n"
@@ -560,8 +575,8 @@ def test_status_for_a_model(stage: Stage, block: str) -> None:
 
 
 @block("concurrent", OLD)
-def test_what_agent_a_does(stage: Stage, block: str) -> None:
-    assert stage.play(block).values == []  # it is all told in comments
+def test_what_agent_a_does(runner: BlockRunner, block: str) -> None:
+    assert runner.run(block).values == []  # it is all told in comments
     steps: list[str] = []
     gate = threading.Event()
 
@@ -593,7 +608,7 @@ def test_what_agent_a_does(stage: Stage, block: str) -> None:
         }
     )
     tools = (Tool(wait, name="search"), write_file)
-    result = one_run(stage, script, "a", "researcher", tools=tools)
+    result = one_run(runner, script, "a", "researcher", tools=tools)
     started, other, sent, report = steps
     task_id = started.removeprefix("Background agent started. Task ID: ")
     assert other == "a: b"
@@ -630,29 +645,29 @@ class Gate:
         self._event.set()
 
 
-def at_work(stage: Stage, gate: Gate, message: str = "Write a report...") -> Handle:
+def at_work(runner: BlockRunner, gate: Gate, message: str = "Write a report...") -> Handle:
     """Start a writer in the background that will tell what it was told at work."""
     script = Script(
         {"writer": [tool("search_web", query="AI"), lambda r: say(f"Here's the report: {r.last}")]},
         stream=True,
     )
-    agent = stage.agent("writer", Provider("scripted", kind="script", script=script))
+    agent = runner.agent("writer", Provider("scripted", kind="script", script=script))
     return agentouto.run_background(message, [agent], [gate.search_web])
 
 
 @block("tracking", NEW)
-def test_tracking_of_background_runs(stage: Stage, block: str) -> None:
-    task_id = stage.play(block).names.task_id
+def test_tracking_of_background_runs(runner: BlockRunner, block: str) -> None:
+    task_id = runner.run(block).names.task_id
     check_three(task_id, ["researcher", "writer", "reviewer"])
     assert task_id.result(5).output == ALL_THREE
 
 
 @block("background-participants", NEW)
-def test_background_participants(stage: Stage, block: str) -> None:
-    played = stage.play(block)
-    check_three(played.names.task_id, ["writer", "reviewer"])
-    assert played.names.task_id.result(5).output.startswith("[writer]Written report...[/writer]")
-    assert "- researcher:" in played.script.requests[0].system
+def test_background_participants(runner: BlockRunner, block: str) -> None:
+    block_run = runner.run(block)
+    check_three(block_run.names.task_id, ["writer", "reviewer"])
+    assert block_run.names.task_id.result(5).output.startswith("[writer]Written report...[/writer]")
+    assert "- researcher:" in block_run.script.requests[0].system
 
 
 def check_three(task_id: str, names: list[str]) -> None:
@@ -668,31 +683,33 @@ def check_three(task_id: str, names: list[str]) -> None:
 
 
 @block("spawning", NEW)
-def test_spawning(stage: Stage, block: str) -> None:
-    played = stage.play(block, call_agent=lambda **given: stage.as_a_model("call_agent", **given))
-    check_three(played.names.task_id, ["researcher", "writer"])
-    started = str(played.values[-1])
+def test_spawning(runner: BlockRunner, block: str) -> None:
+    block_run = runner.run(
+        block, call_agent=lambda **given: runner.as_a_model("call_agent", **given)
+    )
+    check_three(block_run.names.task_id, ["researcher", "writer"])
+    started = str(block_run.values[-1])
     assert re.fullmatch(f"Background agent started. Task ID: {TASK_ID}", started)
 
 
 @block("sending", NEW)
-def test_sending(stage: Stage, block: str) -> None:
+def test_sending(runner: BlockRunner, block: str) -> None:
     gate = Gate()
-    task_id = at_work(stage, gate)
-    sent = stage.play(block, fill={"bg_abc123": str(task_id)}).values
+    task_id = at_work(runner, gate)
+    sent = runner.run(block, fill={"bg_abc123": str(task_id)}).values
     assert sent == [f"Message sent to writer (task_id: {task_id})"]
     gate.open()
     assert task_id.result(5).output == "Here's the report: Add a section about GPT-5."
 
 
 @block("status", NEW)
-def test_status(stage: Stage, block: str) -> None:
+def test_status(runner: BlockRunner, block: str) -> None:
     gate = Gate()
-    task_id = at_work(stage, gate)
+    task_id = at_work(runner, gate)
     fill = {"bg_abc123": str(task_id)}
     head = f"Task ID: {task_id}\nAgent: writer\nStatus: "
     forward = "  [forward] user -> writer: Write a report..."
-    running = stage.play(block, fill=fill).names.status
+    running = runner.run(block, fill=fill).names.status
     assert running in (  # it may be looked at before it has begun
         f"{head}running\nMessages (1):\n{forward}",
         f"{head}pending\nMessages (1):\n{forward}",
@@ -700,36 +717,38 @@ def test_status(stage: Stage, block: str) -> None:
     gate.open()
     task_id.result(5)
     said = "Here's the report: Write a report..."
-    assert stage.play(block, fill=fill).names.status == (
+    assert runner.run(block, fill=fill).names.status == (
         f"{head}completed\nResult: {said}\nMessages (2):\n{forward}\n"
         f"  [return] writer -> user: {said}"
     )
 
 
 @block("background-events", NEW)
-def test_background_events(stage: Stage, block: str) -> None:
+def test_background_events(runner: BlockRunner, block: str) -> None:
     gate = Gate()
-    task_id = at_work(stage, gate)
+    task_id = at_work(runner, gate)
     threading.Timer(0.05, gate.open).start()
     said = "Here's the report: Write a report..."
     for _ in ("while it runs", "after its end"):
-        printed = stage.play(block, fill={"bg_abc123": str(task_id)}).printed
+        printed = runner.run(block, fill={"bg_abc123": str(task_id)}).printed
         assert printed == f"{said}\n--- Result: {said} ---\n"
 
 
 @block("concurrent", NEW)
-def test_concurrent(stage: Stage, block: str) -> None:
+def test_concurrent(runner: BlockRunner, block: str) -> None:
     gate = Gate()
-    lines = stage.lines(
+    lines = runner.lines(
         researcher=[tool("search_web", query="AI"), lambda r: say(f"Looked at: {r.last}")]
     )
-    played = stage.play(block, lines, fill={'"bg_res_001"': "task_id"}, search_web=gate.search_web)
-    task_id = played.names.task_id
+    block_run = runner.run(
+        block, lines, fill={'"bg_res_001"': "task_id"}, search_web=gate.search_web
+    )
+    task_id = block_run.names.task_id
     gate.open()
     assert task_id.result(5).output == "Looked at: Also look at GPT-5"
-    assert played.values[0] == f"Message sent to researcher (task_id: {task_id})"
-    assert "Messages (2):" in played.printed
-    assert "  [forward] user -> researcher: Also look at GPT-5" in played.printed
+    assert block_run.values[0] == f"Message sent to researcher (task_id: {task_id})"
+    assert "Messages (2):" in block_run.printed
+    assert "  [forward] user -> researcher: Also look at GPT-5" in block_run.printed
 
 
 # ── messages both ways ────────────────────────────────────────────────────────────────────────
@@ -747,22 +766,22 @@ def writes_to_caller(text: str) -> Callable[[Request], object]:
 
 
 @block("on-message", NEW)
-def test_on_message(stage: Stage, block: str) -> None:
-    lines = stage.lines(
+def test_on_message(runner: BlockRunner, block: str) -> None:
+    lines = runner.lines(
         writer=[writes_to_caller("Need your input"), lambda r: say(f"I heard: {r.last}")]
     )
-    played = stage.play(block, lines)
-    (result,) = played.results
-    assert played.printed == "[writer] Need your input\n"
+    block_run = runner.run(block, lines)
+    (result,) = block_run.results
+    assert block_run.printed == "[writer] Need your input\n"
     assert result.output == "I heard: Approved, proceed."
     said = [(m.type, m.sender, m.receiver, m.content) for m in result.messages]
     assert ("forward", "writer", "user", "Need your input") in said
 
 
 @block("on-message-streaming", NEW)
-def test_on_message_streaming(stage: Stage, block: str) -> None:
-    lines = stage.lines(
+def test_on_message_streaming(runner: BlockRunner, block: str) -> None:
+    lines = runner.lines(
         writer=[writes_to_caller("I am stuck"), lambda r: say(f"I heard: {r.last}")]
     )
-    played = stage.play(block, lines, carried=True)
-    assert played.printed == "Progress: I am stuck\nDone: I heard: keep going\n"
+    block_run = runner.run(block, lines, carried=True)
+    assert block_run.printed == "Progress: I am stuck\nDone: I heard: keep going\n"

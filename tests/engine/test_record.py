@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from agentouto._core.assemble import ReplyBuilder
+from agentouto._core.reply_builder import ReplyBuilder
 from agentouto._domain.content import (
     Incoming,
     Native,
@@ -34,8 +34,8 @@ from agentouto._domain.delta import (
 from agentouto._domain.errors import ConfigurationError, ProtocolViolation, ProviderError
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import Backend, Draft, ModelRequest
-from agentouto.providers.record import open_record
-from agentouto.providers.script import open_script
+from agentouto.providers._record import open_record
+from agentouto.providers._script.backend import open_script
 from agentouto.testing import Request, Script, Turn, fail, finish, say, tool
 
 KEY = "sk-very-secret"
@@ -55,7 +55,7 @@ def recorder(file: Path, script: object = None) -> Backend:
     if script is not None:
         source = Provider("scripted", kind="script", script=script, api_key=KEY)
     provider = Provider("rec", kind="record", file=file, source=source, api_key=KEY)
-    return open_record(provider, open_script)
+    return open_record(provider, open_source=open_script)
 
 
 async def heard(backend: Backend, request: ModelRequest) -> Reply:
@@ -123,7 +123,7 @@ async def test_everything_a_reply_holds_survives(file: Path) -> None:
         StopDelta(Stop.OUT_OF_TOKENS),
     )
     provider = Provider("rec", kind="record", file=file, source=Provider("openai"))
-    reply = await heard(open_record(provider, lambda _: source), asked())
+    reply = await heard(open_record(provider, open_source=lambda *_: source), asked())
     assert reply == Reply(
         (
             Reasoning("Let me see."),
@@ -232,7 +232,7 @@ def test_a_file_that_is_no_recording_is_refused_by_line(file: Path, line: str) -
 
 def test_a_recorder_needs_a_file() -> None:
     with pytest.raises(ConfigurationError, match="no file="):
-        open_record(Provider("rec", kind="record"), open_script)
+        open_record(Provider("rec", kind="record"), open_source=open_script)
 
 
 def test_nothing_to_replay_and_nobody_to_ask_is_refused(file: Path) -> None:
@@ -258,7 +258,9 @@ async def test_half_a_letter_costs_no_recording(file: Path) -> None:
     odd = Fixed(TextDelta("a\ud800b"), NativeDelta("x", {"y": "\udfff"}), StopDelta(Stop.COMPLETE))
     provider = Provider("rec", kind="record", file=file, source=Provider("s", kind="script"))
     question = asked(message="what is in \udc80?")
-    assert (await heard(open_record(provider, lambda _: odd), question)).text == "a\ud800b"
+    assert (
+        await heard(open_record(provider, open_source=lambda *_: odd), question)
+    ).text == "a\ud800b"
     for _ in range(2):
         assert (await heard(recorder(file), question)).text == "a?b"
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 import pytest
 
-from agentouto._core.assemble import ReplyBuilder
+from agentouto._core.reply_builder import ReplyBuilder
 from agentouto._domain.content import (
     Entry,
     Incoming,
@@ -35,7 +36,7 @@ from agentouto._domain.errors import (
 )
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import Draft, ModelRequest, ToolSpec
-from agentouto.providers.script import open_script
+from agentouto.providers._script.backend import open_script
 from agentouto.testing import (
     Request,
     Script,
@@ -65,8 +66,13 @@ def asked(
 
 
 async def batches(script: object, request: ModelRequest) -> list[Sequence[Delta]]:
+    """Return what arrives of a reply, also if it breaks off."""
     backend = open_script(Provider("scripted", kind="script", script=script))
-    return [deltas async for deltas in backend.stream(request)]
+    arrived: list[Sequence[Delta]] = []
+    with suppress(ProtocolViolation):
+        async for deltas in backend.stream(request):
+            arrived.append(deltas)  # noqa: PERF401 - a comprehension would lose them
+    return arrived
 
 
 async def heard(script: object, request: ModelRequest) -> Reply:
@@ -163,7 +169,7 @@ async def test_delay_and_pause_take_time() -> None:
 async def test_a_reply_waits_for_its_delay_without_holding_up_others() -> None:
     script = Script({"slow": [Turn(say("x"), delay=30)], "writer": [say("y")]})
     slow = asyncio.ensure_future(heard(script, asked("slow")))
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         assert (await heard(script, asked())).text == "y"
     slow.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -464,5 +470,5 @@ async def test_closing_a_stream_early_ends_it() -> None:
     backend = open_script(Provider("scripted", kind="script", script=script))
     stream = backend.stream(asked())
     assert await anext(stream) == (TextDelta("a"),)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         await stream.aclose()

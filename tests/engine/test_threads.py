@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from agentouto._engine.threads import Escaped, Threads
+from agentouto._engine.threads import MAX_TOOLS_AT_ONCE, Threads, ToolEscaped
 
 MANY = 64
 who = contextvars.ContextVar("who", default="nobody")
@@ -27,7 +27,7 @@ async def threads() -> AsyncIterator[Threads]:
 
 
 async def until(question: Callable[[], bool]) -> None:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         while not question():
             await asyncio.sleep(0.001)
 
@@ -98,7 +98,7 @@ async def test_what_would_break_the_loop_comes_back_as_the_cause_of_an_exception
     def fail() -> None:
         raise error
 
-    with pytest.raises(Escaped) as caught:
+    with pytest.raises(ToolEscaped) as caught:
         await threads.call(fail)
     assert str(caught.value) == told
     assert caught.value.__cause__ is error
@@ -174,10 +174,12 @@ async def test_an_idle_thread_keeps_nothing_of_the_last_call(threads: Threads) -
         kept.append(weakref.ref(thing))
         return thing
 
+    def forgotten() -> bool:
+        gc.collect()
+        return kept[0]() is None
+
     await threads.call(make)
-    await asyncio.sleep(0.01)
-    gc.collect()
-    assert kept[0]() is None
+    await until(forgotten)
 
 
 async def test_without_more_threads_the_call_waits_for_one_there_is(
@@ -200,7 +202,7 @@ async def test_without_more_threads_the_call_waits_for_one_there_is(
             group.create_task(threads.call(lambda: threading.current_thread().name)) for _ in "ab"
         ]
         dropped = group.create_task(threads.call(lambda: pytest.fail("nobody waits for this")))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)  # each has begun, and waits
         dropped.cancel()
         gate.set()
     assert [task.result() for task in late] == ["agentouto-tool-1"] * 2
@@ -235,3 +237,47 @@ asyncio.run(main())
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=10, check=False
     )
     assert (done.stdout, done.stderr, done.returncode) == ("abandoned\n", "", 0)
+
+
+# Tools --------------------------------------------------------------------------------------------
+
+
+async def test_at_one_depth_a_number_of_tools_runs_at_once_and_the_rest_in_turn(
+    threads: Threads,
+) -> None:
+    go = threading.Event()
+    begun: list[int] = []
+
+    def tool(number: int) -> int:
+        begun.append(number)
+        go.wait(20)
+        return number
+
+    more = MAX_TOOLS_AT_ONCE + 20
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(threads.for_tools(1).call(lambda number=number: tool(number)))
+            for number in range(more)
+        ]
+        await until(lambda: len(begun) == MAX_TOOLS_AT_ONCE)
+        # Neither tools of another depth nor callbacks wait for them.
+        assert await threads.for_tools(2).call(lambda: "deeper") == "deeper"
+        assert await threads.call(lambda: "callback") == "callback"
+        assert len(begun) == MAX_TOOLS_AT_ONCE
+        go.set()
+    assert [task.result() for task in tasks] == list(range(more))
+    assert sorted(begun[MAX_TOOLS_AT_ONCE:]) == list(range(MAX_TOOLS_AT_ONCE, more))
+
+
+async def test_tools_that_were_abandoned_keep_nothing_from_being_called(threads: Threads) -> None:
+    never = threading.Event()
+    tasks = [
+        asyncio.create_task(threads.for_tools(1).call(lambda: never.wait(20)))
+        for _ in range(MAX_TOOLS_AT_ONCE + 5)
+    ]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert await threads.for_tools(1).call(lambda: 1) == 1
+    never.set()

@@ -9,6 +9,7 @@ import dataclasses
 import enum
 import functools
 import inspect
+import pickle
 import subprocess
 import sys
 import threading
@@ -17,9 +18,9 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
+from agentouto._domain.configuration_error import ConfigurationError
 from agentouto._domain.errors import ToolError
 from agentouto._domain.message import Attachment
-from agentouto._domain.misuse import ConfigurationError
 from agentouto._engine.threads import Threads
 from agentouto.tool import Tool, ToolResult
 
@@ -167,12 +168,12 @@ def test_a_local_type_that_comes_later_is_asked_for_later() -> None:
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda: Tool(lambda: 1), "Tool `<lambda>`: models cannot call it that"),
-        (lambda: Tool(plain, name="two words"), "Tool `two words`: models cannot call it that"),
-        (lambda: Tool(plain, name="a" * 65), "models cannot call it that"),
+        (lambda: Tool(lambda: 1), "Tool `<lambda>`: models cannot use this name"),
+        (lambda: Tool(plain, name="two words"), "Tool `two words`: models cannot use this name"),
+        (lambda: Tool(plain, name="a" * 65), "models cannot use this name"),
         (lambda: Tool(plain, timeout=0), "Tool `plain`: timeout=0 must be more than 0 seconds"),
         (lambda: Tool(plain, timeout=float("nan")), "timeout=nan must be more than 0"),
-        (lambda: Tool(3), "3 is no function"),
+        (lambda: Tool(3), "3 is not callable"),
         (lambda: Tool(Repeater), "is a class"),
         (lambda: Tool(Repeater.later), "parameter `self"),
     ],
@@ -368,17 +369,20 @@ async def test_a_tool_in_time_is_not_disturbed(threads: Threads, tool: Tool[...,
 async def test_cancelling_the_caller_is_no_error_of_the_tool(
     threads: Threads, seconds: float | None
 ) -> None:
-    gate = threading.Event()
+    begun, gate = threading.Event(), threading.Event()
 
     async def forever() -> None:
+        begun.set()
         await asyncio.Event().wait()
 
     def stuck() -> None:
+        begun.set()
         gate.wait(5)
 
     for function in (forever, stuck):
+        begun.clear()
         task = asyncio.ensure_future(Tool(function, timeout=seconds).invoke({}, threads))
-        await asyncio.sleep(0.01)
+        await asyncio.to_thread(begun.wait)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -401,3 +405,33 @@ print(sorted(heavy), "pydantic" in sys.modules)
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False
     )
     assert (done.stdout, done.stderr) == ("[] True\n", "")
+
+
+@Tool(timeout=7)
+def pickled(word: str) -> str:
+    """Look up."""
+    return word
+
+
+def _undecorated(word: str) -> str:
+    return word
+
+
+renamed = Tool(_undecorated, name="other", description="Another.")
+again = Tool(pickled, name="again")
+
+
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_a_tool_is_pickled_by_its_name_or_by_its_function(protocol: int) -> None:
+    def trip(tool: Tool[..., object]) -> Tool[..., object]:
+        return pickle.loads(pickle.dumps(tool, protocol))
+
+    assert trip(pickled) is pickled
+    for tool in (renamed, again):
+        copy = trip(tool)
+        assert (copy.name, copy.description, copy.timeout) == (
+            tool.name,
+            tool.description,
+            tool.timeout,
+        )
+        assert copy("x") == "x"

@@ -21,6 +21,16 @@ STRANGE = {
     "something left to do": r"(#|//|<!--) ?([T]ODO|[F]IXME|[X]XX)\b",
 }
 
+DIALECT = re.compile(
+    r"\b(?:nobody|somebody|whoever|anew|is not known here|is not to be had)\b", re.IGNORECASE
+)
+"""Turns of phrase that a reader whose first language is not English has to read twice."""
+
+MOST_DIALECT = 140
+"""How often they may still occur. The number may only be made smaller."""
+
+READ_BY_STRANGERS = ("src/", "docs/", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
+
 
 def ours() -> Iterator[Path]:
     """Yield every text file that belongs to the project."""
@@ -47,6 +57,17 @@ def test_nothing_is_said_that_does_not_belong() -> None:
                 line = text.count("\n", 0, match.start()) + 1
                 found.append(f"{name}:{line} has {what}: {match[0]!r}")
     assert not found
+
+
+def test_prose_is_plain_english() -> None:
+    found = [
+        f"{name}:{number}: {match[0]}"
+        for name, path in FILES.items()
+        if name.startswith(READ_BY_STRANGERS)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for match in DIALECT.finditer(line)
+    ]
+    assert len(found) <= MOST_DIALECT, found
 
 
 def test_there_are_files_to_look_at() -> None:

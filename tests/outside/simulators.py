@@ -13,7 +13,6 @@ import importlib.util
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -24,6 +23,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from agentouto import Agent, Provider
+from children import PIPE, child
 
 KINDS = ("openai", "openai_responses", "anthropic", "google")
 
@@ -146,25 +146,20 @@ def fails(status: int, times: int = 1, **more: object) -> dict[str, object]:
 def running(command: Sequence[str], where: Path | None = None) -> Iterator[str]:
     """Run a server until it is no longer needed; yield its address."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=where, env=clean, text=True
-    ) as server:
+    with child(command, stdin=PIPE, stdout=PIPE, cwd=where, env=clean) as server:
         assert server.stdin is not None
         assert server.stdout is not None
-        try:
-            url = server.stdout.readline().strip()
-            assert url.startswith("http://127.0.0.1:"), f"{command[0]} did not start"
-            yield url
-            server.stdin.close()
-            server.wait(5)
-        finally:
-            server.kill()
+        url = server.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:"), f"{command[0]} did not start"
+        yield url
+        server.stdin.close()
+        server.wait(5)
 
 
 @contextmanager
 def llmock() -> Iterator[str]:
     if importlib.util.find_spec("llmock") is None:
-        absent("llmock is not installed; it is among the packages of the extra 'dev'")
+        absent("llmock is not installed; it is among the packages of the group 'test'")
     with running([sys.executable, "-c", LLMOCK]) as url:
         yield url
 

@@ -156,7 +156,9 @@ async def test_garbage_and_cut_lines_are_errors_after_four_tries(player: Player)
         for kind in KINDS:
             group.create_task(asked(kind, "malformedRate", ProtocolViolation))
             group.create_task(asked(kind, "disconnectRate", ProviderUnavailable))
-    assert len(player.requests()) == 2 * 4 * len(KINDS)
+    tries = 2 * 4 * len(KINDS)
+    # Of a dropped connection that was kept from an earlier try, the request is sent again unseen.
+    assert tries <= len(player.requests()) <= tries + 4 * len(KINDS)
 
 
 @every_format

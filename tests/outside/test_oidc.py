@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from aiohttp import ClientSession, web
 
 from agentouto import Agent, AuthError, Provider, async_run
 from agentouto.auth import OAuth, TokenData, TokenStore
+from children import PIPE, async_child, child
 from outside.signin import DEVICE, Browser, Issuer
 from wire.server import Answer, Server, refuses, serving, streams
 
@@ -297,13 +297,8 @@ asyncio.run(all_at_once())
 def storm(issuer: Issuer, store: TokenStore) -> list[str]:
     """Let four processes want a token in fifty tasks each, all at once; return what they got."""
     command = [sys.executable, "-c", STORM, issuer.url, str(store.directory)]
-    pipe = subprocess.PIPE
     with ExitStack() as stack:
-        crowd: list[subprocess.Popen[str]] = []
-        for _ in range(4):
-            one = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
-            crowd.append(stack.enter_context(one))
-            stack.callback(one.kill)
+        crowd = [stack.enter_context(child(command, stdin=PIPE, stdout=PIPE)) for _ in range(4)]
         ends = [(one.stdin, one.stdout) for one in crowd if one.stdin and one.stdout]
         assert [said.readline() for _, said in ends] == ["ready\n"] * 4
         for go, _ in ends:
@@ -443,20 +438,19 @@ class Said:
 
 async def agentouto(*arguments: str, browser: Browser | None = None) -> Said:
     """Run a command; a browser goes where the command sends it."""
-    pipe = asyncio.subprocess.PIPE
-    command = [sys.executable, "-m", "agentouto.cli", *arguments]
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    err = ""
-    async for line in process.stderr:
-        err += line.decode()
-        url = re.search(r"http://\S+/(auth\?\S+|device\b)", line.decode())
-        code = re.search(r"\b[A-Z]{4}-[A-Z]{4}\b", line.decode())
-        if browser is not None and url is not None:
-            browser.open(url[0], code[0] if code else "")
-    out = (await process.stdout.read()).decode()
-    return Said(await process.wait(), out, err)
+    command = [sys.executable, "-m", "agentouto", *arguments]
+    async with async_child(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        err = ""
+        async for line in process.stderr:
+            err += line.decode()
+            url = re.search(r"http://\S+/(auth\?\S+|device\b)", line.decode())
+            code = re.search(r"\b[A-Z]{4}-[A-Z]{4}\b", line.decode())
+            if browser is not None and url is not None:
+                browser.open(url[0], code[0] if code else "")
+        out = (await process.stdout.read()).decode()
+        return Said(await process.wait(), out, err)
 
 
 @pytest.mark.parametrize("way", ["--no-browser", "--device"])

@@ -1,13 +1,14 @@
 """The public API as a user writes it, for a type checker. Nothing here is ever run.
 
-A line that must be an error says so with ``pyright: ignore``: a checker that finds nothing wrong
-with it complains about the comment.
+A line that must be an error says so with ``pyright: ignore``. The test takes these comments away:
+every checker must find all of these errors, and no others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Literal, assert_type
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, assert_type
 
 from agentouto import (
     BUILTIN_TOOL_NAMES,
@@ -18,8 +19,10 @@ from agentouto import (
     Attachment,
     AuthMethod,
     ConfigurationError,
+    Cost,
     Handle,
     Hooks,
+    KindSpec,
     Limits,
     Message,
     ModelUse,
@@ -52,10 +55,12 @@ from agentouto import (
     run,
     run_background,
     run_background_sync,
+    run_stream,
     send_message,
 )
 from agentouto.exceptions import Partial, RateLimited
 from agentouto.testing import Request, Script, call, fail, finish, say, think, tool
+from agentouto.wires import ModelRequest, Wire, WireRequest
 
 # ── what a team is made of ────────────────────────────────────────────────────────────────────
 
@@ -92,6 +97,20 @@ critic = Agent(
     extra={"seed": 1},
 )
 
+
+def own_kind(wire: type[Wire], made: Wire, request: ModelRequest) -> Provider:
+    kind = KindSpec("acme", wire, key_variables=("ACME_API_KEY",), sold_by="acme")
+    provider = Provider("work", kind=kind)
+    assert_type(made.encode(request), WireRequest)
+    assert_type(kind.key_variables, tuple[str, ...])
+    KindSpec("acme", 7)  # pyright: ignore[reportArgumentType]
+    KindSpec("acme", wire, key_variables="ACME_API_KEY")  # pyright: ignore[reportArgumentType]
+    kind.name = "other"  # pyright: ignore[reportAttributeAccessIssue]
+    return provider
+
+
+Provider("acme", kind=KindSpec("acme", "acme.wires:AcmeWire"))
+Provider("x", kind="opnai")  # pyright: ignore[reportArgumentType]
 Provider("openai", api_key=1)  # pyright: ignore[reportArgumentType]
 Agent("writer", "Write.", "some-model")  # pyright: ignore[reportCallIssue]
 Agent("writer", "Write.", "m", "p", reasoning_effort="much")  # pyright: ignore[reportArgumentType]
@@ -168,14 +187,17 @@ def in_plain_code(history: list[Message]) -> None:
     )
     assert_type(result, RunResult)
     assert_type(result.output, str)
-    assert_type(result.outputs, list[Output])
+    assert_type(result.outputs, list[Output[Any]])
     assert_type(result.messages, list[Message])
     assert_type(result.usage, Usage)
+    assert_type(result.cost, Cost)
+    assert_type(result.cost.dollars, float | None)
     assert_type(result.usage.total_tokens, int | None)
     assert_type(result.trace, Trace)
     assert_type(result.trace.roots, list[Span])
     assert_type(result.event_log.filter(event_type="agent_call"), list[AgentEvent])
-    assert_type(result.events, list[StreamEvent])
+    tokens = [event.data["token"] for event in result.events if event.type == "token"]
+    assert_type("".join(tokens), str)
     assert_type(result.attachments, list[Attachment])
     run(entry=writer, message="Go.", agents=[writer, critic], tools=[], providers=[scripted])
     run(message="Go.", starting_agents=[writer], history=[{"type": "forward", "sender": "user"}])
@@ -189,20 +211,96 @@ def in_plain_code(history: list[Message]) -> None:
     result.output = "other"  # pyright: ignore[reportAttributeAccessIssue]
 
 
+@dataclass
+class Forecast:
+    place: str
+    high: int
+
+
+def with_data() -> None:
+    result = run("Weather?", [writer], output_type=Forecast, debug=True)
+    assert_type(result, RunResult[Forecast])
+    assert_type(result.data, Forecast)
+    assert_type(result.data.high, int)
+    assert_type(result.outputs[0].data.high, int)
+    result.data.high = "much"  # pyright: ignore[reportAttributeAccessIssue]
+    assert_type(run("Numbers?", [writer], output_type=list[int]).data, list[int])
+    assert_type(run("Either?", [writer], output_type=int | str), RunResult[Any])
+    assert_type(run("Short?", [writer], output_type=Annotated[str, "short"]), RunResult[Any])
+    assert_type(run("Text?", [writer], output_type=None), RunResult[Any])
+    assert_type(run_background("Go.", [writer], output_type=Forecast), Handle[Forecast])
+    assert_type(run_background_sync("Go.", [writer], output_type=Forecast).result().data, Forecast)
+    run("Go.", [writer], output_type=Forecast, debugging=True)  # pyright: ignore[reportCallIssue]
+    bare: RunResult = result
+    wide: RunResult[object] = result
+    print(bare, wide)
+
+
+def in_plain_code_with_events() -> None:
+    stream = run_stream("Go.", [writer], output_type=Forecast)
+    for event in stream:
+        if event.type == "finish":
+            assert_type(event.data["output"], str)
+    assert_type(stream.result().data.high, int)
+    for event in run_background("Go.", [writer]).events():
+        show(event)
+    run_background("Go.", [writer]).output = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+async def with_data_in_async_code() -> None:
+    assert_type((await async_run("Go.", [writer], output_type=Forecast)).data, Forecast)
+    stream = async_run_stream("Go.", [writer], output_type=Forecast)
+    assert_type((await stream.result()).data, Forecast)
+    handle = run_background("Go.", [writer], output_type=Forecast)
+    assert_type((await handle.wait()).data.high, int)
+
+
+async def with_data_of_a_team() -> None:
+    team = Team([writer], output_type=Forecast, debug=True)
+    assert_type(team, Team[Forecast])
+    assert_type(team.run("Go.").data, Forecast)
+    assert_type(team.run("Go.", debug=True), RunResult[Forecast])
+    assert_type(team.run("Go.", output_type=list[int]).data, list[int])
+    assert_type(team.run("Go.", output_type=int | str), RunResult[Any])
+    assert_type((await team.async_run("Go.")).data, Forecast)
+    assert_type((await team.start("Go.").result()).data, Forecast)
+    assert_type(team.run_background("Go.").result().data, Forecast)
+    assert_type(Team([writer]).run("Go.", output_type=Forecast).data, Forecast)
+    assert_type(Team([writer]).run("Go."), RunResult[Any])
+
+
+def show(event: StreamEvent) -> None:
+    if event.type == "tokn":  # pyright: ignore[reportUnnecessaryComparison]
+        print(event.data["token"])
+    text: str = event.data["message"] if event.type == "message" else ""
+    print(text, event["data"])
+
+
 async def in_async_code() -> None:
     assert_type(await async_run("Go.", [writer]), RunResult)
     stream = async_run_stream("Go.", [writer], on_message=on_message)
     assert_type(stream, RunStream)
     async for event in stream:
-        assert_type(event, StreamEvent)
-        assert_type(event.type, str)
+        show(event)
         assert_type(event.parent_call_id, str | None)
+        print(event.type == "tokn")  # pyright: ignore[reportUnnecessaryComparison]
+        if event.type == "token":
+            assert_type(event.data["token"], str)
+            event.data["tokn"]  # pyright: ignore[reportTypedDictNotRequiredAccess, reportGeneralTypeIssues]
+        elif event.type == "tool_result":
+            assert_type(event.data["tool_name"], str)
+        elif event.type == "agent_call":
+            assert_type(event.data["from"], str)
+        elif event.type == "retry":
+            assert_type(event.data["wait"], float)
+        elif event.type == "finish":
+            assert_type(event.data["output"], str)
     assert_type(await stream.result(), RunResult)
     async with async_run_stream("Go.", [writer]) as reading:
         assert_type(reading.send("Hurry."), Receipt)
         reading.cancel()
     async for event in get_stream_events("bg_0123456789ab"):
-        assert_type(event, StreamEvent)
+        show(event)
 
 
 async def in_the_background() -> None:
@@ -224,9 +322,10 @@ async def as_a_team() -> None:
     assert_type(team.run("Go.", **options), RunResult)
     assert_type(await team.async_run("Go.", debug=False), RunResult)
     assert_type(team.run_background("Go."), Handle)
+    assert_type(team.missing_keys(), dict[str, str])
     async with team.start("Go.") as running:
         async for event in running:
-            assert_type(event, StreamEvent)
+            show(event)
 
 
 def when_it_goes_wrong() -> None:
@@ -237,6 +336,8 @@ def when_it_goes_wrong() -> None:
     except ProviderError as error:
         assert_type(error.status, int | None)
         assert_type(error.partial, Partial)
+        assert_type(error.partial.trace, Trace)
+        print([event.data["token"] for event in error.partial.events if event.type == "token"])
     except AgentError as error:
         assert_type(error.agent_name, str)
     except ConfigurationError as error:

@@ -11,18 +11,21 @@ from anthropic.types.message_create_params import MessageCreateParamsStreaming
 
 from agentouto._domain.content import Native, Reply
 from agentouto._domain.delta import Delta
+from agentouto._domain.memory import Memory
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import ModelRequest
-from agentouto.providers._messages_answer import MessagesDecoder
-from agentouto.providers._origins import account
-from agentouto.providers._sse import SseReader
-from agentouto.providers.anthropic import AnthropicWire
+from agentouto.providers._anthropic.decoder import MessagesDecoder
+from agentouto.providers._anthropic.wire import AnthropicWire
+from agentouto.providers._transport.sse import SseReader
 from wire import judge
 from wire.words import asking, folded
 
+MEMORY = Memory()
+"""What all wires here share, as those of one program do."""
+
 HOME = Provider("anthropic", api_key="k")
 ELSEWHERE = Provider("local", "anthropic", base_url="http://localhost:1")
-ORIGIN = f"anthropic https://api.anthropic.com/v1/messages {account(HOME)} claude-opus-4-8"
+ORIGIN = "anthropic https://api.anthropic.com/v1/messages  claude-opus-4-8"
 
 
 def complaints(body: Mapping[str, Any], *, beta: bool = False) -> list[str]:
@@ -39,7 +42,7 @@ def asked(*entries: Any, **settings: Any) -> ModelRequest:
 
 
 def body_of(request: ModelRequest, provider: Provider = HOME) -> dict[str, Any]:
-    return json.loads(AnthropicWire(provider).encode(request).body)
+    return json.loads(AnthropicWire(provider, MEMORY).encode(request).body)
 
 
 def kept(*blocks: Mapping[str, object], origin: str = ORIGIN) -> Native:

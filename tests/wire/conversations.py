@@ -6,8 +6,8 @@ import base64
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
-from agentouto._core.history import entries as of_history
-from agentouto._core.identity import placed
+from agentouto._core.history import history_entries as of_history
+from agentouto._core.ids import assign_ids
 from agentouto._domain.content import Entry, Incoming, Outcome, Outcomes, Reply, Text, ToolCall
 from agentouto._domain.message import Attachment, Message
 from wire.dialects import DIALECTS, Call, Dialect, Odd, Redacted, Said, Thought, Words
@@ -74,7 +74,7 @@ def told(steps: Sequence[Step], dialect: Dialect) -> list[Entry]:
             case _:
                 replies = _replies(step, dialect)
                 for number, reply in enumerate(replies, 1):
-                    entries.append(placed(reply, turn, taken))
+                    entries.append(assign_ids(reply, turn, taken))
                     turn += 1
                     if number < len(replies):
                         entries.append(_answered(entries))

@@ -12,22 +12,24 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from agentouto._core.assemble import ReplyBuilder
+from agentouto._core.reply_builder import ReplyBuilder
 from agentouto._domain.content import Entry, Reply, Transcript
 from agentouto._domain.delta import Delta
+from agentouto._domain.memory import Memory
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import Draft, ModelRequest, ToolSpec
-from agentouto.providers._sse import SseReader
-from agentouto.providers._wire import Wire
-from agentouto.providers.anthropic import AnthropicWire
-from agentouto.providers.google import GeminiWire
-from agentouto.providers.openai import OpenAIChatWire
-from agentouto.providers.openai_responses import OpenAIResponsesWire
+from agentouto.providers._anthropic.wire import AnthropicWire
+from agentouto.providers._format.wire import AccountBound, Wire
+from agentouto.providers._google.wire import GeminiWire
+from agentouto.providers._openai.chat_wire import OpenAIChatWire
+from agentouto.providers._openai.responses_wire import OpenAIResponsesWire
+from agentouto.providers._transport.accounts import account
+from agentouto.providers._transport.sse import SseReader
 from wire import anthropic_words as claude
 from wire import gemini_judge, gemini_words, judge, turns
 from wire import responses_words as responses
 from wire import words as chat
-from wire.words import LOOK
+from wire.words import LOOK, MEMORY
 
 # What a model says --------------------------------------------------------------------------------
 
@@ -254,11 +256,17 @@ class Dialect:
     name: str
     home: Provider
     model: str
-    wire: Callable[[Provider], Wire]
+    make: Callable[[Provider, Memory], Wire]
     stream: Callable[[Sequence[Said]], bytes]
     kept: Callable[[Sequence[Said]], list[Any]]
     judge: Callable[[dict[str, Any]], list[str]]
     groups: Callable[[dict[str, Any]], list[turns.Group]]
+
+    def wire(self, provider: Provider) -> Wire:
+        wire = self.make(provider, MEMORY)
+        assert isinstance(wire, AccountBound)
+        wire.bind_account(account(provider))
+        return wire
 
     def complaints(self, body: dict[str, Any]) -> list[str]:
         """Everything the vendor would have against a request; what it has only just invented is let through."""

@@ -9,13 +9,16 @@ from typing import Any
 
 from agentouto._domain.content import Entry, Reply, Transcript
 from agentouto._domain.delta import Delta
+from agentouto._domain.memory import Memory
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import Draft, ModelRequest, ToolSpec
-from agentouto.providers._gemini_answer import GeminiDecoder
-from agentouto.providers._origins import account
-from agentouto.providers._sse import SseReader
-from agentouto.providers.google import GeminiWire
+from agentouto.providers._google.decoder import GeminiDecoder
+from agentouto.providers._google.wire import GeminiWire
+from agentouto.providers._transport.sse import SseReader
 from wire.words import event, folded
+
+MEMORY = Memory()
+"""What all wires here share, as those of one program do."""
 
 MODEL = "gemini-3.8-flash"
 OLDER = "gemini-2.5-flash"
@@ -27,7 +30,7 @@ def local(**settings: Any) -> Provider:
     return Provider(**{"name": "g", "kind": "google", "base_url": BASE} | settings)
 
 
-ORIGIN = f"google {BASE}/v1beta/models {account(local())} {MODEL}"
+ORIGIN = f"google {BASE}/v1beta/models  {MODEL}"
 
 
 def asking(
@@ -43,7 +46,7 @@ def asking(
 
 
 def body_of(request: ModelRequest, provider: Provider | None = None) -> dict[str, Any]:
-    return json.loads(GeminiWire(provider or local()).encode(request).body)
+    return json.loads(GeminiWire(provider or local(), MEMORY).encode(request).body)
 
 
 # Answers ------------------------------------------------------------------------------------------

@@ -10,14 +10,17 @@ from openai.types.responses.response_create_params import ResponseCreateParamsSt
 
 from agentouto._domain.content import Reply
 from agentouto._domain.delta import Delta
+from agentouto._domain.memory import Memory
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import ModelRequest
-from agentouto.providers._origins import account
-from agentouto.providers._responses_answer import ResponsesDecoder
-from agentouto.providers._sse import SseReader
-from agentouto.providers.openai_responses import OpenAIResponsesWire
+from agentouto.providers._openai.responses_decoder import ResponsesDecoder
+from agentouto.providers._openai.responses_wire import OpenAIResponsesWire
+from agentouto.providers._transport.sse import SseReader
 from wire.judge import COMPATIBLE, complaints
 from wire.words import asking, event, folded
+
+MEMORY = Memory()
+"""What all wires here share, as those of one program do."""
 
 HOME = Provider("openai", "openai_responses", api_key="k")
 
@@ -29,11 +32,11 @@ def local(**settings: Any) -> Provider:
     )
 
 
-ORIGIN = f"openai_responses http://localhost:1/v1/responses {account(local())} m"
+ORIGIN = "openai_responses http://localhost:1/v1/responses  m"
 
 
 def body_of(request: ModelRequest, provider: Provider | None = None) -> dict[str, Any]:
-    return json.loads(OpenAIResponsesWire(provider or local()).encode(request).body)
+    return json.loads(OpenAIResponsesWire(provider or local(), MEMORY).encode(request).body)
 
 
 def input_of(request: ModelRequest, provider: Provider | None = None) -> list[Any]:

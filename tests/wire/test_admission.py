@@ -18,9 +18,9 @@ from agentouto._domain.errors import LimitReached, ProviderError, ProviderUnavai
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import Admit, Backend, ModelRequest
 from agentouto.providers import open_backend
-from agentouto.providers._http import HttpBackend
-from agentouto.providers._retry import RetryPolicy
-from agentouto.providers.openai import OpenAIChatWire
+from agentouto.providers._openai.chat_wire import OpenAIChatWire
+from agentouto.providers._transport.http_backend import HttpBackend
+from agentouto.providers._transport.retry import RetryPolicy
 from agentouto.testing import Script, fail, say
 from wire.server import HELLO, Server, breaks, hangs, refuses, serving, streams
 from wire.words import asking, chunk, event

@@ -9,12 +9,14 @@ from dataclasses import replace
 
 import pytest
 
-from agentouto import Agent, Attachment, Tool, ToolResult, async_run
+from agentouto import Agent, Attachment, Tool, ToolResult, async_run, async_run_stream
+from agentouto._core.reply_builder import ReplyBuilder
+from agentouto._core.reply_progress import ReplyProgress
 from agentouto._domain.content import Incoming
-from agentouto._domain.delta import Delta, RetryDelta, TextDelta
+from agentouto._domain.delta import Delta, DraftDelta, RetryDelta, TextDelta, ToolCallDelta
 from agentouto._domain.errors import ProviderError
-from agentouto.providers._http import HttpBackend
-from agentouto.providers._retry import RetryPolicy
+from agentouto.providers._transport.http_backend import HttpBackend
+from agentouto.providers._transport.retry import RetryPolicy
 from wire import turns
 from wire import words as chat
 from wire.anthropic_words import stream as claude_events
@@ -97,6 +99,52 @@ async def test_what_breaks_after_the_first_word_is_not_tried_again(
 
 
 @EVERY
+async def test_what_is_written_into_a_tool_call_is_told_before_the_call_is_whole(
+    dialect: Dialect,
+) -> None:
+    heard: list[Delta] = []
+    arguments = '{"message":"Hello there"}'
+    answer = dialect.stream([Words("So."), Call("call_1", arguments, "finish")])
+    async with serving(streams(answer)) as server:
+        await ask(dialect, server, heard)
+    progress = ReplyProgress(ReplyBuilder("p"), finish_is_text=True)
+    progress.follow()
+    pieces = [
+        piece
+        for delta in heard
+        if isinstance(delta, ToolCallDelta | DraftDelta)
+        and (piece := progress.add(delta)) is not None
+    ]
+    assert json.loads("".join(piece.text for piece in pieces)) == {"message": "Hello there"}
+    assert "".join(piece.words for piece in pieces) == "Hello there"
+    assert {piece.tool for piece in pieces} == {"finish"}
+    assert len(pieces) == (1 if dialect.name == "google" else 2), "Gemini sends calls whole"
+    assert [call.name for call in folded(heard).tool_calls] == ["finish"]
+
+
+@EVERY
+async def test_in_a_run_the_words_of_finish_are_drafts_and_tokens_before_the_reply_has_ended(
+    dialect: Dialect,
+) -> None:
+    answer = dialect.stream([Words("So."), Call("call_1", '{"message":"Hello there"}', "finish")])
+    async with serving(streams(answer), streams(answer)) as server:
+        provider = replace(dialect.home, base_url=server.url, api_key="k")
+        agent = Agent("a", "", "m", provider, max_output_tokens=100)
+        lines = [line async for line in async_run_stream("Go.", [agent]).lines()]
+        stream = async_run_stream("Go.", [agent])
+        events = [event async for event in stream]
+    types = [line["type"] for line in lines]
+    assert "draft" in types[: types.index("model.end")]
+    drafted = [str(line["text"]) for line in lines if line["type"] == "draft"]
+    assert json.loads("".join(drafted)) == {"message": "Hello there"}
+    for told in (events, (await stream.result()).events):
+        assert told[-1].type == "finish"
+        tokens = [event.data for event in told[:-1] if event.type == "token"]
+        assert "".join(data["text"] for data in tokens if "tool" not in data) == "So."
+        assert "".join(data["text"] for data in tokens if "tool" in data) == "Hello there"
+
+
+@EVERY
 async def test_a_key_is_in_no_error_however_it_is_written_and_wherever_it_is_cut(
     dialect: Dialect,
 ) -> None:
@@ -148,8 +196,8 @@ async def test_results_go_back_in_the_order_of_the_calls_whoever_is_done_first(
     groups: list[turns.Group] = dialect.groups(body)
     assert groups[-1].results == [call.id for call in calls]
     said = str(groups[-1].items)
-    assert PNG.data in said
-    assert JPEG.data in said
+    assert str(PNG.data) in said
+    assert str(JPEG.data) in said
     assert said.index("slowly") < said.index("boom") < said.index("at once")
 
 

@@ -21,9 +21,8 @@ from agentouto._domain.content import (
 from agentouto._domain.errors import ProviderError
 from agentouto._domain.message import Attachment
 from agentouto._domain.ports import Draft, ToolSpec
-from agentouto.providers._messages_entries import valid_id
-from agentouto.providers._origins import account
-from agentouto.providers.anthropic import AnthropicWire
+from agentouto.providers._anthropic.encoder import valid_id
+from agentouto.providers._anthropic.wire import AnthropicWire
 from wire import turns
 from wire.anthropic_words import (
     ELSEWHERE,
@@ -370,7 +369,7 @@ def test_what_nobody_here_knows_goes_back_as_it_came() -> None:
 
 
 def test_a_server_that_does_not_sign_gets_its_thinking_back() -> None:
-    origin = f"anthropic http://localhost:1/v1/messages {account(ELSEWHERE)} m"
+    origin = "anthropic http://localhost:1/v1/messages  m"
     own = {"type": "thinking", "thinking": "hm"}
     reply = sealed(Text("Ho"), blocks=(own, text("Ho")), origin=origin)
     body = body_of(asked(Incoming("Hi"), reply, Incoming("?"), model="m"), ELSEWHERE)

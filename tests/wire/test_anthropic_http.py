@@ -20,9 +20,9 @@ from agentouto._domain.errors import (
 )
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import Draft, ModelRequest
-from agentouto.providers._http import HttpBackend
-from agentouto.providers._retry import RetryPolicy
-from agentouto.providers.anthropic import BINDING_BETA, AnthropicWire
+from agentouto.providers._anthropic.wire import BINDING_BETA, AnthropicWire
+from agentouto.providers._transport.http_backend import HttpBackend
+from agentouto.providers._transport.retry import RetryPolicy
 from wire.anthropic_words import (
     asked,
     assistant,

@@ -21,13 +21,19 @@ from agentouto._domain.errors import (
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import Draft, ModelRequest
 from agentouto.providers import missing_key, open_backend
-from agentouto.providers._models import known_claude
-from agentouto.providers._refusal import read_fault
-from agentouto.providers._wire import WireRequest
-from agentouto.providers.anthropic import _HABITS, BINDING_BETA, TOKEN_BETA, VERSION, AnthropicWire
+from agentouto.providers._anthropic.wire import (
+    BINDING_BETA,
+    TOKEN_BETA,
+    VERSION,
+    AnthropicWire,
+)
+from agentouto.providers._format.errors import parse_error
+from agentouto.providers._format.wire import WireRequest
+from agentouto.providers._models.families import claude_family
 from wire.anthropic_words import (
     ELSEWHERE,
     HOME,
+    MEMORY,
     asked,
     assistant,
     body_of,
@@ -44,7 +50,7 @@ from wire.words import wants as called
 
 @pytest.fixture(autouse=True)
 def nothing_has_been_learnt() -> None:
-    _HABITS.clear()
+    MEMORY.forget()
 
 
 PLAIN = {"model", "stream", "messages", "cache_control", "max_tokens"}
@@ -211,7 +217,7 @@ def test_extra_has_the_last_word() -> None:
         "x-title": "t",
         "anthropic-beta": "a-1",
     }
-    assert sent.ours == {"thinking", "effort"}
+    assert sent.optional == {"thinking", "effort"}
 
 
 def test_thinking_that_the_user_has_set_is_not_mixed_with_ours() -> None:
@@ -220,8 +226,8 @@ def test_thinking_that_the_user_has_set_is_not_mixed_with_ours() -> None:
         assert body["thinking"] == own
 
 
-def test_extra_may_replace_system_tools_and_messages() -> None:
-    extra = {"system": [text("X")], "tools": [], "messages": [user(text("Ho"))]}
+def test_extra_may_replace_system_and_messages() -> None:
+    extra = {"system": [text("X")], "messages": [user(text("Ho"))]}
     body = body_of(asked(Incoming("Hi"), system="S", tools=(LOOK,), extra=extra))
     assert {key: body[key] for key in extra} == extra
 
@@ -320,13 +326,13 @@ class Server:
     def refuses(self, message: str, status: int = 400) -> dict[str, Any]:
         """Refuse the next request; return the one after it."""
         request, sent = self.request(), self.sent()
-        self.wire.learn(request, sent, said(message, status=status))
+        self.wire.adapt(request, sent, said(message, status=status))
         return self.body()
 
 
 def said(message: str, kind: str = "invalid_request_error", status: int | None = 400) -> Any:
     body = {"type": "error", "error": {"type": kind, "message": message}}
-    return read_fault(json.dumps(body).encode(), status)
+    return parse_error(json.dumps(body).encode(), status)
 
 
 def test_thinking_is_asked_for_in_the_other_way_and_then_not_at_all(
@@ -468,7 +474,7 @@ def test_a_reply_is_made_to_fit_beside_a_long_request() -> None:
     before = server.sent().body
     server.refuses(full)
     assert server.sent().body == before
-    assert isinstance(server.wire.refusal(said(full)), ContextOverflow)
+    assert isinstance(server.wire.error_for(said(full)), ContextOverflow)
     tight = "max_tokens is too large: 64000. This model's maximum context length is 8192 (64000 > 8192 - 20)"
     assert server.refuses(tight)["max_tokens"] == 8_172 - 8_172 // 4
 
@@ -581,11 +587,11 @@ def test_only_so_many_conversations_are_remembered() -> None:
     server = Server()
     for number in range(300):
         request = _of_call(server.request(), f"call {number}")
-        server.wire.learn(request, server.wire.encode(request), said(BOUND))
-    habits = server.wire._habits_for(server.request().agent)
-    assert len(habits.lessons) == 256
-    assert habits.lesson("call 299").plain
-    assert not habits.lesson("call 0").plain
+        server.wire.adapt(request, server.wire.encode(request), said(BOUND))
+    quirks = server.wire._quirks_for(server.request().agent)
+    assert len(quirks.corrections) == 256
+    assert quirks.correction("call 299").plain
+    assert not quirks.correction("call 0").plain
 
 
 # Errors -------------------------------------------------------------------------------------------
@@ -610,7 +616,7 @@ REFUSALS: list[tuple[int, str, str, type[AgentoutoError]]] = [
 def test_each_refusal_has_its_error(
     status: int, kind: str, message: str, error: type[AgentoutoError]
 ) -> None:
-    refused = AnthropicWire(HOME).refusal(said(message, kind, status))
+    refused = AnthropicWire(HOME).error_for(said(message, kind, status))
     assert type(refused) is error
     assert message in str(refused)
     if isinstance(refused, ProviderError):
@@ -620,16 +626,16 @@ def test_each_refusal_has_its_error(
 
 def test_a_spending_limit_is_no_rate_limit() -> None:
     body = b'{"error":{"type":"rate_limit_error","message":"x","details":{"error_code":"contract_spend_limit_reached"}}}'
-    assert type(AnthropicWire(HOME).refusal(read_fault(body, 429))) is QuotaExhausted
+    assert type(AnthropicWire(HOME).error_for(parse_error(body, 429))) is QuotaExhausted
 
 
 def test_a_name_is_found_whatever_stands_around_it() -> None:
-    assert known_claude("claude-opus-5") != known_claude("claude-opus-5-5")
-    assert known_claude("bedrock/eu.anthropic.claude-opus-5-5-v1:0") == known_claude(
+    assert claude_family("claude-opus-5") != claude_family("claude-opus-5-5")
+    assert claude_family("bedrock/eu.anthropic.claude-opus-5-5-v1:0") == claude_family(
         "claude-opus-5-5"
     )
-    assert known_claude("claude-opus-4-70") == known_claude("claude-something-else")
-    assert known_claude("my-own-model").most is None
+    assert claude_family("claude-opus-4-70") == claude_family("claude-something-else")
+    assert claude_family("my-own-model").most is None
 
 
 def test_words_of_a_foreign_reply_stay() -> None:

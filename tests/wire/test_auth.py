@@ -16,21 +16,23 @@ from aiohttp import web
 from agentouto._domain.content import Incoming
 from agentouto._domain.delta import Delta
 from agentouto._domain.errors import AuthError, ProviderError
+from agentouto._domain.memory import Memory
 from agentouto._domain.participants import Provider
 from agentouto.providers import missing_key
-from agentouto.providers._belongings import belongings
-from agentouto.providers._http import HttpBackend
-from agentouto.providers._retry import RetryPolicy
-from agentouto.providers.openai import OpenAIChatWire
+from agentouto.providers._openai.chat_wire import OpenAIChatWire
+from agentouto.providers._transport.http_backend import HttpBackend
+from agentouto.providers._transport.retry import RetryPolicy
+from agentouto.providers._transport.sessions import ResourcesByLoop
 from wire.server import Answer, Server, refuses, serving, streams
 from wire.words import asking, folded
 
 QUICK = RetryPolicy(total=5.0, first=0.02, longest=0.05)
+MEMORY = Memory()
 
 
 def backend(url: str, **settings: Any) -> HttpBackend:
     provider = Provider("local", "openai", base_url=url, **settings)
-    return HttpBackend(provider, OpenAIChatWire(provider), policy=QUICK)
+    return HttpBackend(provider, OpenAIChatWire(provider), MEMORY, policy=QUICK)
 
 
 async def reply(asked: HttpBackend) -> str:
@@ -255,12 +257,12 @@ async def test_who_is_no_longer_used_is_not_kept() -> None:
     auth = Fresh()
     async with serving(takes("token-1")) as server:
         await reply(backend(server.url, auth=auth))
-        known = len(belongings()._renewals)
+        known = len(MEMORY.part(ResourcesByLoop).here()._renewals)
         gone = ref(auth)
         del auth
         gc.collect()
         assert gone() is None
-        assert len(belongings()._renewals) == known - 1
+        assert len(MEMORY.part(ResourcesByLoop).here()._renewals) == known - 1
 
 
 async def test_who_cannot_be_referred_to_weakly_is_renewed_all_the_same() -> None:

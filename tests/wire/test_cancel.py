@@ -12,7 +12,8 @@ from agentouto import Agent, Provider, async_run, async_run_stream, run_backgrou
 from wire import crowd
 from wire.server import Server, hangs, serving
 
-SOON = 0.1
+SOON = 10.0
+"""Seconds. The server would hold on for 60, and a machine may be busy."""
 
 every_format = pytest.mark.parametrize("kind", crowd.FORMATS)
 

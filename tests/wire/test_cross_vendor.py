@@ -52,7 +52,8 @@ async def fail() -> str:
 
 def team(url: str, run: str) -> list[Agent]:
     """One agent of each vendor; each falls back on its vendor's other model, then on others."""
-    inc = {name: Provider(f"{name} inc", KINDS[name][0], "k", url) for name in NAMES}
+    address = f"{url}/{run}"
+    inc = {name: Provider(f"{name} inc", KINDS[name][0], "k", address) for name in NAMES}
     first = [(inc[name], KINDS[name][1]) for name in NAMES]
     other = [(inc[name], KINDS[name][2]) for name in NAMES]
     return [
@@ -62,7 +63,6 @@ def team(url: str, run: str) -> list[Agent]:
             first[place][1],
             inc[name],
             reasoning=True,
-            extra={"extra_headers": {"x-run": run}},
             fallback=[other[place], *first[place + 1 :], *first, *other],
         )
         for place, name in enumerate(NAMES)

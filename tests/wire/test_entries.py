@@ -6,10 +6,11 @@ import re
 
 import pytest
 
-from agentouto._domain.ports import Draft, ToolSpec
-from agentouto.providers._entries import is_unsealed, unseal, unsealed, valid_id
-from agentouto.providers._json import object_of, object_text, unwrapped
-from agentouto.providers._tools import ToolLists
+from agentouto._domain.memory import Memory
+from agentouto._domain.ports import ToolSpec
+from agentouto.providers._format.entries import valid_id
+from agentouto.providers._format.json import arguments_object, arguments_text, unwrap_object
+from agentouto.providers._format.tool_lists import ToolLists
 from wire.words import LOOK
 
 
@@ -42,32 +43,20 @@ def test_other_ids_become_such_that_are_taken_everywhere_and_stay_distinct() -> 
 def test_arguments_become_an_object_whatever_was_written(
     written: str, meant: dict[str, object]
 ) -> None:
-    assert object_of(written) == meant
-    assert object_of(object_text(written)) == meant
+    assert arguments_object(written) == meant
+    assert arguments_object(arguments_text(written)) == meant
 
 
 def test_arguments_that_are_an_object_stay_as_they_were_written() -> None:
     written = '{ "b" : 1.0,\n"a":12345678901234567890123 }'
-    assert object_text(written) == written
-    assert unwrapped(written) == written
+    assert arguments_text(written) == written
+    assert unwrap_object(written) == written
 
 
 def test_only_an_object_is_taken_out_of_its_quotation_marks() -> None:
-    assert unwrapped('"{\\"a\\": 1.0}"') == '{"a": 1.0}'
-    assert unwrapped('"[1]"') == '"[1]"'
-    assert unwrapped('"{\\"a') == '"{\\"a'
-
-
-def test_a_draft_is_unsealed_for_one_model_only_and_stays_so() -> None:
-    draft = Draft()
-    draft.wire, draft.count = "openai_responses https://x m False", 3
-    unseal(draft)
-    unseal(draft)
-    assert (draft.wire, draft.count) == (unsealed("openai_responses https://x m False"), 0)
-    assert is_unsealed(draft, "openai_responses https://x m")
-    assert not is_unsealed(draft, "openai_responses https://x m2")
-    draft.wire = unsealed("openai_responses https://x m False status")
-    assert is_unsealed(draft, "openai_responses https://x m")
+    assert unwrap_object('"{\\"a\\": 1.0}"') == '{"a": 1.0}'
+    assert unwrap_object('"[1]"') == '"[1]"'
+    assert unwrap_object('"{\\"a') == '"{\\"a'
 
 
 def test_a_list_of_tools_is_written_once_and_another_like_it_the_same() -> None:
@@ -77,9 +66,27 @@ def test_a_list_of_tools_is_written_once_and_another_like_it_the_same() -> None:
         written.append(tools)
         return b"[]"
 
-    lists, tools = ToolLists(write), (LOOK,)
+    lists, tools = ToolLists(write, Memory()), (LOOK,)
     assert lists.written(tools) is lists.written(tools)
     assert len(written) == 1
     others = [(LOOK, LOOK, *(LOOK for _ in range(number))) for number in range(200)]
     assert {lists.written(other) for other in others} == {b"[]"}
     assert lists.written(tools) == b"[]"
+
+
+def test_all_who_write_in_a_format_and_share_a_memory_write_a_list_once() -> None:
+    written: list[tuple[ToolSpec, ...]] = []
+
+    def write(tools: tuple[ToolSpec, ...]) -> bytes:
+        written.append(tools)
+        return b"[]"
+
+    memory, tools = Memory(), (LOOK,)
+    for _ in range(3):
+        ToolLists(write, memory).written(tools)
+    assert len(written) == 1
+    lists = ToolLists(write, memory)
+    memory.forget()
+    lists.written(tools)
+    ToolLists(write, Memory()).written(tools)
+    assert len(written) == 3

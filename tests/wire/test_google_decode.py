@@ -28,8 +28,8 @@ from agentouto._domain.errors import (
     QuotaExhausted,
     RateLimited,
 )
-from agentouto.providers._refusal import read_fault
-from agentouto.providers.google import GeminiWire
+from agentouto.providers._format.errors import parse_error
+from agentouto.providers._google.wire import GeminiWire
 from wire.gemini_words import (
     ORIGIN,
     STOP,
@@ -165,7 +165,10 @@ PARTS = st.one_of(
     st.builds(words, TEXTS),
     st.builds(words, TEXTS, thought=st.booleans()),
     st.builds(words, TEXTS, thoughtSignature=st.just("AQI=")),
-    st.builds(calling, TEXTS, st.dictionaries(TEXTS, st.integers() | TEXTS, max_size=2)),
+    st.builds(
+        calling, TEXTS, st.dictionaries(TEXTS, st.integers() | TEXTS, min_size=1, max_size=2)
+    ),
+    st.just(calling("no arguments")),
     st.dictionaries(TEXTS, st.integers() | st.none(), max_size=2),
 )
 
@@ -255,6 +258,7 @@ def test_an_answer_without_a_last_word_was_cut_short(data: bytes) -> None:
         ("PROHIBITED_CONTENT", Stop.REFUSED),
         ("BLOCKLIST", Stop.REFUSED),
         ("SPII", Stop.REFUSED),
+        ("PUP_LIMITED_DISABLED", Stop.REFUSED),
         ("LANGUAGE", Stop.REFUSED),
         ("MODEL_ARMOR", Stop.REFUSED),
         ("IMAGE_SAFETY", Stop.REFUSED),
@@ -484,8 +488,8 @@ REFUSALS: list[tuple[dict[str, Any], type[AgentoutoError]]] = [
 def test_each_refusal_has_its_error(body: dict[str, Any], kind: type[AgentoutoError]) -> None:
     wire = GeminiWire(local())
     for shape in (body, [body]):
-        fault = read_fault(json.dumps(shape).encode(), body["error"]["code"])
-        assert type(wire.refusal(fault)) is kind
+        fault = parse_error(json.dumps(shape).encode(), body["error"]["code"])
+        assert type(wire.error_for(fault)) is kind
 
 
 @pytest.mark.parametrize(("body", "kind"), REFUSALS)
@@ -503,14 +507,14 @@ def test_the_server_says_how_long_to_wait() -> None:
         deltas_of([event(body)])
     assert (caught.value.retry_after, caught.value.status) == (14.0, 429)
     body = google_error(429, "RESOURCE_EXHAUSTED", "Quota. Please retry in 14.5s.")
-    assert read_fault(json.dumps(body).encode(), 429).retry_after == 14.5
-    assert read_fault(json.dumps(body).encode(), 429, {"retry-after": "3"}).retry_after == 3.0
+    assert parse_error(json.dumps(body).encode(), 429).retry_after == 14.5
+    assert parse_error(json.dumps(body).encode(), 429, {"retry-after": "3"}).retry_after == 3.0
 
 
 def test_the_field_a_server_complains_of_is_read() -> None:
     violation = {"fieldViolations": [{"field": "generation_config.thinking_config"}]}
     body = google_error(400, "INVALID_ARGUMENT", "no", violation)
-    assert read_fault(json.dumps(body).encode(), 400).param == "generation_config.thinking_config"
+    assert parse_error(json.dumps(body).encode(), 400).param == "generation_config.thinking_config"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agentouto._core.identity import placed
+from agentouto._core.ids import assign_ids
 from agentouto._domain.content import (
     Entry,
     Incoming,
@@ -23,10 +23,10 @@ from agentouto._domain.errors import ConfigurationError, ProviderError
 from agentouto._domain.message import Attachment
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import Draft, ToolSpec
-from agentouto.providers._entries import valid_id
-from agentouto.providers._gemini_entries import takes_address
-from agentouto.providers._refusal import read_fault
-from agentouto.providers.google import GeminiWire
+from agentouto.providers._format.entries import valid_id
+from agentouto.providers._format.errors import parse_error
+from agentouto.providers._google.encoder import takes_address
+from agentouto.providers._google.wire import GeminiWire
 from wire.gemini_judge import complaints
 from wire.gemini_words import (
     BASE,
@@ -487,7 +487,7 @@ def test_a_reply_that_was_heard_goes_back_as_it_was_heard() -> None:
         chunk(calling("look", {"what": "y"}, id="i1")),
         chunk({"text": "", "thoughtSignature": "Ug=="}, finish="STOP"),
     )
-    reply = placed(reply, 0, {"i0"})
+    reply = assign_ids(reply, 0, {"i0"})
     results = came_of(*(Outcome(made, "ok") for made in reply.tool_calls))
     body = body_of(asking(HI, reply, results))
     assert body["contents"][1]["parts"] == [
@@ -740,25 +740,21 @@ def test_extra_has_the_last_word() -> None:
     }
     assert complaints(body) == []
     assert sent.headers == {"X-Title": "t"}
-    assert sent.ours == {
+    assert sent.optional == {
         "generationConfig.temperature",
         "generationConfig.thinkingConfig.includeThoughts",
         "toolConfig.functionCallingConfig.mode",
     }
 
 
-def test_extra_may_replace_what_is_said_and_what_can_be_done() -> None:
-    tools = [{"googleSearch": {}}]
+def test_extra_may_replace_what_is_said() -> None:
     extra = {
-        "tools": tools,
         "contents": [user("Ho")],
         "systemInstruction": {"parts": [{"text": "T"}]},
     }
     body = body_of(asking(HI, system="S", tools=(LOOK,), extra=extra))
-    assert body["tools"] == tools
     assert body["contents"] == [user("Ho")]
     assert body["systemInstruction"] == {"parts": [{"text": "T"}]}
-    assert "toolConfig" not in body
 
 
 def test_what_is_cached_at_the_server_is_not_sent_again() -> None:
@@ -850,8 +846,8 @@ def taught(message: str, name: str, *entries: Entry, **settings_: Any) -> tuple[
     wire, draft = GeminiWire(local()), Draft()
     request = asking(*entries or (HI,), model=name, tools=(LOOK,), draft=draft, **settings_)
     sent = wire.encode(request)
-    fault = read_fault(json.dumps({"error": {"code": 400, "message": message}}).encode(), 400)
-    wire.learn(request, sent, fault)
+    details = parse_error(json.dumps({"error": {"code": 400, "message": message}}).encode(), 400)
+    wire.adapt(request, sent, details)
     return json.loads(sent.body), json.loads(wire.encode(request).body)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agentouto._core.identity import placed
+from agentouto._core.ids import assign_ids
 from agentouto._domain.content import Incoming, Outcome, Reply, Stop
 from agentouto._domain.delta import Delta, RetryDelta, TextDelta
 from agentouto._domain.errors import (
@@ -22,10 +22,10 @@ from agentouto._domain.errors import (
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import ModelRequest
 from agentouto.providers import missing_key
-from agentouto.providers._http import HttpBackend
-from agentouto.providers._keys import find_key
-from agentouto.providers._retry import RetryPolicy
-from agentouto.providers.google import GeminiWire
+from agentouto.providers._google.wire import GeminiWire
+from agentouto.providers._transport.http_backend import HttpBackend
+from agentouto.providers._transport.keys import find_key
+from agentouto.providers._transport.retry import RetryPolicy
 from wire.gemini_judge import complaints
 from wire.gemini_words import SKIP, STOP, asking, calling, chunk, stream, words
 from wire.server import Server, breaks, gives, hangs, serving, streams
@@ -76,9 +76,9 @@ async def test_a_request_is_posted_where_its_model_is() -> None:
 async def test_words_are_heard_while_they_are_said_and_leaving_hangs_up() -> None:
     async with serving(hangs(event(chunk(words("Hi"))))) as server:
         answer = backend(server).stream(asking(HI))
-        async with aclosing(answer), asyncio.timeout(2):
+        async with aclosing(answer), asyncio.timeout(10):
             assert await anext(answer) == [TextDelta("Hi")]
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(10):
             await server.gone.wait()
 
 
@@ -91,7 +91,7 @@ async def test_a_loop_with_tools_keeps_its_signatures() -> None:
     async with serving(streams(event(calls)), streams(HELLO)) as server:
         asked = backend(server)
         first = asking(HI, tools=(LOOK,))
-        said = placed(await reply(asked, first), 0, set())
+        said = assign_ids(await reply(asked, first), 0, set())
         results = came_of(*(Outcome(made, "ok") for made in said.tool_calls))
         second = asking(HI, said, results, tools=(LOOK,), draft=first.draft)
         assert (await reply(asked, second)).text == "Hello"

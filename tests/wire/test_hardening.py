@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
-from time import perf_counter
+from collections.abc import Callable
+from time import process_time
 
 import pytest
 
 from agentouto import Agent, Provider, Tool, async_run
 from agentouto._domain.content import Incoming
 from agentouto._domain.errors import ConfigurationError
-from agentouto.providers import anthropic, google, open_backend, openai, openai_responses
-from agentouto.providers._fetch import is_public
-from agentouto.providers._gemini_calls import written_arguments
-from agentouto.providers._habits import MOST_REMEMBERED, Habits, named, remembered
-from agentouto.providers._json import dump, object_text, parse
-from agentouto.providers._keys import hidden_in, in_all_forms, secrets, secrets_in
-from agentouto.providers._refusal import CUT, LONGEST, Fault, read_fault, short
-from agentouto.providers._wire import Wire
+from agentouto._domain.kinds import Kind
+from agentouto._domain.memory import Memory
+from agentouto.providers import open_backend
+from agentouto.providers._anthropic import wire as anthropic
+from agentouto.providers._format.errors import CUT, LONGEST, ErrorDetails, parse_error, short
+from agentouto.providers._format.json import arguments_text, dump, parse
+from agentouto.providers._format.quirks import MOST_QUIRKS, LearnedQuirks, Quirks, field_named
+from agentouto.providers._format.wire import Wire
+from agentouto.providers._google import wire as google
+from agentouto.providers._google.raw_arguments import written_arguments
+from agentouto.providers._openai import chat_wire, responses_wire
+from agentouto.providers._transport.downloads import is_public
+from agentouto.providers._transport.keys import hidden_in, in_all_forms, secrets, secrets_in
 from wire.dialects import DIALECTS, Call, Words
 from wire.server import serving, streams
 from wire.words import asking
@@ -30,7 +35,7 @@ DEEP = "[" * 100_000
 def test_what_is_nested_too_deeply_is_no_json(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"nested|JSON|Expecting|truncated"):
         parse(text)
-    assert read_fault(text, 400, {}).status == 400
+    assert parse_error(text, 400, {}).status == 400
 
 
 @pytest.mark.parametrize(
@@ -80,7 +85,7 @@ def test_a_secret_is_not_shown_where_a_text_was_cut_in_the_middle_of_it() -> Non
 )
 def test_a_wait_in_words_is_understood_or_passed_over(said: str, wait: float | None) -> None:
     assert (
-        read_fault(f'{{"error": {{"message": "Please {said}."}}}}'.encode(), 429, {}).retry_after
+        parse_error(f'{{"error": {{"message": "Please {said}."}}}}'.encode(), 429, {}).retry_after
         == wait
     )
 
@@ -90,15 +95,18 @@ def test_a_date_out_of_this_world_is_no_wait() -> None:
         "retry-after": "Wed, 21 Oct 2015 07:28:00 +9999999999999999",
         "date": "Wed, 21 Oct 2015 07:28:00 GMT",
     }
-    assert read_fault(b"", 429, late).retry_after is None
+    assert parse_error(b"", 429, late).retry_after is None
 
 
 def test_nobody_learns_from_another_ones_wrong_value() -> None:
-    ours = frozenset({"temperature", "max_tokens"})
+    optional = frozenset({"temperature", "max_tokens"})
     said = "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 3.0 instead."
-    assert named(ours, Fault(said, param="temperature", status=400)) == ""
+    assert field_named(optional, ErrorDetails(said, param="temperature", status=400)) == ""
     assert (
-        named(ours, Fault("Unsupported parameter: 'temperature'", param="temperature", status=400))
+        field_named(
+            optional,
+            ErrorDetails("Unsupported parameter: 'temperature'", param="temperature", status=400),
+        )
         == "temperature"
     )
 
@@ -108,7 +116,7 @@ def test_nobody_learns_from_another_ones_wrong_value() -> None:
 
 @pytest.mark.parametrize("text", [f'{{"x": {DEEP}', f'{{"x": {DEEP}{"]" * 100_000}}}'])
 def test_arguments_that_nobody_can_read_are_sent_as_text(text: str) -> None:
-    assert json.loads(object_text(text)) == {"_invalid_json": text}
+    assert json.loads(arguments_text(text)) == {"_invalid_json": text}
 
 
 def test_what_nobody_can_write_down_is_said_to_be_so() -> None:
@@ -127,7 +135,7 @@ def test_a_call_whose_arguments_are_nested_too_deeply_is_a_call_without_a_text()
 
 @pytest.mark.parametrize("depth", [900, 960, 3000])
 @pytest.mark.parametrize("kind", DIALECTS)
-async def test_a_model_that_nests_too_deeply_costs_no_run(kind: str, depth: int) -> None:
+async def test_a_model_that_nests_too_deeply_costs_no_run(kind: Kind, depth: int) -> None:
     @Tool
     def look(what: str) -> str:
         """Look."""
@@ -153,7 +161,7 @@ async def test_a_model_that_nests_too_deeply_costs_no_run(kind: str, depth: int)
     ["http://[::1/v1", f"http://{'a' * 64}.com/v1", "http://a..b/v1", "http://x:99999/v1"],
 )
 def test_an_address_that_no_server_can_have_is_refused_before_anything_starts(
-    kind: str, base_url: str
+    kind: Kind, base_url: str
 ) -> None:
     with pytest.raises(ConfigurationError, match="base_url"):
         open_backend(Provider("p", kind, api_key="k", base_url=base_url))
@@ -163,43 +171,43 @@ def test_an_address_that_no_server_can_have_is_refused_before_anything_starts(
 def test_a_broken_page_is_read_in_no_time(piece: str) -> None:
     page = (piece * 65_536)[:65_536].encode()
     said = json.dumps({"error": {"message": page.decode(), "code": page.decode()}}).encode()
-    begun = perf_counter()
+    begun = process_time()
     for body in (page, said):
-        assert len(read_fault(body, 502, {}).message) <= 500
-    assert perf_counter() - begun < 1
+        assert len(parse_error(body, 502, {}).message) <= 500
+    assert process_time() - begun < 1
 
 
 # What is kept -------------------------------------------------------------------------------------
 
 
 def test_what_servers_teach_is_kept_for_a_thousand_of_them() -> None:
-    kept: OrderedDict[str, Habits] = OrderedDict()
-    first = remembered(kept, "0", Habits)
-    assert remembered(kept, "0", Habits) is first
-    for number in range(1, MOST_REMEMBERED + 1):
-        remembered(kept, str(number), Habits)
-    assert len(kept) == MOST_REMEMBERED
-    assert "0" not in kept
-    assert "1" in kept
+    corrections: LearnedQuirks[Quirks] = LearnedQuirks()
+    kept = [corrections.of(str(number), Quirks) for number in range(MOST_QUIRKS)]
+    assert corrections.of("0", Quirks) is kept[0]
+    corrections.of("one more", Quirks)
+    assert len(corrections) == MOST_QUIRKS
+    assert corrections.of("1", Quirks) is kept[1]
+    assert corrections.of("0", Quirks) is not kept[0]
 
 
 @pytest.mark.parametrize(
-    ("habits", "make"),
+    ("make", "corrections"),
     [
-        (openai._HABITS, openai.OpenAIChatWire),
-        (openai_responses._HABITS, openai_responses.OpenAIResponsesWire),
-        (anthropic._HABITS, anthropic.AnthropicWire),
-        (google._HABITS, google.GeminiWire),
+        (chat_wire.OpenAIChatWire, chat_wire.LearnedChatQuirks),
+        (responses_wire.OpenAIResponsesWire, responses_wire.LearnedResponsesQuirks),
+        (anthropic.AnthropicWire, anthropic.LearnedMessagesQuirks),
+        (google.GeminiWire, google.LearnedGeminiQuirks),
     ],
     ids=["openai", "openai_responses", "anthropic", "google"],
 )
 def test_no_format_remembers_models_without_end(
-    habits: OrderedDict[str, Habits], make: type[Wire]
+    make: Callable[..., Wire], corrections: type[LearnedQuirks[Quirks]]
 ) -> None:
-    wire = make(Provider("p", "openai", base_url="http://localhost:1"))
+    memory = Memory()
+    wire = make(Provider("p", "openai", base_url="http://localhost:1"), memory)
     for number in range(1_100):
         wire.encode(asking(Incoming("Hi"), model=f"m{number}"))
-    assert len(habits) <= MOST_REMEMBERED
+    assert len(memory.part(corrections)) == MOST_QUIRKS
 
 
 # Secrets ------------------------------------------------------------------------------------------

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from agentouto._core.assemble import ReplyBuilder
+from agentouto._core.reply_builder import ReplyBuilder
 from agentouto._domain.content import Entry, Incoming, Outcome, Outcomes, Reply
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import Draft
-from agentouto.providers._origins import account
-from agentouto.providers._refusal import read_fault
-from agentouto.providers._sse import SseReader
+from agentouto.providers._format.errors import parse_error
+from agentouto.providers._transport.accounts import account
+from agentouto.providers._transport.sse import SseReader
 from wire.dialects import DIALECTS, Call, Dialect, Thought, Words, seal
 
 EVERY = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
@@ -85,7 +85,7 @@ def test_what_one_account_has_learnt_holds_for_all(dialect: Dialect) -> None:
     sent = wire.encode(request)
     assert '"temperature":0.5' in sent.body.decode()
     said = "Unsupported parameter: 'temperature' is not supported with this model."
-    wire.learn(request, sent, read_fault(json.dumps({"error": {"message": said}}).encode(), 400))
+    wire.adapt(request, sent, parse_error(json.dumps({"error": {"message": said}}).encode(), 400))
     assert "temperature" not in asked(dialect, two, [Incoming("Hi")], **settings)
 
 

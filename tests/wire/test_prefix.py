@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentouto._core.identity import placed
+from agentouto._core.ids import assign_ids
 from agentouto._domain.content import Entry, Incoming, Outcome, Outcomes, Reply, Text, ToolCall
 from agentouto._domain.ports import Draft
 from wire import gemini_judge, gemini_words
@@ -51,7 +51,7 @@ def conversations(draw: st.DrawFn) -> list[Entry]:
         speaker = draw(st.sampled_from([None, *DIALECTS.values()]))
         said = draw(st.lists(SAID, max_size=5))
         reply = draw(PLAIN) if speaker is None else speaker.reply(*said)
-        reply = placed(reply, turn, taken)
+        reply = assign_ids(reply, turn, taken)
         entries.append(reply)
         if reply.tool_calls:
             items = [

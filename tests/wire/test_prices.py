@@ -10,12 +10,8 @@ import pytest
 from agentouto._domain.content import Usage
 from agentouto._domain.limits import Price
 from agentouto._domain.participants import Provider
-from agentouto.providers import _catalog, _prices, price_of
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_known_yet() -> None:
-    _prices._looked_up.cache_clear()
+from agentouto.providers import price_of
+from agentouto.providers._models import catalog
 
 
 @pytest.mark.parametrize(
@@ -44,16 +40,16 @@ def test_a_million_tokens_cost_what_the_table_says() -> None:
 
 
 def test_every_row_of_the_table_is_found_by_its_own_name() -> None:
-    rows = {**_catalog._GPTS, **_catalog._OTHERS}
-    rows |= {f"claude-{name}": row for name, row in _catalog._CLAUDES.items()}
+    rows = {**catalog.OPENAI_MODELS, **catalog.OTHER_MODELS}
+    rows |= {f"claude-{name}": row for name, row in catalog.CLAUDE_MODELS.items()}
     for name, row in rows.items():
-        assert _catalog.listed_price(name) == Price(row.input, row.output, row.cached)
-        assert _catalog.window_of(name) == row.window
+        assert catalog.listed_price(name) == Price(row.input, row.output, row.cached)
+        assert catalog.window_of(name) == row.window
 
 
 @pytest.mark.parametrize("model", ["claude-opus-5-turbo", "gpt-5.4:free", "ft:gpt-4o:us::id"])
 def test_what_is_derived_from_a_model_has_another_price(model: str) -> None:
-    assert _catalog.listed_price(model) is None
+    assert catalog.listed_price(model) is None
 
 
 @pytest.mark.parametrize(
@@ -71,7 +67,6 @@ def test_others_are_looked_up_where_the_package_is_installed(
 ) -> None:
     pytest.importorskip("genai_prices")
     assert price_of(provider, model) == price
-    _prices._looked_up.cache_clear()
     monkeypatch.setitem(sys.modules, "genai_prices", None)
     assert price_of(provider, model) is None
 

@@ -6,7 +6,7 @@ import asyncio
 import pickle
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from traceback import format_exception
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from agentouto._domain.clock import SYSTEM_CLOCK
 from agentouto._domain.content import Incoming
 from agentouto._domain.errors import (
     AuthError,
@@ -22,13 +23,16 @@ from agentouto._domain.errors import (
     ProviderError,
     ProviderUnavailable,
 )
+from agentouto._domain.memory import Memory
 from agentouto._domain.participants import Provider
-from agentouto.providers import _http, anthropic, missing_key, open_backend
-from agentouto.providers._http import HttpBackend
-from agentouto.providers._retry import RetryPolicy
-from agentouto.providers._wire import joined, with_query
-from agentouto.providers.anthropic import AnthropicWire
-from agentouto.providers.openai import OpenAIChatWire
+from agentouto.providers import missing_key, open_backend
+from agentouto.providers._anthropic import wire as anthropic
+from agentouto.providers._anthropic.wire import AnthropicWire
+from agentouto.providers._format.wire import merge_headers, with_query
+from agentouto.providers._openai.chat_wire import OpenAIChatWire
+from agentouto.providers._transport.http_backend import HttpBackend
+from agentouto.providers._transport.http_limits import USUAL, HttpLimits
+from agentouto.providers._transport.retry import RetryPolicy
 from wire import anthropic_words as claude
 from wire.server import Answer, Server, refuses, serving, streams
 from wire.words import asking
@@ -36,9 +40,9 @@ from wire.words import asking
 ONCE = RetryPolicy(tries=1)
 
 
-def chat(url: str, **settings: Any) -> HttpBackend:
+def chat(url: str, limits: HttpLimits = USUAL, **settings: Any) -> HttpBackend:
     provider = Provider("work", "openai", base_url=url, **settings)
-    return HttpBackend(provider, OpenAIChatWire(provider), policy=ONCE)
+    return HttpBackend(provider, OpenAIChatWire(provider), policy=ONCE, limits=limits)
 
 
 async def ask(backend: HttpBackend, **settings: Any) -> None:
@@ -109,20 +113,21 @@ async def test_what_is_secret_in_them_is_in_no_repr_and_no_error() -> None:
     assert "no ***, no ***, no a-plain-title, no 2026-01-01" in str(caught.value)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_what_is_secret_in_an_address_is_not_told_of_one_that_nobody_answers_at(
-    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
 ) -> None:
-    monkeypatch.setattr(_http, "CONNECT_SECONDS", 0.05)
+    """With https the connection is there, and the handshake stands still."""
     with ExitStack() as open_:
         deaf = open_.enter_context(socket.socket())
         deaf.bind(("127.0.0.1", 0))
-        deaf.listen(0)
-        for _ in range(4):  # who comes now finds no room to wait in
+        deaf.listen(0 if scheme == "http" else 4)
+        for _ in range(4 if scheme == "http" else 0):  # who comes now finds no room to wait in
             caller = open_.enter_context(socket.socket())
             caller.setblocking(False)
             caller.connect_ex(deaf.getsockname())
-        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/v1?code=base-secret"
-        asked = chat(url, query={"key": "query-secret"})
+        url = f"{scheme}://127.0.0.1:{deaf.getsockname()[1]}/v1?code=base-secret"
+        asked = chat(url, HttpLimits(connect=0.05), query={"key": "query-secret"})
         with pytest.raises(ProviderUnavailable, match=r"within 0\.05 s") as caught:
             await ask(asked)
     assert "-secret" not in "".join(format_exception(caught.value))
@@ -160,7 +165,7 @@ def test_queries_are_joined() -> None:
 
 
 def test_headers_are_joined_whatever_their_case() -> None:
-    assert joined({"A-b": "1", "c": "2"}, {"a-B": "3"}) == {"a-B": "3", "c": "2"}
+    assert merge_headers({"A-b": "1", "c": "2"}, {"a-B": "3"}) == {"a-B": "3", "c": "2"}
 
 
 # Other hosts --------------------------------------------------------------------------------------
@@ -220,8 +225,20 @@ class Vendor:
     def __init__(self, server: Server, paths: list[str]) -> None:
         self.server = server
         self.paths = paths
+        self.memory = Memory()
         self.provider = Provider("anthropic", api_key="sk-ant-key", headers={"X-Own": "1"})
-        self.backend = HttpBackend(self.provider, AnthropicWire(self.provider), policy=ONCE)
+        self.backend = self.open()
+
+    def open(
+        self,
+        provider: Provider | None = None,
+        now: Callable[[], float] = SYSTEM_CLOCK.now,
+        limits: HttpLimits = USUAL,
+    ) -> HttpBackend:
+        """Return another backend, which shares what the others have learnt."""
+        provider, host = provider or self.provider, self.server.url.removesuffix("/v1")
+        wire = AnthropicWire(provider, self.memory, host=host, now=now)
+        return HttpBackend(provider, wire, self.memory, policy=ONCE, limits=limits)
 
     @property
     def caps(self) -> list[int]:
@@ -229,7 +246,7 @@ class Vendor:
 
 
 @asynccontextmanager
-async def vendor(monkeypatch: pytest.MonkeyPatch, models: Answer) -> AsyncIterator[Vendor]:
+async def vendor(models: Answer) -> AsyncIterator[Vendor]:
     looked_up: list[str] = []
     said = streams(HELLO)
 
@@ -243,7 +260,6 @@ async def vendor(monkeypatch: pytest.MonkeyPatch, models: Answer) -> AsyncIterat
         return await said(request)
 
     async with serving(answer) as server:
-        monkeypatch.setattr(anthropic, "HOST", server.url.removesuffix("/v1"))
         yield Vendor(server, looked_up)
 
 
@@ -254,14 +270,12 @@ def limits(**said: object) -> Answer:
     return answer
 
 
-async def test_the_vendor_is_asked_once_how_much_an_unknown_model_may_write(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async with vendor(monkeypatch, limits(max_tokens=77_000)) as there:
+async def test_the_vendor_is_asked_once_how_much_an_unknown_model_may_write() -> None:
+    async with vendor(limits(max_tokens=77_000)) as there:
         async with asyncio.TaskGroup() as group:
             for _ in range(5):
                 group.create_task(ask(there.backend, model="claude-next-7"))
-        await ask(open_backend(there.provider), model="claude-next-7")  # type: ignore[arg-type]
+        await ask(there.open(), model="claude-next-7")
         assert there.paths == ["/v1/models/claude-next-7"]
         assert there.caps == [77_000] * 6
 
@@ -269,28 +283,23 @@ async def test_the_vendor_is_asked_once_how_much_an_unknown_model_may_write(
 @pytest.mark.parametrize(
     "models", [refuses(404), limits(max_tokens="many"), limits(), limits(max_tokens=0)]
 )
-async def test_what_the_vendor_does_not_say_is_the_safe_default(
-    monkeypatch: pytest.MonkeyPatch, models: Answer
-) -> None:
-    async with vendor(monkeypatch, models) as there:
+async def test_what_the_vendor_does_not_say_is_the_safe_default(models: Answer) -> None:
+    async with vendor(models) as there:
         for _ in range(2):
             await ask(there.backend, model="claude-next-8")
         assert len(there.paths) == 1
         assert there.caps == [16_384, 16_384]
 
 
-async def test_a_vendor_that_has_not_answered_is_asked_again_a_minute_later(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_vendor_that_has_not_answered_is_asked_again_a_minute_later() -> None:
     answers = iter([refuses(529), limits(max_tokens=77_000)])
     seconds = [1e9]
 
     async def models(request: web.Request) -> web.StreamResponse:
         return await next(answers)(request)
 
-    async with vendor(monkeypatch, models) as there:
-        wire = AnthropicWire(there.provider, now=lambda: seconds[0])
-        asked = HttpBackend(there.provider, wire, policy=ONCE)
+    async with vendor(models) as there:
+        asked = there.open(now=lambda: seconds[0])
         for wait in (0, 59, 1, 3600):
             seconds[0] += wait
             await ask(asked, model="claude-next-13")
@@ -298,14 +307,13 @@ async def test_a_vendor_that_has_not_answered_is_asked_again_a_minute_later(
         assert there.caps == [16_384, 16_384, 77_000, 77_000]
 
 
-async def test_the_vendor_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_vendor_is_not_waited_for() -> None:
     async def slow(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(60)
         raise AssertionError
 
-    monkeypatch.setattr(_http, "LOOK_UP_SECONDS", 0.05)
-    async with vendor(monkeypatch, slow) as there, asyncio.timeout(2):
-        await ask(there.backend, model="claude-next-9")
+    async with vendor(slow) as there, asyncio.timeout(10):
+        await ask(there.open(limits=HttpLimits(look_up=0.05)), model="claude-next-9")
         assert there.caps == [16_384]
 
 
@@ -317,10 +325,8 @@ async def test_the_vendor_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
         {"model": "claude-next-10", "extra": {"max_tokens": 100}},
     ],
 )
-async def test_nothing_is_asked_that_need_not_be(
-    monkeypatch: pytest.MonkeyPatch, settings: Any
-) -> None:
-    async with vendor(monkeypatch, limits(max_tokens=77_000)) as there:
+async def test_nothing_is_asked_that_need_not_be(settings: Any) -> None:
+    async with vendor(limits(max_tokens=77_000)) as there:
         await ask(there.backend, **settings)
         assert not there.paths
 
@@ -333,16 +339,14 @@ async def test_other_servers_are_not_asked() -> None:
     assert asked.path == "/v1/messages"
 
 
-async def test_a_name_of_a_model_leads_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with vendor(monkeypatch, limits(max_tokens=77_000)) as there:
+async def test_a_name_of_a_model_leads_nowhere_else() -> None:
+    async with vendor(limits(max_tokens=77_000)) as there:
         await ask(there.backend, model="../keys?x=1")
         assert there.paths == ["/v1/models/..%2Fkeys%3Fx=1"]
 
 
-async def test_a_missing_key_is_told_before_anything_is_asked(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async with vendor(monkeypatch, limits(max_tokens=77_000)) as there:
+async def test_a_missing_key_is_told_before_anything_is_asked() -> None:
+    async with vendor(limits(max_tokens=77_000)) as there:
         with pytest.raises(AuthError, match="ANTHROPIC_API_KEY"):
-            await ask(open_backend(Provider("anthropic")), model="claude-next-12")  # type: ignore[arg-type]
+            await ask(there.open(Provider("anthropic")), model="claude-next-12")
         assert not there.paths

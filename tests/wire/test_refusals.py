@@ -20,11 +20,11 @@ from agentouto._domain.errors import (
 from agentouto._domain.participants import Provider
 from agentouto._network import is_local, shown
 from agentouto.providers import missing_key, open_backend
-from agentouto.providers._http import HttpBackend
-from agentouto.providers._keys import find_key, own_variable, resolve_key
-from agentouto.providers._refusal import read_fault
-from agentouto.providers._wire import endpoint
-from agentouto.providers.openai import OpenAIChatWire
+from agentouto.providers._format.errors import parse_error
+from agentouto.providers._format.wire import endpoint
+from agentouto.providers._openai.chat_wire import OpenAIChatWire
+from agentouto.providers._transport.http_backend import HttpBackend
+from agentouto.providers._transport.keys import find_key, own_variable, resolve_key
 from wire.words import local
 
 
@@ -36,7 +36,7 @@ def said(message: object, code: object = None, type_: object = None, param: obje
 
 def refusal(status: int, body: bytes = b"", **headers: str) -> AgentoutoError:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return OpenAIChatWire(local()).refusal(read_fault(body, status, named))
+    return OpenAIChatWire(local()).error_for(parse_error(body, status, named))
 
 
 REFUSALS: list[tuple[int, bytes, type[AgentoutoError]]] = [

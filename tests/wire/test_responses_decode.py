@@ -200,27 +200,34 @@ def test_why_a_response_is_incomplete_is_told(reason: str | None, stop: Stop) ->
     assert (reply.text, reply.stop) == ("Hel", stop)
 
 
-def test_a_call_that_was_cut_off_is_not_made() -> None:
+def test_a_call_that_was_cut_off_is_told_as_far_as_it_got_and_never_sent_back() -> None:
     cut = function_call("b", '{"wh', status="incomplete")
     whole = function_call("a")
     details = {"reason": "max_output_tokens"}
-    for events in (
-        said(whole, cut, how="incomplete", incomplete_details=details),
-        [
-            *spoken(0, whole),
-            *spoken(1, cut)[:-2],
-            ended(whole, cut, how="incomplete", incomplete_details=details),
-        ],
-        [
-            *spoken(0, whole),
-            *spoken(1, cut)[:1],
-            ended(how="incomplete", incomplete_details=details),
-        ],
+    for events, arguments in (
+        (said(whole, cut, how="incomplete", incomplete_details=details), '{"wh'),
+        (
+            [
+                *spoken(0, whole),
+                *spoken(1, cut)[:-2],
+                ended(whole, cut, how="incomplete", incomplete_details=details),
+            ],
+            '{"wh',
+        ),
+        (
+            [
+                *spoken(0, whole),
+                *spoken(1, cut)[:1],
+                ended(how="incomplete", incomplete_details=details),
+            ],
+            "",
+        ),
     ):
         reply = reply_of(events)
-        assert [call.id for call in reply.tool_calls] == ["a"]
+        assert [call.id for call in reply.tool_calls] == ["a", "b"]
+        assert reply.tool_calls[1].arguments == arguments
         assert reply.stop is Stop.OUT_OF_TOKENS
-        assert reply.native is None or reply.native.data == [whole]
+        assert reply.native is None
 
 
 def test_a_refusal_is_told_in_its_own_words() -> None:

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from agentouto._core.identity import placed
+from agentouto._core.ids import assign_ids
 from agentouto._domain.content import (
     Entry,
     Incoming,
     Native,
     Outcome,
     Outcomes,
+    Place,
     Reasoning,
     Reply,
     Stop,
@@ -24,10 +25,10 @@ from agentouto._domain.content import (
 )
 from agentouto._domain.errors import ProviderError
 from agentouto._domain.message import Attachment
-from agentouto._domain.participants import Provider
+from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import Draft, ToolSpec
-from agentouto.providers._origins import account
-from agentouto.providers.openai_responses import OpenAIResponsesWire
+from agentouto.providers._format.errors import ErrorDetails
+from agentouto.providers._openai.responses_wire import OpenAIResponsesWire
 from wire.responses_words import (
     HOME,
     ORIGIN,
@@ -93,7 +94,7 @@ def sealed(*items: dict[str, Any], origin: str = ORIGIN) -> Reply:
 def with_id(reply: Reply, id_: str) -> Reply:
     """The reply after its only call was given another id."""
     (known,) = reply.tool_calls
-    renamed = ToolCall(id_, known.name, known.arguments, "0.0")
+    renamed = ToolCall(id_, known.name, known.arguments, Place())
     parts = tuple(renamed if isinstance(part, ToolCall) else part for part in reply.parts)
     return Reply(parts, native=reply.native)
 
@@ -383,6 +384,25 @@ def test_items_go_back_in_the_very_order_of_their_keys() -> None:
     )
 
 
+def test_native_items_are_withheld_from_the_model_that_refused_them_and_from_no_other() -> None:
+    wire, draft = OpenAIResponsesWire(local()), Draft()
+    broken = ErrorDetails("it could not be verified", code="invalid_encrypted_content", status=400)
+
+    def asked(model: str) -> str:
+        origin = wire._origin(Agent("a", "", model, local()))
+        thought = Reply((Text("So."),), native=Native(origin, [reasoning()]))
+        request = asking(Incoming("Hi"), thought, model=model, draft=draft)
+        sent = wire.encode(request)
+        if not draft.native_refused_by:
+            wire.adapt(request, sent, broken)
+        return sent.body.decode()
+
+    assert "E-rs_1" in asked("m preview")
+    assert "E-rs_1" not in asked("m preview")
+    assert "E-rs_1" in asked("m")
+    assert "E-rs_1" not in asked("m preview")
+
+
 def test_an_entry_is_written_once() -> None:
     wire, draft = OpenAIResponsesWire(local()), Draft()
     entries: list[Entry] = [Incoming("Hi"), says("Ho"), Incoming("Hm")]
@@ -449,7 +469,7 @@ def test_elsewhere_a_reply_goes_as_words_and_calls() -> None:
 def test_ids_that_a_model_repeats_are_told_apart_in_its_items_too() -> None:
     taken: set[str] = set()
     first, second = (
-        placed(reply_to(reasoning(), function_call("a")), turn, taken) for turn in (0, 1)
+        assign_ids(reply_to(reasoning(), function_call("a")), turn, taken) for turn in (0, 1)
     )
     results = [Outcomes((Outcome(reply.tool_calls[0], "ok"),)) for reply in (first, second)]
     items = input_of(asking(first, results[0], second, results[1]))
@@ -461,7 +481,7 @@ def test_ids_that_a_model_repeats_are_told_apart_in_its_items_too() -> None:
     ]
 
 
-def test_a_reply_that_came_cut_off_is_sent_back_without_the_broken_call() -> None:
+def test_a_reply_that_came_cut_off_is_sent_back_with_the_broken_call_and_no_thinking() -> None:
     events = said(
         message("Let me see."),
         reasoning(),
@@ -471,7 +491,8 @@ def test_a_reply_that_came_cut_off_is_sent_back_without_the_broken_call() -> Non
     )
     reply = reply_of(events)
     assert reply.stop is Stop.OUT_OF_TOKENS
-    assert input_of(asking(reply)) == [message("Let me see.")]
+    broken = called("a", arguments='{"_invalid_json":"{\\"wh"}')  # its outcome names the call
+    assert input_of(asking(reply)) == [assistant("Let me see."), broken]
 
 
 def test_at_home_thinking_without_its_content_does_not_go_back() -> None:
@@ -480,7 +501,7 @@ def test_at_home_thinking_without_its_content_does_not_go_back() -> None:
         message("Wait.", phase="commentary"),
         function_call("a"),
     )
-    origin = f"openai_responses https://api.openai.com/v1/responses {account(HOME)} gpt-5"
+    origin = "openai_responses https://api.openai.com/v1/responses  gpt-5"
     request = asking(sealed(*items, origin=origin), model="gpt-5")
     assert input_of(request, HOME) == [assistant("Wait.", phase="commentary"), called("a")]
     kept = asking(sealed(*items, origin=origin), model="gpt-5", extra={"store": True})
@@ -608,16 +629,16 @@ def test_extra_has_the_last_word() -> None:
     assert body["reasoning"] == {"effort": "medium", "summary": "detailed", "context": "all_turns"}
     assert "extra_headers" not in body
     assert sent.headers == {"X-Title": "t"}
-    assert sent.ours == {"reasoning.effort", "include", "tools.strict"}
+    assert sent.optional == {"reasoning.effort", "include", "tools.strict"}
 
 
-def test_extra_may_replace_tools_instructions_and_input() -> None:
-    extra = {"tools": [], "instructions": "T", "input": "Ho"}
+def test_extra_may_replace_instructions_and_input() -> None:
+    extra = {"instructions": "T", "input": "Ho"}
     wire = OpenAIResponsesWire(local())
     sent = wire.encode(asking(Incoming("Hi"), system="S", tools=(LOOK,), extra=extra))
     body = json.loads(sent.body)
     assert {key: body[key] for key in extra} == extra
-    assert sent.ours == {"store"}
+    assert sent.optional == {"store", "tools.strict"}
 
 
 @pytest.mark.parametrize("headers", [{"X\r\nY": "1"}, {"X": "a\nb"}])
@@ -637,7 +658,7 @@ def test_tools_are_written_down_once() -> None:
     first = wire._tools.written(tools)
     assert wire._tools.written(tools) is first
     assert wire._tools.written((*tools,)) == first
-    assert b"strict" not in wire._bare_tools.written(tools)
+    assert b"strict" not in wire._unmarked_tools.written(tools)
 
 
 def test_addresses_may_be_given_in_any_length() -> None:

@@ -12,16 +12,17 @@ import pytest
 from agentouto._domain.content import Incoming, Outcome, Reply
 from agentouto._domain.delta import Delta
 from agentouto._domain.errors import ConfigurationError, ProviderError
+from agentouto._domain.memory import Memory
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import Draft, ModelRequest
-from agentouto.providers import _openai_home, openai, openai_responses
-from agentouto.providers._chat_answer import ChatDecoder
-from agentouto.providers._http import HttpBackend
-from agentouto.providers._openai_home import OpenAIWire, open_wire
-from agentouto.providers._refusal import Fault
-from agentouto.providers._responses_answer import ResponsesDecoder
-from agentouto.providers._retry import RetryPolicy
-from agentouto.providers._wire import Wire
+from agentouto.providers._format.errors import ErrorDetails
+from agentouto.providers._format.wire import Wire
+from agentouto.providers._openai.chat_decoder import ChatDecoder
+from agentouto.providers._openai.openai_host import OpenAIWire, open_openai
+from agentouto.providers._openai.responses_decoder import ResponsesDecoder
+from agentouto.providers._transport.http_backend import HttpBackend
+from agentouto.providers._transport.retry import RetryPolicy
+from wire.hosts import open_at
 from wire.responses_words import function_call, message, objections, reasoning, said, stream
 from wire.server import gives, serving, streams
 from wire.words import LOOK, asking, call, came_of, event, folded
@@ -36,9 +37,11 @@ NO_TOOLS = (
 )
 
 
-def url_for(model: str, provider: Provider = HOME, **settings: Any) -> str:
+def url_for(
+    model: str, provider: Provider = HOME, memory: Memory | None = None, **settings: Any
+) -> str:
     request = asking(Incoming("Hi"), model=model, tools=(LOOK,), **settings)
-    return open_wire(provider).encode(request).url
+    return open_openai(provider, memory=memory).encode(request).url
 
 
 @pytest.mark.parametrize(
@@ -97,12 +100,12 @@ def test_who_writes_for_chat_is_heard_on_chat() -> None:
 
 
 def test_the_change_of_format_is_said_once_for_each_model(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(_openai_home, "_SWITCHED", set())
+    memory = Memory()
     with caplog.at_level(logging.INFO, "agentouto"):
         for model in ("gpt-5.6-sol", "gpt-5.6-sol", "gpt-6-astra", "gpt-4o"):
-            url_for(model)
+            url_for(model, memory=memory)
     assert [record.getMessage() for record in caplog.records] == [
         "openai: gpt-5.6-sol is asked through the Responses API",
         "openai: gpt-6-astra is asked through the Responses API",
@@ -124,7 +127,7 @@ def test_a_model_that_asks_for_the_other_format_gets_it() -> None:
     sent = wire.encode(first)
     wire.encode(second)
     assert sent.url == CHAT
-    wire.learn(first, sent, Fault(NO_TOOLS, param="reasoning_effort", status=400))
+    wire.adapt(first, sent, ErrorDetails(NO_TOOLS, param="reasoning_effort", status=400))
     assert isinstance(wire.decoder(second), ChatDecoder), "it was asked before that was known"
     again = wire.encode(first)
     assert again.url == RESPONSES
@@ -136,7 +139,7 @@ def test_who_insists_on_chat_goes_without_reasoning() -> None:
     wire = OpenAIWire(HOME)
     request = asking(Incoming("Hi"), model="gpt-7.1", reasoning=True, extra={"seed": 1})
     sent = wire.encode(request)
-    wire.learn(request, sent, Fault(NO_TOOLS, param="reasoning_effort", status=400))
+    wire.adapt(request, sent, ErrorDetails(NO_TOOLS, param="reasoning_effort", status=400))
     again = wire.encode(request)
     assert (again.url, json.loads(again.body)["reasoning_effort"]) == (CHAT, "none")
 
@@ -155,15 +158,13 @@ def test_a_conversation_that_changes_its_format_is_written_anew() -> None:
 
 
 def test_complaints_name_the_host() -> None:
-    error = OpenAIWire(HOME).refusal(Fault("nope", status=404))
+    error = OpenAIWire(HOME).error_for(ErrorDetails("nope", status=404))
     assert str(error) == "[openai] HTTP 404 Not Found for https://api.openai.com/v1: nope"
     with pytest.raises(ConfigurationError, match="base_url"):
-        open_wire(Provider("p", "openai", base_url="localhost"))
+        open_openai(Provider("p", "openai", base_url="localhost"))
 
 
-async def test_a_loop_goes_over_from_chat_to_responses_on_its_way(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_loop_goes_over_from_chat_to_responses_on_its_way() -> None:
     refusing = json.dumps({"error": {"message": NO_TOOLS, "param": "reasoning_effort"}}).encode()
     first = (reasoning(), function_call("a"))
     async with serving(
@@ -171,11 +172,14 @@ async def test_a_loop_goes_over_from_chat_to_responses_on_its_way(
         streams(stream(said(*first))),
         streams(stream(said(message("So.")))),
     ) as server:
-        monkeypatch.setattr(openai, "HOST", server.url)
-        monkeypatch.setattr(openai_responses, "HOST", server.url)
-        asked = HttpBackend(HOME, OpenAIWire(HOME), policy=RetryPolicy(tries=1))
+        asked = open_at(server.url, HOME, Memory(), policy=RetryPolicy(tries=1))
         draft, begin = Draft(), Incoming("Q")
-        settings = {"model": "gpt-8", "tools": (LOOK,), "reasoning": True, "draft": draft}
+        settings: dict[str, Any] = {
+            "model": "gpt-8",
+            "tools": (LOOK,),
+            "reasoning": True,
+            "draft": draft,
+        }
         thought = await reply(asked, asking(begin, **settings))
         results = came_of(Outcome(call("a"), "seen"))
         assert (await reply(asked, asking(begin, thought, results, **settings))).text == "So."
@@ -187,14 +191,10 @@ async def test_a_loop_goes_over_from_chat_to_responses_on_its_way(
     assert server.asked[2].body["input"][1:3] == list(first)
 
 
-async def test_a_failing_answer_names_the_format_it_was_asked_in(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_failing_answer_names_the_format_it_was_asked_in() -> None:
     fault = event({"type": "error", "message": "boom", "code": "server_error"})
     async with serving(streams(fault)) as server:
-        monkeypatch.setattr(openai_responses, "HOST", server.url)
-        monkeypatch.setattr(openai, "HOST", server.url)
-        asked = HttpBackend(HOME, OpenAIWire(HOME), policy=RetryPolicy(tries=1))
+        asked = open_at(server.url, HOME, Memory(), policy=RetryPolicy(tries=1))
         with pytest.raises(ProviderError, match="/v1/responses: boom"):
             await reply(asked, asking(Incoming("Hi"), model="gpt-6-astra"))
 

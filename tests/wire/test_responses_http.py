@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from agentouto._core.identity import placed
+from agentouto._core.ids import assign_ids
 from agentouto._domain.content import Incoming, Outcome, Outcomes, Reply, Usage
 from agentouto._domain.delta import Delta, RetryDelta
 from agentouto._domain.errors import (
@@ -24,13 +24,14 @@ from agentouto._domain.errors import (
     RateLimited,
     Refused,
 )
+from agentouto._domain.memory import Memory
 from agentouto._domain.participants import Provider
 from agentouto._domain.ports import Draft, ModelRequest
-from agentouto.providers._habits import named
-from agentouto.providers._http import HttpBackend
-from agentouto.providers._refusal import Fault, read_fault
-from agentouto.providers._retry import RetryPolicy
-from agentouto.providers.openai_responses import OpenAIResponsesWire
+from agentouto.providers._format.errors import ErrorDetails, parse_error
+from agentouto.providers._format.quirks import field_named
+from agentouto.providers._openai.responses_wire import OpenAIResponsesWire
+from agentouto.providers._transport.http_backend import HttpBackend
+from agentouto.providers._transport.retry import RetryPolicy
 from wire.responses_words import (
     HOME,
     function_call,
@@ -46,11 +47,13 @@ from wire.words import LOOK, asking, call, came_of, folded
 
 QUICK = RetryPolicy(total=5.0, first=0.02, longest=0.05)
 HELLO = stream(said(message("Hello")))
+MEMORY = Memory()
 
 
 def backend(server: Server, policy: RetryPolicy = QUICK, **settings: Any) -> HttpBackend:
     provider = local(base_url=server.url, **settings)
-    return HttpBackend(provider, OpenAIResponsesWire(provider), policy=policy, idle_seconds=5)
+    wire = OpenAIResponsesWire(provider, MEMORY)
+    return HttpBackend(provider, wire, MEMORY, policy=policy, idle_seconds=5)
 
 
 async def ask(asked: HttpBackend, request: ModelRequest | None = None) -> list[Delta]:
@@ -88,7 +91,7 @@ async def test_a_loop_with_two_calls_and_a_picture_goes_round() -> None:
         asked, draft = backend(server, api_key="the-secret-key"), Draft()
         begin = Incoming("Q")
         settings = {"system": "S", "tools": (LOOK,), "reasoning": True, "draft": draft}
-        said_first = placed(await reply(asked, asking(begin, **settings)), 0, set())
+        said_first = assign_ids(await reply(asked, asking(begin, **settings)), 0, set())
         results = came_of(
             *(Outcome(each, "ok") for each in said_first.tool_calls),
         )
@@ -132,8 +135,8 @@ async def test_a_stream_that_is_cut_is_no_reply_and_not_asked_for_again(cut: Any
 
 
 async def test_a_failure_before_the_first_word_is_tried_again() -> None:
-    fault = {"type": "error", "code": "server_error", "message": "boom", "param": None}
-    async with serving(streams(stream([said(message("x"))[0], fault])), streams(HELLO)) as server:
+    details = {"type": "error", "code": "server_error", "message": "boom", "param": None}
+    async with serving(streams(stream([said(message("x"))[0], details])), streams(HELLO)) as server:
         heard = await ask(backend(server))
     assert folded(heard).text == "Hello"
     assert [each.attempt for each in heard if isinstance(each, RetryDelta)] == [2]
@@ -153,8 +156,10 @@ def picky(*unknown: str, text: str = "Unsupported parameter: '{}'.", param: bool
                 found = found[0] if isinstance(found, list) else found
                 found = found.get(step) if isinstance(found, dict) else None
             if found is not None:
-                named = path.replace("tools.", "tools[0].")
-                return await refuses(text.format(named), named if param else None)(request)
+                field_named = path.replace("tools.", "tools[0].")
+                return await refuses(text.format(field_named), field_named if param else None)(
+                    request
+                )
         return await streams(HELLO)(request)
 
     return answer
@@ -202,7 +207,7 @@ async def test_a_field_that_is_only_mentioned_is_not_left_out() -> None:
         "Unknown names cannot be in the store",
         "Unsupported value of reasoning.context",
     ):
-        wire.learn(request, sent, Fault(text, status=400))
+        wire.adapt(request, sent, ErrorDetails(text, status=400))
     assert wire.encode(request).body == sent.body
 
 
@@ -365,7 +370,7 @@ async def test_a_field_that_a_server_gives_but_does_not_take_is_left_off_its_ite
 def test_the_field_that_a_complaint_is_about_is_found(
     param: str, message_: str, field: str
 ) -> None:
-    ours = frozenset(
+    optional = frozenset(
         {
             "store",
             "include",
@@ -375,7 +380,7 @@ def test_the_field_that_a_complaint_is_about_is_found(
             "tools.strict",
         }
     )
-    assert named(ours, Fault(message_, param=param)) == field
+    assert field_named(optional, ErrorDetails(message_, param=param)) == field
 
 
 # Errors -------------------------------------------------------------------------------------------
@@ -405,7 +410,7 @@ def complaint(message: object, code: object = None, type_: object = None) -> byt
     ],
 )
 def test_each_refusal_has_its_error(status: int, body: bytes, kind: type[AgentoutoError]) -> None:
-    error = OpenAIResponsesWire(local()).refusal(read_fault(body, status, {}))
+    error = OpenAIResponsesWire(local()).error_for(parse_error(body, status, {}))
     assert type(error) is kind
     if isinstance(error, ProviderError):
         assert error.retryable is (kind in {RateLimited, ProviderUnavailable})
@@ -424,7 +429,7 @@ def test_what_cannot_be_healed_teaches_nothing() -> None:
         (400, "Invalid value for input[3].call_id", ""),
         (400, "Unknown parameter: 'input[3].arguments'", ""),
     ):
-        wire.learn(request, sent, Fault(text, code, status=status))
+        wire.adapt(request, sent, ErrorDetails(text, code, status=status))
     assert wire.encode(request).body == sent.body
 
 

@@ -22,6 +22,7 @@ from urllib.request import urlopen
 import pytest
 
 import agentouto
+from children import PIPE, child
 from wire import crowd
 
 CROWD = 1000
@@ -36,14 +37,9 @@ TESTS = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     command = [sys.executable, crowd.__file__]
-    with subprocess.Popen(
-        command, env=plain(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
+    with child(command, env=plain(), stdin=PIPE, stdout=PIPE) as process:
         assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.kill()
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
 
 
 def plain() -> dict[str, str]:

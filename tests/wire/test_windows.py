@@ -1,32 +1,46 @@
 """How much a model reads: what a table says, what servers are asked, and what of it is believed."""
 
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
 
 from agentouto._domain.content import Incoming
 from agentouto._domain.errors import QuotaExhausted
+from agentouto._domain.kinds import Kind
+from agentouto._domain.memory import Memory
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import Backend
-from agentouto.providers import _http, _windows, anthropic, google, open_backend
-from agentouto.providers._catalog import window_of
+from agentouto.providers import open_backend
+from agentouto.providers._models.catalog import window_of
+from agentouto.providers._openai import OPENAI_URL as OPENAI
+from agentouto.providers._openai.chat_wire import OpenAIChatWire
+from agentouto.providers._transport.context_windows import MAX_WINDOWS, FoundWindows, lcw_address
+from agentouto.providers._transport.http_backend import HttpBackend
+from agentouto.providers._transport.http_limits import HttpLimits
+from wire.hosts import open_at
+from wire.server import Answer
 from wire.words import asking
 
 KEY = "sk-the-secret-key"
 
 
+MEMORY = Memory()
+"""What the backends of one test share."""
+
+
 @pytest.fixture(autouse=True)
-def nothing_is_known_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_windows, "_FOUND", {})
-    monkeypatch.setattr(anthropic, "_HABITS", type(anthropic._HABITS)())
+def nothing_is_known_yet() -> None:
+    MEMORY.forget()
 
 
 class Knowing:
@@ -45,7 +59,8 @@ class Knowing:
         self.bodies.append(await request.read())
         said = self.answers.get(request.path, 404)
         if callable(said):
-            return await said(request)
+            reply: web.StreamResponse = await cast("Answer", said)(request)
+            return reply
         if isinstance(said, int):
             return web.json_response({"error": {"message": "no"}}, status=said)
         return web.Response(
@@ -55,7 +70,7 @@ class Knowing:
 
 
 @asynccontextmanager
-async def knowing(answers: Mapping[str, Any]) -> AsyncIterator[Knowing]:
+async def knowing(answers: Mapping[str, Any]) -> AsyncGenerator[Knowing, None]:
     server = Knowing(answers)
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", server.answer)
@@ -78,8 +93,14 @@ async def found(backend: Backend, model: str = "m") -> int | None:
     return backend.window(agent(model))
 
 
-def local(server: Knowing, kind: str = "openai", **settings: Any) -> Backend:
-    return open_backend(Provider("p", kind, base_url=f"{server.root}/v1", **settings))
+def local(server: Knowing, kind: Kind = "openai", **settings: Any) -> Backend:
+    provider = Provider("p", kind, base_url=f"{server.root}/v1", **settings)
+    return open_backend(provider, MEMORY)
+
+
+def impatient(server: Knowing, limits: HttpLimits) -> Backend:
+    provider = Provider("p", "openai", base_url=f"{server.root}/v1")
+    return HttpBackend(provider, OpenAIChatWire(provider), limits=limits)
 
 
 def rows(*models: Mapping[str, Any]) -> dict[str, Any]:
@@ -212,7 +233,11 @@ async def test_lm_studio_is_asked_where_it_knows() -> None:
 
 async def test_headers_query_and_key_go_with_the_question() -> None:
     async with knowing(rows({"id": "m", "max_model_len": 8_000})) as server:
-        settings = {"api_key": KEY, "headers": {"X-Own": "1"}, "query": {"api-version": "2"}}
+        settings: dict[str, Any] = {
+            "api_key": KEY,
+            "headers": {"X-Own": "1"},
+            "query": {"api-version": "2"},
+        }
         assert await found(local(server, **settings)) == 8_000
         assert server.asked == ["GET /v1/models?api-version=2"]
         assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
@@ -220,13 +245,10 @@ async def test_headers_query_and_key_go_with_the_question() -> None:
 
 
 @pytest.mark.parametrize("first", ["window", "request"])
-async def test_anthropic_says_how_much_a_model_reads_and_writes_in_one_answer(
-    monkeypatch: pytest.MonkeyPatch, first: str
-) -> None:
+async def test_anthropic_says_how_much_a_model_reads_and_writes_in_one_answer(first: str) -> None:
     said = {"id": "claude-next-1", "max_input_tokens": 700_000, "max_tokens": 90_000}
     async with knowing({"/v1/models/claude-next-1": said, "/v1/messages": 402}) as server:
-        monkeypatch.setattr(anthropic, "HOST", server.root)
-        backend = open_backend(Provider("anthropic", api_key=KEY))
+        backend = open_at(server.root, Provider("anthropic", api_key=KEY), MEMORY)
         if first == "window":
             assert await found(backend, "claude-next-1") == 700_000
         with pytest.raises(QuotaExhausted):
@@ -249,7 +271,6 @@ async def test_anthropic_says_how_much_a_model_reads_and_writes_in_one_answer(
     ],
 )
 async def test_anthropic_says_how_a_model_thinks_that_nobody_knows(
-    monkeypatch: pytest.MonkeyPatch,
     types: tuple[str, ...],
     reasoning: bool,
     thinking: str | None,
@@ -264,8 +285,7 @@ async def test_anthropic_says_how_a_model_thinks_that_nobody_knows(
         },
     }
     async with knowing({f"/v1/models/{model}": said, "/v1/messages": 402}) as server:
-        monkeypatch.setattr(anthropic, "HOST", server.root)
-        backend = open_backend(Provider("anthropic", api_key=KEY))
+        backend = open_at(server.root, Provider("anthropic", api_key=KEY), MEMORY)
         with pytest.raises(QuotaExhausted):
             await anext(backend.stream(asking(Incoming("Hi"), model=model, reasoning=reasoning)))
     body = json.loads(server.bodies[1])
@@ -273,11 +293,10 @@ async def test_anthropic_says_how_a_model_thinks_that_nobody_knows(
     assert body.get("output_config", {}).get("effort") == effort
 
 
-async def test_google_says_how_much_a_model_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_google_says_how_much_a_model_reads() -> None:
     said = {"name": "models/gemini-9", "inputTokenLimit": 2_000_000, "outputTokenLimit": 9_000}
     async with knowing({"/v1beta/models/gemini-9": said}) as server:
-        monkeypatch.setattr(google, "HOST", server.root)
-        backend = open_backend(Provider("google", api_key=KEY))
+        backend = open_at(server.root, Provider("google", api_key=KEY), MEMORY)
         assert await found(backend, "gemini-9") == 2_000_000
         assert server.asked == ["GET /v1beta/models/gemini-9"]
         assert server.headers[0]["x-goog-api-key"] == KEY
@@ -357,9 +376,8 @@ async def test_a_server_is_waited_for_no_longer_than_it_is_worth(
         await asyncio.sleep(60)
         return response
 
-    monkeypatch.setattr(_http, "LOOK_UP_SECONDS", 0.05)
-    async with knowing({"/v1/models": slowly}) as server, asyncio.timeout(2):
-        assert await found(local(server)) is None
+    async with knowing({"/v1/models": slowly}) as server, asyncio.timeout(10):
+        assert await found(impatient(server, HttpLimits(look_up=0.05))) is None
 
 
 async def test_a_server_that_is_not_there_or_goes_away_harms_nobody() -> None:
@@ -379,14 +397,14 @@ async def test_a_missing_key_harms_nobody() -> None:
 
 
 @pytest.mark.parametrize("kind", ["openai", "openai_responses", "anthropic", "google"])
-async def test_a_name_that_no_address_can_hold_harms_nobody(kind: str, lcw: Any) -> None:
+async def test_a_name_that_no_address_can_hold_harms_nobody(kind: Kind, lcw: Any) -> None:
     async with knowing({}) as server:
         lcw(server.root)
         assert await found(local(server, kind), "\ud800") is None
         assert await found(open_backend(Provider(kind, api_key=KEY)), "\ud800") is None
 
 
-async def test_a_list_without_end_is_not_read_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_list_without_end_is_not_read_to_the_end() -> None:
     sent = 0
 
     async def endless(request: web.Request) -> web.StreamResponse:
@@ -397,9 +415,8 @@ async def test_a_list_without_end_is_not_read_to_the_end(monkeypatch: pytest.Mon
             await response.write(b" " * 65_536)
             sent += 65_536
 
-    monkeypatch.setattr(_http, "_LONGEST_LIST", 1 << 20)
     async with knowing({"/v1/models": endless}) as server, asyncio.timeout(5):
-        assert await found(local(server)) is None
+        assert await found(impatient(server, HttpLimits(list_bytes=1 << 20))) is None
     assert sent < 1 << 24
 
 
@@ -424,14 +441,18 @@ async def test_each_server_and_each_model_has_its_own() -> None:
         assert await found(local(other), "m") == 4_000
 
 
-async def test_not_more_is_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_windows, "MANY", 3)
+async def test_not_more_is_kept_than_there_is_room_for() -> None:
     listed = rows(*({"id": f"m{n}", "max_model_len": 8_000 + n} for n in range(5)))
     async with knowing(listed) as server:
         backend = local(server)
         for n in range(5):
             assert await found(backend, f"m{n}") == 8_000 + n
-        assert len(_windows._FOUND) == 3
+        kept = MEMORY.part(FoundWindows).by_place
+        for n in range(MAX_WINDOWS - 1):
+            kept.put(("elsewhere", f"m{n}"), 9_000)
+        assert len(kept) == MAX_WINDOWS
+        assert backend.window(agent("m0")) is None
+        assert backend.window(agent("m4")) == 8_004
         assert await found(backend, "m0") == 8_000
 
 
@@ -453,7 +474,7 @@ def lcw(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def vendor(kind: str = "openai") -> Backend:
-    return open_backend(Provider(kind, api_key=KEY))
+    return open_backend(Provider(kind, api_key=KEY), MEMORY)
 
 
 async def test_the_service_is_asked_about_a_model_that_nobody_else_knows(lcw: Any) -> None:
@@ -491,9 +512,9 @@ def test_the_service_is_at_home_where_nobody_says_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("AGENTOUTO_LCW")
-    assert _windows.lcw_address() == "https://lcw-api.blp.sh/context-window"
+    assert lcw_address() == "https://lcw-api.blp.sh/context-window"
     monkeypatch.setenv("AGENTOUTO_LCW_URL", "no address")
-    assert _windows.lcw_address() is None
+    assert lcw_address() is None
 
 
 async def test_the_service_is_not_told_of_a_server_of_ones_own(lcw: Any) -> None:
@@ -512,18 +533,16 @@ async def test_the_service_is_not_told_a_name_that_may_be_a_secret(lcw: Any, mod
         assert server.asked == []
 
 
-async def test_the_service_is_not_asked_what_the_vendor_has_told(
-    monkeypatch: pytest.MonkeyPatch, lcw: Any
-) -> None:
+async def test_the_service_is_not_asked_what_the_vendor_has_told(lcw: Any) -> None:
     said = {"inputTokenLimit": 2_000_000}
     async with (
         knowing(told("gemini-9")) as server,
         knowing({"/v1beta/models/gemini-9": said}) as there,
     ):
         lcw(server.root)
-        monkeypatch.setattr(google, "HOST", there.root)
-        assert await found(vendor("google"), "gemini-9") == 2_000_000
-        assert await found(vendor("google"), "gemini-9-flash") is None
+        google = open_at(there.root, Provider("google", api_key=KEY), MEMORY)
+        assert await found(google, "gemini-9") == 2_000_000
+        assert await found(google, "gemini-9-flash") is None
         assert there.asked == [f"GET /v1beta/models/gemini-9{more}" for more in ("", "-flash")]
         assert server.asked == ["GET /context-window?model=gemini-9-flash"]
 
@@ -572,16 +591,17 @@ async def test_what_the_service_gets_wrong_is_not_believed_and_not_asked_again(
         assert len(server.asked) == 1
 
 
-async def test_the_service_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, lcw: Any) -> None:
+async def test_the_service_is_not_waited_for(lcw: Any) -> None:
     async def slowly(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(60)
         return web.Response()
 
-    monkeypatch.setattr(_http, "LOOK_UP_SECONDS", 0.05)
-    async with knowing({"/context-window": slowly}) as server, asyncio.timeout(2):
+    limits, provider = HttpLimits(look_up=0.05), Provider("openai", api_key=KEY)
+    async with knowing({"/context-window": slowly}) as server, asyncio.timeout(10):
         lcw(server.root)
         for _ in range(2):
-            assert await found(vendor(), "gpt-9-nova") is None
+            backend = open_at(OPENAI, provider, MEMORY, limits=limits)
+            assert await found(backend, "gpt-9-nova") is None
         assert len(server.asked) == 1
 
 

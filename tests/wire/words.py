@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from agentouto._core.assemble import ReplyBuilder
+from agentouto._core.reply_builder import ReplyBuilder
 from agentouto._domain.content import (
     Entry,
     Outcome,
@@ -17,12 +17,16 @@ from agentouto._domain.content import (
     Transcript,
 )
 from agentouto._domain.delta import Delta
+from agentouto._domain.memory import Memory
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import Draft, ModelRequest, ToolSpec
-from agentouto.providers._chat_answer import ChatDecoder
-from agentouto.providers._sse import SseReader
-from agentouto.providers.openai import OpenAIChatWire
+from agentouto.providers._openai.chat_decoder import ChatDecoder
+from agentouto.providers._openai.chat_wire import OpenAIChatWire
+from agentouto.providers._transport.sse import SseReader
 from wire.judge import complaints
+
+MEMORY = Memory()
+"""What all wires here share, as those of one program do."""
 
 DONE = b"data: [DONE]\n\n"
 
@@ -55,7 +59,9 @@ def asking(
 def body_of(
     request: ModelRequest, provider: Provider | None = None, *, judged: bool = True
 ) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(OpenAIChatWire(provider or local()).encode(request).body)
+    body: dict[str, Any] = json.loads(
+        OpenAIChatWire(provider or local(), MEMORY).encode(request).body
+    )
     if judged and not request.agent.extra:
         assert complaints(body) == []
     return body

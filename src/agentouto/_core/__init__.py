@@ -1,1 +1,1 @@
-"""What can be decided by thinking alone: pure functions over the words of the protocol."""
+"""Pure functions over the types of ``_domain``: prompts, schemas, checks, estimates, renderings."""

@@ -1,51 +1,55 @@
-"""Every word that agents are given besides their instructions. There is no other place for them.
+"""The texts that agents read besides their instructions: system prompt, notes, warnings.
 
-A system prompt stays the same for the whole of a call, and what differs between calls of one agent
-(who called, and where the caller can be written to) comes last, so that providers can reuse what
-they have read before.
+Texts for agents stand here, in ``builtin_tools.py`` (descriptions of built-in tools) and nowhere
+else. A system prompt does not change during a call. What differs between two calls of one agent
+(the caller's name and task id) comes last, because providers cache a prompt by its beginning.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Mapping
+from types import MappingProxyType
 
+from agentouto._core.builtin_tools import CALL_AGENT, FINISH, READ_RESULT, SEND_MESSAGE, guidance
 from agentouto._domain.content import Incoming
 from agentouto._domain.message import USER, Message
 from agentouto._domain.participants import Agent
-
-CALL_AGENT = "call_agent"
-SPAWN = "spawn_background_agent"
-SEND_MESSAGE = "send_message"
-GET_MESSAGES = "get_messages"
-FINISH = "finish"
-READ_RESULT = "read_result"
-WAIT_FOR_MESSAGES = "wait_for_messages"
-LIST_RUNNING = "list_running"
-
-BUILTIN_TOOL_NAMES = frozenset({CALL_AGENT, SPAWN, SEND_MESSAGE, GET_MESSAGES, FINISH})
-"""The tools every agent has without anyone writing them."""
-
-OPTIONAL_TOOL_NAMES = frozenset({WAIT_FOR_MESSAGES, LIST_RUNNING})
-"""More built-in tools, for whoever asks for them."""
+from agentouto._domain.peer import Participant
+from agentouto._domain.visible_text import visible_line
 
 NUDGE = Incoming(
     "[SYSTEM] Your last reply was empty, so your caller has received nothing. "
     f'Call {FINISH}(message="...") with your result, or go on working.'
 )
 
-WRONG_FORM = "[SYSTEM] Your last reply is not what has to be returned: {why} Call finish."
-"""Told to an agent whose plain text does not have the form that is asked for."""
+UNUSABLE_REPLY = "[SYSTEM] Your last reply is not what has to be returned: {why} Call finish."
+"""Sent to an agent whose plain text cannot be its return, because data of a type is wanted."""
 
-NOT_PLAIN = "plain text reaches nobody here."
+NO_PLAIN_TEXT = "plain text is not returned here."
+"""The reason in ``UNUSABLE_REPLY`` where a ``finish`` of the user's decides what is returned."""
 
-NOT_RETURNED = "[SYSTEM] Your return was refused: {reason} Go on, or return something else."
-"""Told to an agent whose return a hook has refused."""
+RETURN_REFUSED = "[SYSTEM] Your return was refused: {reason} Go on, or return something else."
+"""Sent to an agent whose return a hook has refused."""
 
-UNREAD = "[SYSTEM] Your message to {name} (task_id: {address}) was not read: {why}. It said: {text}"
-"""Told to whoever wrote to somebody who has ended before reading it."""
+INTERRUPTED = (
+    "The program ended while {name} was at work. Whether it has done what it was asked is unknown: "
+    "it may have happened, as a whole or in part. Find out before you ask for it again."
+)
+"""Told to an agent whose tool or peer was at work when the process of a kept run ended."""
 
-SUMMARIZE = (
+ASKED_OTHERWISE = (
+    "The program ended while this was at work, and now it asks {name} something else than it had "
+    "asked before. Whether the rest was done is unknown: find out before you use it again."
+)
+"""Raised in a function that does something else at its second try."""
+
+UNREAD_MAIL = (
+    "[SYSTEM] Your message to {name} (task_id: {address}) was not read: {why}. It said: {text}"
+)
+"""Sent to the sender of a message whose receiver ended before it read the message."""
+
+SUMMARY_REQUEST = (
     "Below is the earlier part of your own work on a request. It will be taken away and your "
     "summary put in its place, so write down all that you need to go on: the goals, what was "
     "decided and why, facts with their exact names and numbers, results of tools that still "
@@ -53,30 +57,41 @@ SUMMARIZE = (
     "{words} words."
     "\n\n{text}"
 )
-"""Put to an agent's own model when its transcript has become too long."""
+"""Sent to an agent's own model when its transcript has become too long."""
 
 SUMMARY = "[Previous conversation summary]\n{text}\n[End of summary]"
+"""Takes the place of the entries that were summarized. The end is marked, because a model would
+otherwise read the message after it as a part of the summary."""
 
-LEFT_OUT = "[… {count} characters are left out here, because they do not fit …]"
-LEFT_OUT_READABLE = (
+OMITTED = "[… {count} characters are left out here, because they do not fit …]"
+OMITTED_READABLE = (
     "[… {count} characters are left out here, because they do not fit; "
     f'{READ_RESULT}(id="{{id}}", from={{start}}, to={{end}}) reads them, a part at a time …]'
 )
+"""Stand in the middle of a tool result that was cut: beginning and end of a text say most about the
+rest. The second form is for agents that have the tool it names."""
 
-APPROVE = "May {agent} use the tool {tool}? Answer yes or no.\n{arguments}"
-"""Put to the user before a tool is used that needs approval."""
+TOO_MANY_TOOL_CALLS = "not done: at most {limit} tool calls of one reply are carried out."
+"""Sent to an agent for each tool call beyond ``Limits(tool_calls=)``."""
 
-YES = frozenset({"yes", "y", "true", "ok", "okay", "approve", "approved", "예", "네"})
-
-TOO_MANY_TOOL_CALLS = "not done: at most {most} tool calls of one reply are acted on."
+CUT_OFF = (
+    "nothing was done: your reply reached {cap} in the middle of this tool call, so the end of it "
+    "is missing. Do it in smaller pieces: several tool calls, each in a reply of its own and well "
+    "below the limit."
+)
+"""Sent to an agent whose reply was cut off by the limit on output tokens."""
 
 SECOND_FINISH = "Not returned: another finish of the same reply came first."
-EMPTY_ROSTER = "(nobody else takes part)"
+"""The outcome of every ``finish`` of a reply but the first: a call has one return."""
+
+EMPTY_ROSTER = "(no other agents)"
+"""Stands in place of the list of peers: an empty paragraph would look as if it were cut off."""
 
 USER_ROLE = "The person you work for. Answers questions, and may take a while."
+"""How the user is introduced to agents. The last words say that a question costs time."""
 
 
-def standing(
+def shared_prompt(
     agent: Agent,
     peers: str,
     *,
@@ -87,11 +102,11 @@ def standing(
     """Return the part of the system prompt that is the same in every call of ``agent``.
 
     Args:
-        agent: Who is spoken to.
-        peers: The list of the others, as ``roster`` writes it.
-        tools: Names of the tools there are; what is missing is not talked about.
-        extra: The user's additional instructions, if this agent is to have them.
-        plain_text: Whether text without a tool call returns it.
+        agent: The agent that reads it.
+        peers: One line for each other agent, as ``introductions`` returns them.
+        tools: Names of the agent's tools; a paragraph about a tool it lacks is left out.
+        extra: The user's additional instructions, if this agent gets them.
+        plain_text: Whether a reply of text alone is the agent's return.
     """
     parts = [f'You are "{agent.name}". {agent.instructions}'.rstrip()]
     if extra:
@@ -102,20 +117,7 @@ def standing(
         "All tool calls of one reply run at the same time. Put work that does not depend on each "
         "other into one reply."
     )
-    if CALL_AGENT in tools:
-        parts.append(
-            "COLLABORATION GUIDELINES:\n"
-            "Everyone here is your equal, and everyone may use every tool. Ask whoever knows more "
-            f"than you with {CALL_AGENT}; the agent sees only what you write, so say all it needs. "
-            "The same agent can be asked several things at once. Do what you can do well yourself."
-        )
-    if SPAWN in tools:
-        watch = f" {GET_MESSAGES} tells how it is doing." if GET_MESSAGES in tools else ""
-        write = f" {SEND_MESSAGE} reaches it while it works." if SEND_MESSAGE in tools else ""
-        parts.append(
-            f"BACKGROUND EXECUTION:\n{SPAWN} starts an agent and gives you its task_id at once, "
-            f"while you go on.{write}{watch}"
-        )
+    parts += guidance(tools)
     plain = ", or simply answer in plain text" if plain_text else ""
     reach = f" Other agents hear of you only through {CALL_AGENT}." if CALL_AGENT in tools else ""
     parts.append(f"When your work is done, call {FINISH} with your result{plain}.{reach}")
@@ -123,19 +125,19 @@ def standing(
 
 
 def system_prompt(
-    standing_part: str, *, caller: str, address: str | None, tools: Container[str]
+    shared_part: str, *, caller: str, address: str | None, tools: Container[str]
 ) -> str:
     """Return the whole system prompt of one call.
 
     Args:
-        standing_part: What ``standing`` returned for the agent.
-        caller: Who forwarded to it.
-        address: Where the caller can be written to, if anywhere.
-        tools: Names of the tools there are.
+        shared_part: What ``shared_prompt`` returned for the agent.
+        caller: The name of the participant that called it.
+        address: The task id at which the caller reads mail, or ``None``.
+        tools: Names of the agent's tools.
     """
     text = (
-        f"{standing_part}\n\nINVOKED BY: {caller}\n"
-        "Do what this caller asks for; your return goes to nobody else."
+        f"{shared_part}\n\nINVOKED BY: {caller}\n"
+        "Do what this caller asks for; your return goes to this caller only."
     )
     if address is None or SEND_MESSAGE not in tools:
         return text
@@ -145,60 +147,93 @@ def system_prompt(
     )
 
 
-def roster(peers: Iterable[Agent]) -> dict[str, str]:
-    """Return the line by which each of ``peers`` is introduced to the others, by name."""
-    return {
-        peer.name: f"- {peer.name}: {peer.instructions if peer.role is None else peer.role}"
-        for peer in peers
-    }
+def introductions(participants: Iterable[Participant]) -> dict[str, str]:
+    """Return the line that introduces each of ``participants`` to the others, by name."""
+    return {one.name: f"- {one.name}: {_introduction_text(one)}" for one in participants}
 
 
-def letter(message: Message, sender_address: str | None) -> Incoming:
-    """Return ``message`` as its reader, at work, gets to see it."""
+def _introduction_text(participant: Participant) -> str:
+    if isinstance(participant, Agent) and participant.role is None:
+        return participant.instructions
+    return participant.role or ""
+
+
+def incoming_mail(message: Message, sender_address: str | None) -> Incoming:
+    """Return mail as the transcript entry that its receiver reads."""
     attachments = tuple(message.attachments or ())
     if message.sender == USER:
         return Incoming(message.content, attachments)
     where = f" (task_id: {sender_address})" if sender_address else ""
-    said = _FORGED.sub(r"\\[", message.content)
-    return Incoming(f"[Message from {message.sender}{where}]: {said}", attachments)
+    text = without_marks(message.content)
+    return Incoming(f"[Message from {message.sender}{where}]: {text}", attachments)
 
 
-_FORGED = re.compile(r"^\[(?=SYSTEM\]|Message from |Forwarded from |Return from )", re.MULTILINE)
-"""What only the engine writes at the beginning of a line."""
+def incoming_forward(message: Message) -> Incoming:
+    """Return a forward as the transcript entry that its receiver works on."""
+    by_user = message.sender == USER
+    text = message.content if by_user else without_marks(message.content)
+    return Incoming(text, tuple(message.attachments or ()))
 
 
-def tags_of(names: Iterable[str]) -> re.Pattern[str]:
-    """Return a pattern that finds where ``text`` looks like a tag of one of ``names``."""
-    known = "|".join(re.escape(name) for name in {*names, USER})
-    return re.compile(rf"\[(?=/?(?:{known})\])")
+def quote_model_history(author: str, message: Message) -> str:
+    """Return the entry for a message in a history that ``author``, a model, has written."""
+    sender, receiver = visible_line(message.sender), visible_line(message.receiver)
+    head = f"{message.type} from {sender} to {receiver}".replace("[", "(").replace("]", ")")
+    return f"[History written by {author}: {head}]: {without_marks(message.content)}"
+
+
+def without_marks(text: str) -> str:
+    """Return ``text`` with a backslash before whatever looks like a mark of the engine."""
+    return _ENGINE_MARKS.sub(r"\\\g<0>", text) if "[" in text else text
+
+
+_ENGINE_MARKS = re.compile(
+    r"\[(?=[\s\u200b-\u200f\u2060\ufeff]{0,8}(?:system\W|message from\W|forwarded from\W"
+    r"|return from\W|history written by\W|files you returned\W|previous conversation summary\W"
+    r"|end of summary\W))",
+    re.IGNORECASE,
+)
+"""Marks that only the engine writes, such as ``[SYSTEM]`` and ``[Message from a]``. In the text of
+an agent they are escaped: a model that reads a forged one would take it for the user's or the
+engine's word. They are found anywhere in a line, since a model does not care where one stands, and
+with spaces or characters without width after the bracket."""
+
+
+def tag_pattern(names: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern that matches the bracket of each ``[name]`` and ``[/name]`` tag."""
+    participants = "|".join(re.escape(name) for name in {*names, USER})
+    return re.compile(rf"\[(?=/?(?:{participants})\])")
 
 
 def tagged(name: str, text: str, tags: re.Pattern[str]) -> str:
-    """Attribute ``text`` to ``name`` for a reader who hears several participants at once.
+    """Return ``text`` between tags with ``name``, for a reader of several participants' texts.
 
-    What looks like one of ``tags`` inside ``text`` is made harmless by a backslash, so nobody can
-    speak in somebody else's name.
+    A tag inside ``text`` gets a backslash, so that a participant cannot forge the text of another.
     """
     if "[" in text:
         text = tags.sub(r"\\[", text)
     return f"[{name}]{text}[/{name}]"
 
 
-_SPENT: Mapping[str, str] = {
-    "turns": "You have used {spent} of the {allowed} turns you have for this call.",
-    "calls": "{spent} of the {allowed} calls that this run may make are made.",
-    "requests": "{spent} of the {allowed} requests to models that this run may make are made.",
-    "tokens": "{spent} of the {allowed} tokens that this run may use are used.",
-    "cost": "{spent} of the {allowed} US dollars that this run may cost are spent.",
-    "seconds": "{spent} of the {allowed} seconds that this run may take are over.",
-}
+_LIMIT_WARNINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "turns": "You have used {spent} of the {allowed} turns you have for this call.",
+        "calls": "{spent} of the {allowed} calls that this run may make are made.",
+        "requests": "{spent} of the {allowed} requests to models that this run may make are made.",
+        "tokens": "{spent} of the {allowed} tokens that this run may use are used.",
+        "cost": "{spent} of the {allowed} US dollars that this run may cost are spent.",
+        "seconds": "{spent} of the {allowed} seconds that this run may take are over.",
+    }
+)
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.6g}"
 
 
-def nearly_spent(limit: str, spent: float, allowed: float) -> str:
-    """Return what an agent is told when a limit is nearly reached."""
-    told = _SPENT[limit].format(spent=_number(spent), allowed=_number(allowed))
-    return f"[SYSTEM] {told} Then it is stopped: come to an end and return what you have."
+def limit_warning(limit: str, spent: float, allowed: float) -> str:
+    """Return the warning for an agent that a limit is nearly reached."""
+    warning = _LIMIT_WARNINGS[limit].format(
+        spent=_format_number(spent), allowed=_format_number(allowed)
+    )
+    return f"[SYSTEM] {warning} Then it is stopped: come to an end and return what you have."

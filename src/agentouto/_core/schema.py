@@ -1,7 +1,11 @@
-"""The JSON Schema of a function's parameters, and the check of arguments against it.
+"""Builds the JSON Schema of a function's parameters, and checks arguments against it.
 
-The only module that imports pydantic, and it does so when a schema is first wanted, because that
-import costs more than all of this package. It does not know how a function is called or by whom.
+This is the only module that imports pydantic. It does so when the first schema is built, because
+that import takes longer than importing all of this package. It does not know how a function is
+called or by whom.
+
+Schemas are JSON Schema 2020-12 as pydantic writes them, reduced by ``simplify_schema`` to what the
+four model APIs take (OpenAI "Function calling", Anthropic "Tool use", Gemini "Function calling").
 """
 
 from __future__ import annotations
@@ -18,22 +22,28 @@ from agentouto._core.annotation import (
     ANNOTATED,
     TypedDictMaker,
     allows_none,
-    either,
-    note_of,
-    rebuild,
+    description_of,
+    rebuild_typed_dicts,
+    union_of,
 )
-from agentouto._core.arguments import BadArguments, Fault, explain
-from agentouto._core.signature import Callee, read
-from agentouto._domain.misuse import ConfigurationError
+from agentouto._core.argument_repair import MAX_ROUNDS, CheckError, extra_fields, repaired
+from agentouto._core.signature import CallableInfo, read_signature
+from agentouto._core.tool_arguments import BadArguments, Mismatch, explain_mismatches
+from agentouto._domain.configuration_error import ConfigurationError
 from agentouto._domain.ports import ToolSpec
 
 Schema: TypeAlias = dict[str, object]
+"""A JSON Schema, of any keywords."""
 
 
-class Slot(NamedTuple):
-    """Where a checked argument lies, and whose it is.
+class ModelField(NamedTuple):
+    """Which field of the pydantic model holds which argument.
 
-    ``optional`` says that the function has a value of its own for it.
+    Attributes:
+        key: The field's name: ``p0``, ``p1`` and so on, because pydantic refuses some names that
+            Python takes for parameters (``_x``, ``model_config``).
+        name: The parameter's name.
+        optional: Whether the function has a default for it.
     """
 
     key: str
@@ -41,62 +51,80 @@ class Slot(NamedTuple):
     optional: bool
 
 
-class Blueprint(msgspec.Struct, frozen=True):
-    """A tool as models are told of it, and the check of what they send."""
+class CheckedArguments(NamedTuple):
+    """Arguments that have passed the check.
+
+    Attributes:
+        values: What the function is called with, by name.
+        accepted: What the check took, as the model wrote it: the values before their types were
+            made of them. This is shown for approval, since it hides nothing: types such as
+            pydantic's ``SecretStr`` do not show what they hold.
+    """
+
+    values: dict[str, object]
+    accepted: dict[str, object]
+
+
+class ArgumentModel(msgspec.Struct, frozen=True):
+    """The description of a tool for models, and the check of the arguments that they send."""
 
     spec: ToolSpec
-    check: Callable[[Mapping[str, object]], dict[str, object]]
+    check: Callable[[Mapping[str, object]], CheckedArguments]
     """Return arguments of the right types, or raise ``BadArguments``."""
 
 
-def describe(
+def describe_tool(
     function: Callable[..., object], name: str | None = None, description: str | None = None
 ) -> ToolSpec:
-    """Return how a model is told of ``function``.
+    """Return the description of ``function`` for models.
 
     Raises:
-        ConfigurationError: A model could not call it; the text says which parameter is why.
+        ConfigurationError: A model could not call it; the text names the parameter and the reason.
     """
-    return draw(read(function, name, {}), description).spec
+    return build_schema(read_signature(function, name, {}), description).spec
 
 
-def draw(callee: Callee, description: str | None = None) -> Blueprint:
+def build_schema(callee: CallableInfo, description: str | None = None) -> ArgumentModel:
     """Return the schema of ``callee`` and the check that goes with it.
 
     Raises:
-        ConfigurationError: A parameter cannot be put into words for a model.
+        ConfigurationError: JSON Schema cannot describe a parameter.
     """
     from agentouto._core.docstring import read_docstring  # noqa: PLC0415
 
     words = read_docstring(callee.doc, [parameter.name for parameter in callee.parameters])
-    model, raw = _build(callee, callee.parameters)
+    model, raw = _pydantic_model(callee, callee.parameters)
     definitions = cast("dict[str, Schema]", raw.get("$defs", {}))
     properties = cast("dict[str, Schema]", raw.get("properties", {}))
     for parameter in callee.parameters:
         if parameter.name not in properties:
-            what = "it has an alias; call the parameter what models should call it"
-            raise callee.trouble(what, parameter)
-        _complete(callee, parameter, properties[parameter.name], words.parameters)
+            what = "it has an alias; give the parameter the name that models should use"
+            raise callee.error(what, parameter)
+        _add_description_and_default(
+            callee, parameter, properties[parameter.name], words.parameters
+        )
     parameters: Schema = {"type": "object", "properties": properties}
     if "required" in raw:
         parameters["required"] = raw["required"]
     choices = {name: body for name, body in definitions.items() if "enum" in body}
     if len(definitions) > len(choices):
-        kept = {name: body for name, body in definitions.items() if name not in choices}
-        parameters["$defs"] = kept
+        parameters["$defs"] = {
+            name: body for name, body in definitions.items() if name not in choices
+        }
     spec = ToolSpec(
         callee.name,
         words.description if description is None else description,
-        tidy(parameters, choices),
+        simplify_schema(parameters, choices),
     )
-    return Blueprint(spec, _checker(callee, model))
+    nested = len(definitions) > len(choices)
+    return ArgumentModel(spec, _argument_check(callee, model, nested=nested))
 
 
-def shape(output_type: object, name: str, description: str) -> Blueprint:
-    """Return a tool called ``name`` that takes one thing: ``result``, of a type.
+def build_result_schema(output_type: object, name: str, description: str) -> ArgumentModel:
+    """Return a tool called ``name`` with one parameter: ``result``, of type ``output_type``.
 
     Raises:
-        ConfigurationError: A model cannot be told what the type is.
+        ConfigurationError: JSON Schema cannot describe the type.
     """
 
     def returns(result: object) -> object:
@@ -105,33 +133,21 @@ def shape(output_type: object, name: str, description: str) -> Blueprint:
     returns.__annotations__ = {"result": output_type}
     returns.__name__ = returns.__qualname__ = name
     try:
-        return draw(read(returns, name, {}), description)
-    except Exception as error:  # a stranger's type may raise anything when it is looked at
+        return build_schema(read_signature(returns, name, {}), description)
+    except Exception as error:  # the hooks of a foreign type may raise anything
         raise ConfigurationError(
-            f"output_type={output_type!r} is no type a model can be asked for; take one that "
-            f"pydantic can check, such as a BaseModel, a dataclass or list[str] ({error})"
+            f"output_type={output_type!r} is not a type that pydantic can check; use one, such as "
+            f"a BaseModel, a dataclass or list[str] ({error})"
         ) from error
 
 
-def render(value: object) -> str:
-    """Return ``value`` as JSON text; as bare text what JSON could only put into quotes.
+def simplify_schema(schema: Schema, choices: Mapping[str, Schema]) -> Schema:
+    """Return ``schema`` in the form that all four model APIs take.
 
-    What JSON has no form for is told by ``str()``.
-    """
-    from pydantic_core import PydanticSerializationError, to_json  # noqa: PLC0415
-
-    try:
-        text = to_json(value, fallback=_simplify, bytes_mode="base64")
-    except (PydanticSerializationError, ValueError, RecursionError):
-        return str(value)
-    return msgspec.json.decode(text, type=str) if text.startswith(b'"') else text.decode()
-
-
-def tidy(schema: Schema, choices: Mapping[str, Schema]) -> Schema:
-    """Return ``schema`` as model APIs like it best.
-
-    No titles; a constant is a choice of one; choices stand where they are used; no patterns beyond
-    the syntax that all of them know; the type first and the default last.
+    Titles are removed: they repeat names and cost tokens. ``const`` becomes an ``enum`` of one,
+    because Gemini knows no ``const``. Definitions of enums are put where they are used. A pattern
+    with a group such as ``(?=`` is removed, because RE2, which Gemini uses, has no lookaround. The
+    type comes first and the default last, so that equal schemas are equal bytes.
     """
     schema = dict(schema)
     referred = str(schema.get("$ref", "")).removeprefix("#/$defs/")
@@ -140,54 +156,58 @@ def tidy(schema: Schema, choices: Mapping[str, Schema]) -> Schema:
         schema = {**choices[referred], **schema}
     if "const" in schema:
         schema["enum"] = [schema.pop("const")]
-    tidied: Schema = {}
-    for key in sorted(schema, key=_rank):
+    simplified: Schema = {}
+    for key in sorted(schema, key=_key_order):
         value = schema[key]
-        if key in _LEFT_OUT or (key == "pattern" and "(?" in str(value)):
+        if key in _REMOVED or (key == "pattern" and "(?" in str(value)):
             continue
-        if key in _MAPS:
+        if key in _KEYWORDS_OF_MAPPINGS:
             inner = cast("dict[str, Schema]", value)
-            tidied[key] = {name: tidy(one, choices) for name, one in inner.items()}
-        elif key in _LISTS:
-            tidied[key] = [tidy(one, choices) for one in cast("list[Schema]", value)]
-        elif key in _SCHEMAS and isinstance(value, dict):
-            tidied[key] = tidy(cast("Schema", value), choices)
+            simplified[key] = {name: simplify_schema(one, choices) for name, one in inner.items()}
+        elif key in _KEYWORDS_OF_LISTS:
+            simplified[key] = [simplify_schema(one, choices) for one in cast("list[Schema]", value)]
+        elif key in _KEYWORDS_OF_SCHEMAS and isinstance(value, dict):
+            simplified[key] = simplify_schema(cast("Schema", value), choices)
         else:
-            tidied[key] = value
-    return tidied
+            simplified[key] = value
+    return simplified
 
 
-_LEFT_OUT = frozenset(("title", "discriminator"))
-_MAPS = frozenset(("properties", "$defs", "patternProperties"))
-_LISTS = frozenset(("anyOf", "oneOf", "allOf", "prefixItems"))
-_SCHEMAS = frozenset(("items", "additionalProperties", "propertyNames", "contains", "not"))
+_REMOVED = frozenset(("title", "discriminator"))
+"""``discriminator`` is a keyword of OpenAPI, not of JSON Schema."""
+
+_KEYWORDS_OF_MAPPINGS = frozenset(("properties", "$defs", "patternProperties"))
+_KEYWORDS_OF_LISTS = frozenset(("anyOf", "oneOf", "allOf", "prefixItems"))
+_KEYWORDS_OF_SCHEMAS = frozenset(
+    ("items", "additionalProperties", "propertyNames", "contains", "not")
+)
+"""The keywords of JSON Schema 2020-12 whose value is a mapping of schemas, a list, or one schema
+(draft-bhutton-json-schema-01, section 10)."""
+
 _FIRST = ("type", "enum", "$ref", "description", "anyOf", "oneOf", "properties", "required")
 _LAST = ("default", "$defs")
+"""The keywords that come first and last in a schema, so that equal schemas are equal bytes."""
 
 
-def _rank(key: str) -> int:
+def _key_order(key: str) -> int:
     if key in _LAST:
         return len(_FIRST) + 1 + _LAST.index(key)
     return _FIRST.index(key) if key in _FIRST else len(_FIRST)
 
 
-def _simplify(value: object) -> object:
-    return msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else str(value)
-
-
-def _complete(
-    callee: Callee, parameter: Parameter, schema: Schema, told: Mapping[str, str]
+def _add_description_and_default(
+    callee: CallableInfo, parameter: Parameter, schema: Schema, descriptions: Mapping[str, str]
 ) -> None:
-    """Add what pydantic was not told: the description and the function's own default."""
-    description = note_of(callee.read_hint(parameter)) or schema.get("description")
-    description = description or told.get(parameter.name)
+    """Add what pydantic does not see: the description and the function's own default."""
+    description = description_of(callee.read_hint(parameter)) or schema.get("description")
+    description = description or descriptions.get(parameter.name)
     if description:
         schema["description"] = description
     if _has_default(parameter):
-        schema["default"] = _as_json(callee, parameter)
+        schema["default"] = _default_as_json(callee, parameter)
 
 
-def _as_json(callee: Callee, parameter: Parameter) -> object:
+def _default_as_json(callee: CallableInfo, parameter: Parameter) -> object:
     from pydantic_core import PydanticSerializationError, to_json  # noqa: PLC0415
 
     default: object = parameter.default
@@ -197,11 +217,11 @@ def _as_json(callee: Callee, parameter: Parameter) -> object:
         return msgspec.json.decode(to_json(default, inf_nan_mode="constants"))
     except (PydanticSerializationError, msgspec.DecodeError, ValueError) as error:
         what = f"its default {default!r} cannot be written as JSON; use one that can, such as None"
-        raise callee.trouble(what, parameter) from error
+        raise callee.error(what, parameter) from error
 
 
 def _has_default(parameter: Parameter) -> bool:
-    """Whether the function has a value of its own for ``parameter``."""
+    """Whether the function has a default for ``parameter``; a ``Field(...)`` is none."""
     return parameter.default is not Parameter.empty and not _is_field(parameter.default)
 
 
@@ -212,7 +232,7 @@ def _is_field(default: object) -> bool:
 
 
 class _Model(Protocol):
-    """What is used of a pydantic model."""
+    """The part of a pydantic model that is used here."""
 
     __pydantic_fields_set__: set[str]
 
@@ -227,78 +247,104 @@ class _Model(Protocol):
         ...
 
 
-def _build(callee: Callee, parameters: tuple[Parameter, ...]) -> tuple[type[_Model], Schema]:
+def _pydantic_model(
+    callee: CallableInfo, parameters: tuple[Parameter, ...]
+) -> tuple[type[_Model], Schema]:
     """Return a pydantic model with one field for each of ``parameters``, and its schema."""
     from pydantic import create_model  # noqa: PLC0415
     from pydantic.errors import PydanticUserError  # noqa: PLC0415
 
-    fields = {f"p{place}": _field(callee, one) for place, one in enumerate(parameters)}
+    fields = {f"p{place}": _pydantic_field(callee, one) for place, one in enumerate(parameters)}
     try:
         model = cast("Callable[..., type[_Model]]", create_model)("Arguments", **fields)
         return model, model.model_json_schema()
     except (PydanticUserError, TypeError, ValueError, NameError) as error:
         if len(parameters) > 1:
             for parameter in parameters:
-                _build(callee, (parameter,))
+                _pydantic_model(callee, (parameter,))
         what = (
-            "a model cannot be told what to put here; use str, int, float, bool, list, dict, "
+            "its type cannot be described to a model; use str, int, float, bool, list, dict, "
             "Literal, Enum, or a dataclass, TypedDict or pydantic model made of these "
             f"({str(error).splitlines()[0].split('. ')[0].rstrip('.')})"
         )
-        raise callee.trouble(what, parameters[0] if len(parameters) == 1 else None) from error
+        raise callee.error(what, parameters[0] if len(parameters) == 1 else None) from error
 
 
-def _field(callee: Callee, parameter: Parameter) -> tuple[object, object]:
+def _pydantic_field(callee: CallableInfo, parameter: Parameter) -> tuple[object, object]:
     """Return the type and the default of a pydantic field for ``parameter``."""
     from pydantic import Field  # noqa: PLC0415
 
     annotation = callee.read_hint(parameter)
-    if sys.version_info < (3, 12):  # there pydantic takes no other TypedDict
+    if sys.version_info < (3, 12):  # pydantic refuses typing.TypedDict there: it lacks metadata
         from typing_extensions import TypedDict  # noqa: PLC0415
 
-        annotation = rebuild(annotation, cast("TypedDictMaker", TypedDict))
+        annotation = rebuild_typed_dicts(annotation, cast("TypedDictMaker", TypedDict))
     default: object = ...
     if _is_field(parameter.default):
         default = parameter.default
     elif parameter.default is not Parameter.empty:
         default = Field(default_factory=NoneType)
         if parameter.default is None and not allows_none(annotation):
-            annotation = either(annotation, None)
+            annotation = union_of(annotation, None)
     return ANNOTATED[annotation, Field(alias=parameter.name)], default
 
 
-def _checker(
-    callee: Callee, model: type[_Model]
-) -> Callable[[Mapping[str, object]], dict[str, object]]:
+def _argument_check(
+    callee: CallableInfo, model: type[_Model], *, nested: bool
+) -> Callable[[Mapping[str, object]], CheckedArguments]:
     """Return the function that turns arguments into what ``callee`` is called with."""
     from pydantic import ValidationError  # noqa: PLC0415
 
     slots = tuple(
-        Slot(
+        ModelField(
             f"p{place}", one.name, one.default is not Parameter.empty and not _is_field(one.default)
         )
         for place, one in enumerate(callee.parameters)
     )
     known = {slot.name: None for slot in slots}
-    called = callee.name  # and not the function, which may be gone before what was drawn of it
+    called = callee.name  # a closure over callee would keep the function alive for ever
     validate = model.model_validate
 
-    def check(arguments: Mapping[str, object]) -> dict[str, object]:
-        faults: list[Fault] = []
-        try:
-            checked = validate(dict(arguments))
-        except ValidationError as error:
-            for one in error.errors(include_url=False, include_context=False):
-                missing = one["type"] == "missing"
-                faults.append(Fault(one["loc"], one["input"], one["msg"], missing))
-        else:
-            if arguments.keys() <= known.keys():
-                values, given = checked.__dict__, checked.__pydantic_fields_set__
-                return {
+    def errors_of(error: ValidationError) -> list[CheckError]:
+        found = error.errors(include_url=False, include_context=False)
+        return [CheckError(one["type"], one["loc"], one["input"], one["msg"]) for one in found]
+
+    def check(arguments: Mapping[str, object]) -> CheckedArguments:
+        written, errors = dict(arguments), list[CheckError]()
+        for _ in range(MAX_ROUNDS):
+            try:
+                checked = validate(written)
+            except ValidationError as error:
+                errors = errors_of(error)
+                mended = repaired(written, errors)
+                if mended is None:
+                    break
+                written = mended
+            else:
+                values, present = checked.__dict__, checked.__pydantic_fields_set__
+                extra = [
+                    each
+                    for key, name, _ in slots
+                    if nested and name in written
+                    for each in extra_fields(values[key], written[name], (name,))
+                ]
+                if extra or not arguments.keys() <= known.keys():
+                    raise BadArguments(called, explain_mismatches(extra, written, known))
+                used = {
                     name: values[key]
                     for key, name, optional in slots
-                    if not optional or key in given
+                    if not optional or key in present
                 }
-        raise BadArguments(called, explain(faults, arguments, known))
+                return CheckedArguments(used, written)
+        mismatches = [_mismatch(each, arguments) for each in errors]
+        raise BadArguments(called, explain_mismatches(mismatches, {**arguments, **written}, known))
 
     return check
+
+
+def _mismatch(error: CheckError, arguments: Mapping[str, object]) -> Mismatch:
+    """Return ``error`` for the model; a required ``null`` was left out when it was mended."""
+    missing = error.type == "missing"
+    if missing and len(error.path) == 1 and error.path[0] in arguments:
+        return Mismatch(error.path, None, "must not be null")
+    return Mismatch(error.path, error.value, error.message, missing)

@@ -1,9 +1,9 @@
-"""What a model reads and what it says.
+"""The transcript of a call: what a model reads, its replies, and the outcomes of its tool calls.
 
-A *transcript* is a system prompt and a tuple of entries, oldest first: what came in, what the model
-replied, what came of its tool calls. Entries are never edited; a longer transcript begins with the
-shorter one. Arguments of a tool call stay the JSON text that the model wrote until somebody acts
-on them.
+A *transcript* is a system prompt and a tuple of entries, oldest first. Entries are never edited,
+and a longer transcript begins with the shorter one, so that backends encode each entry once and
+providers can cache the beginning of a prompt. The arguments of a tool call stay the JSON text that
+the model wrote until the tool is called, so that they go back to the model unchanged.
 """
 
 from __future__ import annotations
@@ -19,28 +19,38 @@ from agentouto._domain.message import Attachment
 
 
 class Text(msgspec.Struct, frozen=True, tag=True, gc=False):
-    """Words meant to be read."""
+    """A part of a reply that is meant for the reader."""
 
     text: str
 
 
 class Reasoning(msgspec.Struct, frozen=True, tag=True, gc=False):
-    """Thinking aloud: shown to those who watch, kept out of every answer."""
+    """A part of a reply that is thinking: it is streamed, and never part of an answer."""
 
     text: str
 
 
-class ToolCall(msgspec.Struct, frozen=True, tag=True, gc=False):
-    """Something the model asks to be done.
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """Which tool call of which turn of a call, both counted from zero. As text: ``3.0``."""
 
-    ``arguments`` is JSON exactly as the model wrote it. ``place`` says which tool call of which
-    turn this is (``"3.0"``); ids follow from it.
+    turn: int = 0
+    index: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.turn}.{self.index}"
+
+
+class ToolCall(msgspec.Struct, frozen=True, tag=True, gc=False):
+    """A part of a reply that asks for the use of a tool.
+
+    ``arguments`` is JSON text exactly as the model wrote it. ``place`` is set when the reply is
+    complete; ids are derived from it.
     """
 
     id: str
     name: str
     arguments: str
-    place: str = ""
+    place: Place = Place()
 
 
 Part: TypeAlias = Text | Reasoning | ToolCall
@@ -48,15 +58,15 @@ Part: TypeAlias = Text | Reasoning | ToolCall
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens, as providers have counted them.
+    """Tokens, as reported by providers.
 
     Attributes:
         input_tokens: Tokens read, cached ones included; ``None`` if no provider reported any.
         output_tokens: Tokens written, reasoning included; ``None`` likewise.
-        cached_tokens: How many of the input tokens came out of a cache.
+        cached_tokens: How many of the input tokens were read from a cache.
         reasoning_tokens: How many of the output tokens were reasoning.
-        complete: ``False`` if some reply came without a count, so that the sums are lower bounds.
-        by_call: For a run, what each call has used, by call id. Empty for a single reply.
+        complete: ``False`` if a reply came without a count, so that the sums are lower bounds.
+        by_call: For a run, the usage of each call, by call id. Empty for a single reply.
     """
 
     input_tokens: int | None = None
@@ -71,47 +81,52 @@ class Usage:
     @property
     def total_tokens(self) -> int | None:
         """Tokens read and written; ``None`` if nothing was reported."""
-        return _plus(self.input_tokens, self.output_tokens)
+        return _add_known(self.input_tokens, self.output_tokens)
 
     def __add__(self, other: Usage) -> Usage:
-        """Return the sum; what one of the two does not know is left out, never taken for zero."""
+        """Return the sum. A count that only one of the two has is taken as it is."""
         return Usage(
-            _plus(self.input_tokens, other.input_tokens),
-            _plus(self.output_tokens, other.output_tokens),
-            _plus(self.cached_tokens, other.cached_tokens),
-            _plus(self.reasoning_tokens, other.reasoning_tokens),
+            _add_known(self.input_tokens, other.input_tokens),
+            _add_known(self.output_tokens, other.output_tokens),
+            _add_known(self.cached_tokens, other.cached_tokens),
+            _add_known(self.reasoning_tokens, other.reasoning_tokens),
             complete=self.complete and other.complete,
         )
 
 
-def _plus(one: int | None, other: int | None) -> int | None:
+def _add_known(one: int | None, other: int | None) -> int | None:
     if one is None:
         return other
     return one if other is None else one + other
 
 
-def total(usages: Iterable[Usage]) -> Usage:
-    """Return the sum of ``usages``; of none at all, the usage that knows nothing."""
+def sum_usage(usages: Iterable[Usage], by_call: Mapping[str, Usage] | None = None) -> Usage:
+    """Return the sum of ``usages``; of no usages, a ``Usage`` without any count."""
     sum_ = Usage()
     for usage in usages:
         sum_ += usage
-    return sum_
+    if by_call is None:
+        return sum_
+    read, written, cached = sum_.input_tokens, sum_.output_tokens, sum_.cached_tokens
+    return Usage(read, written, cached, sum_.reasoning_tokens, sum_.complete, by_call)
 
 
 class Stop(StrEnum):
-    """Why a model stopped talking."""
+    """Why a model ended its reply."""
 
     COMPLETE = "complete"
     OUT_OF_TOKENS = "out_of_tokens"
     REFUSED = "refused"
     PAUSED = "paused"
-    """The provider is busy with tools of its own and wants to be asked again."""
+    """The provider works with tools of its own; the same request continues the reply (Anthropic's
+    ``pause_turn``)."""
 
 
 class Native(msgspec.Struct, frozen=True, gc=False):
-    """A reply's own items, as its provider wrote them, to be sent back unread.
+    """A reply in its provider's own format, which goes back to that provider unchanged.
 
-    ``origin`` tells which provider and model made them; to any other they are not sent.
+    ``origin`` names the provider and model. Other models do not get it: signatures and encrypted
+    reasoning are refused by any model but the one that wrote them.
     """
 
     origin: str
@@ -119,14 +134,14 @@ class Native(msgspec.Struct, frozen=True, gc=False):
 
 
 class Incoming(msgspec.Struct, frozen=True, tag=True, gc=False):
-    """Something said to the agent: the forward, mail, history, or a note from the engine."""
+    """An entry that was sent to the agent: the forward, mail, history, or a note of the engine."""
 
     text: str
     attachments: tuple[Attachment, ...] = ()
 
 
 class Reply(msgspec.Struct, frozen=True, tag=True, gc=False):
-    """Everything the model said in one turn."""
+    """An entry that the model wrote: all of one turn."""
 
     parts: tuple[Part, ...]
     stop: Stop = Stop.COMPLETE
@@ -135,38 +150,32 @@ class Reply(msgspec.Struct, frozen=True, tag=True, gc=False):
 
     @property
     def text(self) -> str:
-        """The words of the reply, without reasoning."""
+        """The text of the reply, without reasoning."""
         return "".join(part.text for part in self.parts if isinstance(part, Text))
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """What the model asked to be done."""
-        return tuple(part for part in self.parts if isinstance(part, ToolCall))
+        """The tool calls of the reply, in order."""
+        return tuple([part for part in self.parts if isinstance(part, ToolCall)])
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What came of one tool call."""
+    """The result or the error of one tool call."""
 
     tool_call: ToolCall
     content: str
     attachments: tuple[Attachment, ...] = ()
     is_error: bool = False
     returns: bool = False
-    """Whether this is what the agent returns: what came of ``finish``."""
+    """Whether the content is the agent's return, as that of ``finish`` is."""
     data: object = None
-    """What the text stands for, where the agent returns data of a type."""
-
-
-class Returned(msgspec.Struct, frozen=True, gc=False):
-    """What an agent returns. ``data`` is what the text stands for, where a type was asked for."""
-
-    content: str
-    attachments: tuple[Attachment, ...] = ()
-    data: object = None
+    """The value that the text stands for, where ``output_type`` asks for one."""
+    error: Exception | None = None
+    """What was raised, without tracebacks: their frames would keep all that the tool held."""
 
 
 class Outcomes(msgspec.Struct, frozen=True, tag=True, gc=False):
-    """What came of every tool call of one reply, in the order they were asked for."""
+    """An entry with the outcome of every tool call of one reply, in the order of the calls."""
 
     items: tuple[Outcome, ...]
 
@@ -175,11 +184,11 @@ Entry: TypeAlias = Incoming | Reply | Outcomes
 
 
 class Transcript(msgspec.Struct, frozen=True, gc=False):
-    """One agent's view of one call, oldest entry first."""
+    """Everything that one agent reads and writes in one call, oldest entry first."""
 
     system: str
     entries: tuple[Entry, ...] = ()
 
     def plus(self, *entries: Entry) -> Transcript:
-        """Return a transcript that goes on with ``entries``."""
+        """Return a transcript that continues with ``entries``."""
         return Transcript(self.system, (*self.entries, *entries)) if entries else self

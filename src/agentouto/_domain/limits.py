@@ -1,4 +1,4 @@
-"""What a user allows a run to spend. Nothing is limited unless somebody says so."""
+"""The limits of a run, and what models cost. Only mailboxes are limited by default."""
 
 from __future__ import annotations
 
@@ -8,59 +8,72 @@ from typing import cast
 
 import msgspec
 
+from agentouto._domain.configuration_error import ConfigurationError
 from agentouto._domain.content import Usage
-from agentouto._domain.misuse import ConfigurationError
+from agentouto._domain.foreign_words import LIMIT_WORDS, explains_keywords
 
-MOST_MAIL = 100_000
-"""How many unread messages a mailbox holds, unless somebody says otherwise."""
+MAX_MAIL = 100_000
+"""Default size of a mailbox, in unread messages: far more than any agent can read, and bounded, so
+that a loop that only sends cannot use up the memory."""
 
 WARN_AT = 0.9
-"""At which share of a limit agents are told of it, unless somebody says otherwise."""
+"""Default share of a limit at which agents are warned: late enough to be rare, early enough to
+return what they have."""
 
-_WHOLE = ("turns", "calls", "depth", "requests", "tokens", "parallel", "tool_calls", "repeats")
+_WHOLE_NUMBERS = (
+    "turns",
+    "calls",
+    "depth",
+    "requests",
+    "tokens",
+    "parallel",
+    "tool_calls",
+    "repeats",
+)
 
 
 class Price(msgspec.Struct, frozen=True, gc=False):
-    """What a million tokens cost, in US dollars. ``cached`` is for what is read out of a cache."""
+    """Prices of a million tokens in US dollars. ``cached`` is for input read from a cache."""
 
     input: float
     output: float
     cached: float | None = None
 
     def of(self, usage: Usage) -> float:
-        """Return what ``usage`` costs; what was not reported is not counted."""
+        """Return the cost of ``usage``. Tokens that were not reported cost nothing."""
         read = usage.input_tokens or 0
         cached = min(usage.cached_tokens or 0, read) if self.cached is not None else 0
         spent = (read - cached) * self.input + cached * (self.cached or 0.0)
         return (spent + (usage.output_tokens or 0) * self.output) / 1_000_000
 
 
+@explains_keywords(LIMIT_WORDS)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much a run may do. All calls of a run share one pot, background calls too.
+    """How much a run may do. All of its calls share one budget, background calls too.
 
-    ``None`` is no limit. ``turns`` ends the call that reaches it, the next eight end the run, with
-    ``LimitReached`` and all that was done on its ``partial``.
+    ``None`` is no limit. ``turns`` ends the call that reaches it; the eight after it end the run
+    with ``LimitReached``, whose ``partial`` has everything that was done.
 
     Attributes:
         turns: Replies of the model in one call.
         calls: Calls, the starting agents' among them.
-        depth: Calls inside of each other; a starting agent's has depth 1.
-        requests: Requests to models: also those that failed and were made again, and summaries.
-        tokens: Tokens read and written, as reported, or estimated where nobody reports.
+        depth: How deeply calls are nested; a starting agent's call has depth 1.
+        requests: Requests to models, retries and summaries among them.
+        tokens: Tokens read and written, as reported, or estimated where no count is reported.
         cost: US dollars.
         seconds: Time, from the start of the run.
-        repeats: How often an agent may be asked the same thing by its own descendants.
-        parallel: Requests to models at the same time; more wait for their turn.
-        tool_calls: Tool calls of one reply that are acted on; the agent is told of the others.
-        mail: Unread messages in one mailbox; more are refused.
-        warn_at: At which share of calls, requests, tokens, cost, seconds and turns agents are told,
-            once, so that they can return what they have.
+        repeats: How often an agent may get the same message from its own descendants.
+        parallel: Requests to models at the same time; further requests wait.
+        tool_calls: Tool calls of one reply that are done; each of the others gets an error.
+        mail: Unread messages in one mailbox; further messages are refused.
+        warn_at: The share of calls, requests, tokens, cost, seconds and turns at which agents are
+            warned, once, so that they can return what they have.
         prices: What models cost, by name: ``(input, output)`` or ``(input, output, cached)`` in US
-            dollars for a million tokens. They come before what is known here.
+            dollars for a million tokens. They stand above the built-in prices.
 
     Raises:
-        ConfigurationError: A limit is no number that can be kept.
+        ConfigurationError: A limit is not a number above 0.
     """
 
     turns: int | None = None
@@ -73,12 +86,12 @@ class Limits:
     repeats: int | None = None
     parallel: int | None = None
     tool_calls: int | None = None
-    mail: int = MOST_MAIL
+    mail: int = MAX_MAIL
     warn_at: float = WARN_AT
     prices: Mapping[str, tuple[float, ...]] = field(default_factory=dict[str, tuple[float, ...]])
 
     def __post_init__(self) -> None:
-        """Refuse what could not be kept."""
+        """Check every limit."""
         for one in fields(self):
             value = cast("object", getattr(self, one.name))
             if one.name == "prices":
@@ -87,33 +100,28 @@ class Limits:
                 continue
             elif isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
                 raise ConfigurationError(f"Limits({one.name}={value!r}) must be more than 0")
-            elif (one.name in _WHOLE or one.name == "mail") and not isinstance(value, int):
+            elif (one.name in _WHOLE_NUMBERS or one.name == "mail") and not isinstance(value, int):
                 raise ConfigurationError(f"Limits({one.name}={value!r}) must be a whole number")
         if self.warn_at > 1:
             raise ConfigurationError(f"Limits(warn_at={self.warn_at!r}) is a share: at most 1")
 
     @property
-    def pooled(self) -> bool:
-        """Whether there is anything that all calls of a run share."""
-        return any(
-            limit is not None
-            for limit in (
-                self.turns,
-                self.calls,
-                self.depth,
-                self.requests,
-                self.tokens,
-                self.cost,
-                self.seconds,
-                self.repeats,
-                self.parallel,
-            )
-        )
+    def limits_run(self) -> bool:
+        """Whether any limit is shared by all calls of a run, so that the run needs a budget."""
+        return (
+            self.turns,
+            self.calls,
+            self.depth,
+            self.requests,
+            self.tokens,
+            self.cost,
+            self.seconds,
+            self.repeats,
+            self.parallel,
+        ) != _NO_SHARED_LIMIT
 
-    def price(self, model: str) -> Price | None:
-        """Return what the user says that ``model`` costs."""
-        given = self.prices.get(model)
-        return None if given is None else Price(*given)
+
+_NO_SHARED_LIMIT = (None,) * 9
 
 
 def _check_prices(prices: object) -> None:

@@ -1,7 +1,7 @@
-"""Agents, and the providers behind them.
+"""``Agent`` and ``Provider``: the settings of a model, and how its API is reached.
 
-An agent is a peer with a model: its settings live here and nowhere else. A provider is a connection
-and holds no model settings. This module does not know how a provider is reached.
+An agent holds all settings of its model. A provider holds the address and the key of an API and no
+settings of models, so that agents with different models can share it. This module does no I/O.
 """
 
 from __future__ import annotations
@@ -9,30 +9,36 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from os import PathLike
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Literal, Protocol, TypeAlias, cast, get_args
 
-from agentouto._domain.misuse import ConfigurationError, nearest
-
-Kind: TypeAlias = Literal["openai", "openai_responses", "anthropic", "google", "script", "record"]
-"""How a provider is spoken to."""
-
-KINDS: tuple[str, ...] = get_args(Kind)
+from agentouto._domain.configuration_error import ConfigurationError, did_you_mean
+from agentouto._domain.foreign_words import AGENT_WORDS, PROVIDER_WORDS, explains_keywords
+from agentouto._domain.kinds import BUILT_IN, Kind, KindSpec, check_kind, kind_spec
+from agentouto._domain.retry import Retry
+from agentouto._domain.secret import Secret, address, hides_arguments
 
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 EFFORTS: tuple[str, ...] = get_args(Effort)
 
 FORBIDDEN_IN_NAMES = frozenset("[]<>")
 
-_HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_SAME_AS_NAME = cast("Kind", "")
+"""The default of ``Provider(kind=)``. ``__post_init__`` replaces it, so no type has it."""
+
+EXTRA_HEADERS = "extra_headers"
+"""The key in ``Agent.extra`` that goes to the headers of a request, not to its body."""
+
+_HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 
 
 class Authenticator(Protocol):
-    """Anything that can hand out a token: what ``Provider(auth=)`` takes.
+    """An object that provides a token for each request: what ``Provider(auth=)`` takes.
 
-    If it also has ``async def refresh_token(self) -> str``, that is asked for another token when a
-    server refuses the one it handed out.
+    If it also has ``async def refresh_token(self) -> str``, that is awaited for another token when
+    a server refuses the first one.
     """
 
     def get_token(self) -> Awaitable[str]:
@@ -41,41 +47,47 @@ class Authenticator(Protocol):
 
 
 class Signer(Protocol):
-    """Anything that can sign a request: what ``Provider(auth=)`` takes instead of a token."""
+    """An object that signs requests: what ``Provider(auth=)`` takes instead of a token."""
 
     def headers(self, method: str, url: str, body: bytes) -> Awaitable[Mapping[str, str]]:
-        """Return the headers that let this very request in."""
+        """Return the headers that authenticate exactly this request."""
         ...
 
 
+@hides_arguments
+@explains_keywords(PROVIDER_WORDS)
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Provider:
     """How to reach a model API.
 
     Attributes:
-        name: What agents call it. Left out, it is the kind.
+        name: The name that agents refer to. Left out, it is the kind.
         kind: ``"openai"`` (Chat Completions, and every compatible server), ``"openai_responses"``,
             ``"anthropic"``, ``"google"``, ``"script"`` (a model that is a script, see
             ``agentouto.testing``) or ``"record"`` (writes another provider's replies to a file and
-            replays them). Left out, it is the name.
+            replays them); or a ``KindSpec``, which is a kind of your own. Left out, it is the name.
         api_key: The key. Left out, ``AGENTOUTO_<NAME>_API_KEY`` is read, and, only where
-            ``base_url`` is left out too, the vendor's own variable.
+            ``base_url`` is left out too, the variables of its kind.
         base_url: A compatible server. Left out, the vendor's own.
-        auth: Hands out a token for each request, instead of a key, or signs each request.
+        auth: Provides a token for each request, instead of a key, or signs each request.
         headers: Sent with every request, to this provider only. An agent's own come first.
         query: Added to the address of every request, likewise.
+        idle: Seconds without words, thinking or parts of tool calls after which a request is given
+            up. Pings and other signs of life do not count.
+        retry: How often a request that failed temporarily is made, and for how long.
         script: For ``kind="script"``: the script, or a function from a request to a reply.
-        file: For ``kind="record"``: where replies are kept.
+        file: For ``kind="record"``: the file with the replies.
         source: For ``kind="record"``: the provider whose replies are recorded; without one, the
             file is only replayed.
 
     Raises:
-        ConfigurationError: Neither name nor kind is given, there is no such kind, or a header or a
-            query cannot be sent.
+        ConfigurationError: Neither name nor kind is given, the name is not text, there is no such
+            kind, a header or a query cannot be sent, ``idle`` is no positive number of seconds, or
+            ``retry`` no ``Retry``.
     """
 
     name: str = ""
-    kind: str = ""
+    kind: Kind | KindSpec = _SAME_AS_NAME
     api_key: str = field(default="", repr=False)
     base_url: str | None = field(default=None, repr=False)  # its query may hold a key
     auth: Authenticator | Signer | None = field(default=None, repr=False)
@@ -85,24 +97,37 @@ class Provider:
     query: Mapping[str, str] = field(
         default_factory=dict[str, str], repr=False, hash=False, kw_only=True
     )
+    idle: float = field(default=600.0, kw_only=True)
+    retry: Retry = field(default=Retry(), kw_only=True)
     script: object = field(default=None, repr=False, kw_only=True)
     file: str | PathLike[str] | None = field(default=None, kw_only=True)
     source: Provider | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Let the name stand for the kind and the kind for the name."""
+        """Fill in the name from the kind or the kind from the name, and check everything."""
         if not (self.name or self.kind):
             raise ConfigurationError("Provider() needs a name or a kind")
-        object.__setattr__(self, "name", self.name or self.kind)
-        object.__setattr__(self, "kind", self.kind or self.name)
-        if self.kind not in KINDS:
+        if not isinstance(cast("object", self.name), str):
             raise ConfigurationError(
-                f"Provider {self.name!r}: there is no kind {self.kind!r}; "
-                f"there are: {', '.join(KINDS)}{nearest(self.kind, KINDS)}"
+                f"Provider: name={self.name!r:.60} is not text; a kind goes into kind="
             )
+        object.__setattr__(self, "kind", self.kind or self.name)
+        check_kind(self.name, self.kind)
+        _check_fields_of_kind(self)
+        object.__setattr__(self, "name", self.name or kind_spec(self.kind).name)
         for setting in ("headers", "query"):
-            given = _texts(self.name, setting, getattr(self, setting))
+            given = _checked_texts(self.name, setting, getattr(self, setting))
             object.__setattr__(self, setting, given)
+        if self.api_key:
+            object.__setattr__(self, "api_key", Secret(self.api_key))
+        if self.base_url:
+            object.__setattr__(self, "base_url", address(self.base_url))
+        object.__setattr__(self, "idle", _seconds(self.name, self.idle))
+        if not isinstance(cast("object", self.retry), Retry):
+            raise ConfigurationError(
+                f"Provider {self.name!r}: retry={self.retry!r:.40} is no Retry; write for example "
+                "retry=Retry(tries=2, seconds=30)"
+            )
 
     async def resolve_api_key(self) -> str:
         """Return the token for the next request: from ``auth`` if given, else ``api_key``."""
@@ -112,32 +137,34 @@ class Provider:
         return await cast("Authenticator", self.auth).get_token()
 
 
+@hides_arguments
+@explains_keywords(AGENT_WORDS)
 @dataclass(frozen=True, slots=True)
 class Agent:
     """A peer with a model.
 
     Attributes:
-        name: What peers call it: printable text without ``[ ] < >`` and line ends.
-        instructions: What it is told about its job.
+        name: The name that peers use: printable text without ``[ ] < >`` and line ends.
+        instructions: Its job, in the system prompt.
         model: The model's name at its provider.
         provider: The name of a provider of the run, or a ``Provider``.
         max_output_tokens: The most tokens one reply may have; ``None`` leaves it to the provider.
         reasoning: Whether the model should think before it answers.
-        reasoning_effort: How hard, where the model takes efforts.
-        reasoning_budget: How many tokens, where the model takes budgets.
-        temperature: Sent if it is not 1.0, which is every API's own default.
+        reasoning_effort: How much it should think, where the model takes efforts.
+        reasoning_budget: Tokens it may think, where the model takes budgets.
+        temperature: Sent if it is not 1.0, which is the default of every API.
         context_window: Tokens the model can read at once; ``None`` if unknown.
         extra: More fields for the request body, as the provider names them.
-        role: What peers are told about the agent instead of its instructions.
-        output_type: What it returns in every call: any type that pydantic can check, instead of
-            text.
+        role: The text that peers read about the agent, instead of its instructions.
+        output_type: The type of its return, in every call: any type that pydantic can check.
+            ``None`` is text.
         fallback: Other ``(provider, model)`` pairs, tried in order when the model stays
             unavailable. Other providers do not get ``extra``.
         timeout: Seconds within which each of its calls must return; ``None`` for as long as it
             takes.
 
     Raises:
-        ConfigurationError: A value cannot work; the text says which and what can.
+        ConfigurationError: A value cannot work; the text names it and what can.
     """
 
     name: str
@@ -157,19 +184,23 @@ class Agent:
     timeout: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Refuse what could never run."""
+        """Check the name and every setting."""
         check_name(self.name)
-        for setting, kinds in _KINDS_OF_SETTINGS.items():
+        for setting, kinds in _SETTING_TYPES.items():
             value = getattr(self, setting)
             if not isinstance(value, kinds) or isinstance(value, bool) != (kinds is bool):
                 wanted = getattr(kinds, "__name__", str(kinds)).replace("str | Provider", "a name")
                 raise ConfigurationError(
                     f"Agent {self.name!r}: {setting}={value!r:.40} is not {wanted}"
                 )
+        if not self.model.strip():
+            raise ConfigurationError(f"Agent {self.name!r}: model={self.model!r} names no model")
+        check_output_type(f"Agent {self.name!r}", self.output_type)
+        object.__setattr__(self, "extra", _with_secret_headers(self.extra))
         if self.reasoning_effort not in EFFORTS:
             raise ConfigurationError(
                 f"Agent {self.name!r}: reasoning_effort={self.reasoning_effort!r} is none of "
-                f"{', '.join(EFFORTS)}{nearest(self.reasoning_effort, EFFORTS)}"
+                f"{', '.join(EFFORTS)}{did_you_mean(self.reasoning_effort, EFFORTS)}"
             )
         for setting in ("max_output_tokens", "reasoning_budget", "context_window"):
             value = getattr(self, setting)
@@ -192,11 +223,13 @@ class Agent:
         """The name of the provider, however it was given."""
         return self.provider if isinstance(self.provider, str) else self.provider.name
 
-    def stand_ins(self) -> tuple[Agent, ...]:
-        """Return the agent itself, and itself with each of the fallback models.
+    def with_fallbacks(self) -> tuple[Agent, ...]:
+        """Return the agent itself, then the agent with each of its fallback models.
 
-        ``extra`` is for the agent's own provider: it may hold what is nobody else's business.
+        Other providers do not get ``extra``: its fields are one API's, and may be confidential.
         """
+        if not self.fallback:
+            return (self,)
         others = [replace(self, provider=p, model=m, fallback=()) for p, m in self.fallback]
         own = self.provider_name
         return (
@@ -205,44 +238,90 @@ class Agent:
         )
 
 
-_KINDS_OF_SETTINGS: Mapping[str, type | UnionType] = {
-    "instructions": str,
-    "model": str,
-    "provider": str | Provider,
-    "max_output_tokens": int | None,
-    "reasoning": bool,
-    "reasoning_budget": int | None,
-    "temperature": float | int,
-    "context_window": int | None,
-    "extra": Mapping,
-    "role": str | None,
-    "fallback": Sequence,
-    "timeout": float | int | None,
-}
+_SETTING_TYPES: Mapping[str, type | UnionType] = MappingProxyType(
+    {
+        "instructions": str,
+        "model": str,
+        "provider": str | Provider,
+        "max_output_tokens": int | None,
+        "reasoning": bool,
+        "reasoning_budget": int | None,
+        "temperature": float | int,
+        "context_window": int | None,
+        "extra": Mapping,
+        "role": str | None,
+        "fallback": Sequence,
+        "timeout": float | int | None,
+    }
+)
 
 
-def check_name(name: object) -> None:
+def check_name(name: object, what: str = "An agent") -> None:
     """Raise ``ConfigurationError`` unless ``name`` can be the name of a participant."""
     if not isinstance(name, str):
-        raise ConfigurationError(f"An agent's name is text, not {name!r:.40}")
+        raise ConfigurationError(f"{what}'s name is text, not {name!r:.40}")
     if not name.strip() or not name.isprintable() or FORBIDDEN_IN_NAMES & set(name):
         raise ConfigurationError(
-            f"An agent cannot be called {name!r}: a name is printable text without [ ] < > "
+            f"{what} cannot be called {name!r}: a name is printable text without [ ] < > "
             "and line ends, and not blank"
         )
 
 
-def _texts(name: str, setting: str, given: object) -> dict[str, str]:
-    """Return what ``Provider(headers=)`` or ``Provider(query=)`` was given, as our own."""
+_VALUES = (str, bytes, int, float, list, dict, tuple, set)
+"""What is never a type. A type may be written as many other objects."""
+
+
+def check_output_type(whose: str, output_type: object) -> None:
+    """Raise ``ConfigurationError`` if ``output_type`` is a value and no type."""
+    if isinstance(output_type, _VALUES):
+        raise ConfigurationError(
+            f"{whose}: output_type={output_type!r:.60} is a value and no "
+            "type: give the class itself, or a type such as list[str]"
+        )
+
+
+def _check_fields_of_kind(provider: Provider) -> None:
+    """Raise if a field was given that the kind does not read."""
+    own = kind_spec(provider.kind)
+    for kind in BUILT_IN.values():
+        for setting in kind.own_settings:
+            if kind is not own and getattr(provider, setting) is not None:
+                raise ConfigurationError(
+                    f"Provider {provider.name!r}: {setting}= is for kind={kind.name!r} only, and "
+                    f"its kind is {own.name!r}"
+                )
+
+
+def _checked_texts(name: str, setting: str, given: object) -> dict[str, str]:
+    """Return the value of ``Provider(headers=)`` or ``(query=)`` as a dict of our own."""
     if not isinstance(given, Mapping):
-        raise ConfigurationError(f"Provider {name!r}: {setting}= takes a mapping of texts")
+        raise ConfigurationError(f"Provider {name!r}: {setting}= takes a mapping of text to text")
     texts: dict[str, str] = {}
     for key, value in cast("Mapping[object, object]", given).items():
         if not (isinstance(key, str) and isinstance(value, str) and value.isprintable()):
             raise ConfigurationError(
-                f"Provider {name!r}: {setting}={{{key!r}: ...}} is not a text for a text"
+                f"Provider {name!r}: {setting}={{{key!r}: ...}} must be printable text for text"
             )
-        if setting == "headers" and not _HEADER.fullmatch(key):
-            raise ConfigurationError(f"Provider {name!r}: {key!r} in headers= is no header")
-        texts[key] = value
+        if setting == "headers" and not _HEADER_NAME.fullmatch(key):
+            raise ConfigurationError(f"Provider {name!r}: {key!r} in headers= is not a header name")
+        texts[key] = Secret(value)
     return texts
+
+
+def _seconds(name: str, given: object) -> float:
+    """Return what ``Provider(idle=)`` was given, if it is a length of time that can be waited."""
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 < given < inf:
+        return given
+    raise ConfigurationError(
+        f"Provider {name!r}: idle={given!r:.40} is no number of seconds above 0, such as 600"
+    )
+
+
+def _with_secret_headers(extra: Mapping[str, object]) -> Mapping[str, object]:
+    """Return ``extra`` with the values of its headers as secrets; its owner's is left alone."""
+    headers = extra.get(EXTRA_HEADERS)
+    if not isinstance(headers, Mapping):
+        return extra
+    given = cast("Mapping[object, object]", headers).items()
+    hidden = {name: Secret(value) if isinstance(value, str) else value for name, value in given}
+    return {**extra, EXTRA_HEADERS: hidden}

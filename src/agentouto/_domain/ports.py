@@ -1,6 +1,6 @@
-"""What the engine needs from the outside, said as protocols.
+"""The interface between the engine and the backends that reach models.
 
-Engine, providers, tools and test doubles all point here and never at each other.
+The engine and the providers both import this module and never each other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from agentouto._domain.participants import Agent
 
 
 class ToolSpec(msgspec.Struct, frozen=True, gc=False):
-    """A tool as a model is told of it. ``parameters`` is a JSON Schema of an object."""
+    """The description of a tool for models. ``parameters`` is a JSON Schema of an object."""
 
     name: str
     description: str
@@ -28,21 +28,26 @@ class ToolSpec(msgspec.Struct, frozen=True, gc=False):
 class Draft:
     """A backend's scratch paper for one call: what it wrote down for the request before.
 
-    Transcripts only grow, so the next request begins with the last one. A backend keeps here what
-    it has encoded so far and encodes only what is new. Nobody else reads it.
+    Transcripts only grow, so the next request begins with the entries of the last one. A backend
+    keeps their encoding here and encodes new entries only: to encode all of them in every turn
+    would take time that grows with the square of the turns. Only backends read a draft.
 
     Attributes:
-        wire: Who wrote this: drafts of another wire or model are of no use.
-        last: The last entry written down, by which a transcript is recognised as a longer one.
-        count: How many entries are written down.
+        options: How the entries were encoded: a value of the format that is compared with ``==``.
+            Pieces with other options are dropped. ``None`` if there are none.
+        native_refused_by: The origin that has refused its own native items in this call: replies
+            go there as text and tool calls from then on. Empty if there is none.
+        last: The last encoded entry. A transcript with this very object at its place is longer.
+        count: The number of encoded entries.
         pieces: The encoded entries.
-        files: What was found at the addresses of attachments that had to be fetched.
+        files: The downloaded files for attachments with an address.
     """
 
-    __slots__ = ("_seen", "count", "files", "last", "pieces", "wire")
+    __slots__ = ("_seen", "count", "files", "last", "native_refused_by", "options", "pieces")
 
     def __init__(self) -> None:
-        self.wire: str = ""
+        self.options: object = None
+        self.native_refused_by: str = ""
         self.last: Entry | None = None
         self.count: int = 0
         self.pieces: list[bytes] = []
@@ -50,7 +55,7 @@ class Draft:
         self._seen: tuple[object, int, Entry | None] = (None, 0, None)
 
     def unseen(self, transcript: Transcript, by: object) -> tuple[Entry, ...]:
-        """Return the entries that ``by`` has not been through, as ``see`` has noted."""
+        """Return the entries that ``by`` has not passed to ``see`` yet."""
         who, count, last = self._seen
         entries = transcript.entries
         if who is by and 0 < count <= len(entries) and entries[count - 1] is last:
@@ -58,16 +63,16 @@ class Draft:
         return entries
 
     def see(self, transcript: Transcript, by: object) -> None:
-        """Note that ``by`` has been through all of ``transcript``."""
+        """Note that ``by`` has processed all of ``transcript``."""
         entries = transcript.entries
         self._seen = by, len(entries), entries[-1] if entries else None
 
-    def unwritten(self, transcript: Transcript, wire: str) -> tuple[Entry, ...]:
-        """Return the entries that still have to be encoded for ``wire``; forget what is stale."""
+    def unwritten(self, transcript: Transcript, options: object) -> tuple[Entry, ...]:
+        """Return the entries that are not encoded with ``options`` yet; drop stale pieces."""
         entries = transcript.entries
-        grown = self.wire == wire and 0 < self.count <= len(entries)
+        grown = self.options == options and 0 < self.count <= len(entries)
         if not (grown and entries[self.count - 1] is self.last):
-            self.wire, self.count, self.pieces = wire, 0, []
+            self.options, self.count, self.pieces = options, 0, []
         new = entries[self.count :]
         if new:
             self.count, self.last = len(entries), new[-1]
@@ -75,17 +80,24 @@ class Draft:
 
 
 Admit: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
-"""Entered before each try to reach a model, and left when it has ended. It may wait, or raise."""
+"""The context of one try to reach a model. Entering it may wait for a slot, or raise
+``LimitReached``; leaving it frees the slot."""
+
+
+def never() -> bool:
+    """Return ``False``."""
+    return False
 
 
 class ModelRequest(msgspec.Struct, frozen=True, gc=False):
-    """One question to one model, in our own words.
+    """One request to one model, in no vendor's format.
 
     ``tools`` is the same object for every request of a run, so a backend may encode it once.
-    ``path`` is where in the run the question is asked: agent names and places, the same whenever
-    the run is done again. ``form`` is the schema of an object that text has to be, where data of a
-    type is asked for and a provider may be able to promise it. ``admit`` counts what is sent, and
-    ``summary`` says that not the next turn is asked for but a summary of earlier ones.
+    ``path`` is the place of the request in the run: agent names and places, the same whenever the
+    run is done again. ``form`` is the schema of the JSON object that the reply has to be, for
+    providers that can enforce it. ``admit`` counts each try against the limits. ``summary`` marks a
+    request for a summary of earlier turns. ``repeatable`` returns whether no part of the reply was
+    used so far, so that the request may be made again after a part has arrived.
     """
 
     agent: Agent
@@ -98,10 +110,11 @@ class ModelRequest(msgspec.Struct, frozen=True, gc=False):
     form: Mapping[str, object] | None = None
     admit: Admit | None = None
     summary: bool = False
+    repeatable: Callable[[], bool] = never
 
 
 class Backend(Protocol):
-    """Puts a request to a model and tells what comes back."""
+    """Sends a request to a model and yields its reply."""
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta], None]:
         """Yield the deltas that arrived together, until the reply is complete.
@@ -112,9 +125,9 @@ class Backend(Protocol):
         ...
 
     def window(self, agent: Agent) -> int | None:
-        """Return how many tokens the agent's model can read, if that is known by now."""
+        """Return the context window of the agent's model in tokens, if it is known by now."""
         ...
 
     async def find_window(self, agent: Agent) -> None:
-        """Ask who may know, so that ``window`` can tell. Raises nothing."""
+        """Look the context window up, so that ``window`` can return it. Raises nothing."""
         ...

@@ -1,142 +1,207 @@
-"""The tools every agent has without anyone writing them.
+"""The functions of the built-in tools.
 
-They are tools like any other: a user's tool of the same name replaces one, and disabling one is
-leaving it out of a dictionary. Unlike others they act on the run, through its ``Offices``.
+They are tools like any other: a user's tool of the same name replaces one, and to disable one is to
+leave it out of a dictionary. Their descriptions for models are in ``_core/builtin_tools.py``.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Container, Mapping
+from types import MappingProxyType
 
 import msgspec
 
-from agentouto._core.history import read_from_model
-from agentouto._core.prompt import (
+from agentouto._core.builtin_tools import (
     CALL_AGENT,
+    FIND_TOOLS,
     FINISH,
     GET_MESSAGES,
     LIST_RUNNING,
+    LONGEST_WAIT,
     READ_RESULT,
     SEND_MESSAGE,
     SPAWN,
+    TABLE,
+    USE_TOOL,
     WAIT_FOR_MESSAGES,
-    tagged,
+    Offered,
 )
-from agentouto._core.schema import Blueprint, render, shape
-from agentouto._core.strict import closed
-from agentouto._core.summary import portion
-from agentouto._domain.content import Returned
+from agentouto._core.history import read_model_history
+from agentouto._core.prompt import tagged
+from agentouto._core.schema import ArgumentModel, build_result_schema
+from agentouto._core.strict_schema import strict_schema
+from agentouto._core.summaries import excerpt
+from agentouto._core.tool_results import to_text
+from agentouto._core.tool_search import ranked_tools
 from agentouto._domain.errors import ToolError
+from agentouto._domain.kept_event import ResultsCleared
 from agentouto._domain.message import ToolResult
 from agentouto._domain.ports import ToolSpec
-from agentouto._engine.call import Call
-from agentouto._engine.offices import AnyTool, Arguments, Builtin, Do, Offices, Toolbox
+from agentouto._engine.tool import AnyTool
+from agentouto._engine.toolbox import Arguments, Builtin, BuiltinFunction, BuiltinUse, Toolbox
 
-_SAID = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_FLAGS = MappingProxyType(
+    {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+)
+"""The values of a flag. Arguments of built-in tools are not checked against a schema, and some
+models write booleans as text."""
 
-LONGEST_WAIT = 60
-"""How many seconds an agent waits for mail, unless it says otherwise."""
+MOST_FOUND = 8
+"""Tools that ``find_tools`` shows: about a thousand tokens with their parameters."""
+
+MOST_NAMED = 4_000
+"""Characters of the list of all names, where nothing was found."""
+
+_TYPED_FINISH = "Return your result to the caller, in this form. This ends your work on the call."
 
 
-def toolbox(tools: Mapping[str, AnyTool | Builtin], output_type: object = None) -> Toolbox:
-    """Return ``tools`` as a toolbox, with a ``finish`` that takes an ``output_type``."""
-    form = promise = None
+class SpecLists:
+    """Lists of tool descriptions, one object for all runs with the same tools.
+
+    Backends recognize a list by its identity, and encode it once.
+    """
+
+    __slots__ = ("_lists",)
+
+    def __init__(self) -> None:
+        self._lists: dict[tuple[int, ...], tuple[ToolSpec, ...]] = {}
+
+    def shared(self, specs: tuple[ToolSpec, ...]) -> tuple[ToolSpec, ...]:
+        """Return the first list of exactly these tools."""
+        if len(self._lists) >= _MAX_LISTS:
+            self._lists.clear()
+        return self._lists.setdefault(tuple(map(id, specs)), specs)
+
+    def forget(self) -> None:
+        """Drop all lists."""
+        self._lists.clear()
+
+
+_MAX_LISTS = 256
+"""How many lists are kept: enough for all runs at one time. A list keeps its tools alive, so that
+their ``id()`` is not given to other objects."""
+
+
+def toolbox(
+    tools: Mapping[str, AnyTool | Builtin],
+    lists: SpecLists,
+    output_type: object = None,
+    hidden: Mapping[str, AnyTool] = MappingProxyType({}),
+) -> Toolbox:
+    """Return the toolbox of ``tools``, with a ``finish`` that takes ``output_type``, if any.
+
+    Models are not shown the tools in ``hidden``: they find them.
+    """
+    result_model = result_schema = None
     if output_type is not None:
-        form = shape(output_type, FINISH, _FINISH_WITH)
-        promise = closed(form.spec.parameters)
-        tools = {**tools, FINISH: _finish_in(form)}
-    return Toolbox(tools, _the_same(tuple(tool.spec for tool in tools.values())), form, promise)
+        result_model = result_check(output_type)
+        result_schema = strict_schema(result_model.spec.parameters)
+        tools = {**tools, FINISH: _typed_finish(result_model)}
+    listed = {name: tool for name, tool in tools.items() if name not in hidden} if hidden else tools
+    return Toolbox(
+        tools,
+        lists.shared(tuple([tool.spec for tool in listed.values()])),
+        result_model,
+        result_schema,
+        hidden,
+    )
 
 
-_LISTS: dict[tuple[int, ...], tuple[ToolSpec, ...]] = {}
-_MOST_LISTS = 256
+def result_check(output_type: object) -> ArgumentModel:
+    """Return the tool ``finish`` that takes a value of ``output_type``, and its check."""
+    return build_result_schema(output_type, FINISH, _TYPED_FINISH)
 
 
-def _the_same(specs: tuple[ToolSpec, ...]) -> tuple[ToolSpec, ...]:
-    """Return the first list that was made of these very tools: backends know lists by identity."""
-    if len(_LISTS) >= _MOST_LISTS:
-        _LISTS.clear()
-    return _LISTS.setdefault(tuple(map(id, specs)), specs)
+def _typed_finish(result_model: ArgumentModel) -> Builtin:
+    async def finish(_use: BuiltinUse, arguments: Arguments) -> ToolResult:
+        return checked_result(result_model, arguments)
+
+    return Builtin(result_model.spec, finish)
 
 
-def _finish_in(form: Blueprint) -> Builtin:
-    async def finish(_offices: Offices, _by: Call, _: str, given: Arguments) -> Returned:
-        return returned_as(form, given)
-
-    return Builtin(form.spec, finish)
-
-
-def returned_as(form: Blueprint, given: Arguments) -> Returned:
-    """Return what was given to a ``finish`` that takes data.
+def checked_result(result_model: ArgumentModel, arguments: Arguments) -> ToolResult:
+    """Return the result in the arguments of a ``finish`` that takes data.
 
     Raises:
-        BadArguments: It is not what has to be returned.
+        BadArguments: It is not of the required type.
     """
-    value = form.check(given)["result"]
-    return Returned(render(value), data=value)
+    value = result_model.check(arguments).values["result"]
+    return ToolResult(to_text(value), data=value)
 
 
 def builtins(*, background: bool, enabled: Container[str] = ()) -> Mapping[str, Builtin | None]:
     """Return the built-in tools by name, in the order models see them.
 
-    Without ``background``, none of them starts background calls: ``None`` stands for what is gone.
-    ``enabled`` are the names of those that are there only for whoever asks for them.
+    Without ``background``, none of them starts background calls; ``None`` stands for a tool that
+    does nothing else. ``enabled`` has the names of optional tools to include.
     """
     usual = _WITH_BACKGROUND if background else _WITHOUT_BACKGROUND
     more = {name: tool for name, tool in _OPTIONAL.items() if name in enabled}
     return {**usual, **more} if more else usual
 
 
-async def _call_agent(offices: Offices, by: Call, place: str, given: Arguments) -> ToolResult:
-    if _is_set(given, CALL_AGENT, "background"):
-        return await _spawn(offices, by, place, given)
-    name, message = _text(given, CALL_AGENT, "agent_name"), _text(given, CALL_AGENT, "message")
-    history = read_from_model(given.get("history"))
-    answer = await offices.call(name, message, by=by, place=place, history=history)
-    return ToolResult(tagged(name, answer.content, offices.tags), answer.attachments)
+async def _call_agent(use: BuiltinUse, arguments: Arguments) -> ToolResult:
+    if _flag_argument(arguments, CALL_AGENT, "background"):
+        return await _spawn(use, arguments)
+    name, message = (
+        _text_argument(arguments, CALL_AGENT, "agent_name"),
+        _text_argument(arguments, CALL_AGENT, "message"),
+    )
+    history = read_model_history(arguments.get("history"))
+    answer = await use.forwards.call(
+        name, message, caller=use.call, place=use.place, history=history
+    )
+    return ToolResult(tagged(name, answer.content, use.tags), answer.attachments)
 
 
-async def _spawn(offices: Offices, by: Call, place: str, given: Arguments) -> ToolResult:
-    if not offices.background_allowed:
-        raise ToolError(SPAWN, "Background agents are switched off in this run. Call and wait.")
-    name, message = _text(given, SPAWN, "agent_name"), _text(given, SPAWN, "message")
-    history = read_from_model(given.get("history"))
-    call = offices.spawn(name, message, by=by, place=place, history=history)
+async def _spawn(use: BuiltinUse, arguments: Arguments) -> ToolResult:
+    name, message = (
+        _text_argument(arguments, SPAWN, "agent_name"),
+        _text_argument(arguments, SPAWN, "message"),
+    )
+    history = read_model_history(arguments.get("history"))
+    call = use.forwards.spawn(name, message, caller=use.call, place=use.place, history=history)
     return ToolResult(f"Background agent started. Task ID: {call.id}")
 
 
-async def _send_message(offices: Offices, by: Call, place: str, given: Arguments) -> ToolResult:
-    task_id, message = _text(given, SEND_MESSAGE, "task_id"), _text(given, SEND_MESSAGE, "message")
-    return ToolResult(await offices.mail.post(task_id, message, by=by, place=place))
-
-
-async def _get_messages(offices: Offices, _by: Call, _: str, given: Arguments) -> ToolResult:
-    task_id = _text(given, GET_MESSAGES, "task_id")
-    return ToolResult(
-        offices.mail.report(task_id, clear=_is_set(given, GET_MESSAGES, "clear"), to_agent=True)
+async def _send_message(use: BuiltinUse, arguments: Arguments) -> ToolResult:
+    task_id, message = (
+        _text_argument(arguments, SEND_MESSAGE, "task_id"),
+        _text_argument(arguments, SEND_MESSAGE, "message"),
     )
+    return ToolResult(await use.mail.post(task_id, message, sender=use.call, place=use.place))
 
 
-async def _finish(_offices: Offices, _by: Call, _: str, given: Arguments) -> ToolResult:
-    if given and "message" not in given:
-        raise ToolError(FINISH, f"{FINISH} takes 'message', not {', '.join(map(repr, given))}")
-    message = given.get("message")
+async def _get_messages(use: BuiltinUse, arguments: Arguments) -> ToolResult:
+    task_id = _text_argument(arguments, GET_MESSAGES, "task_id")
+    clear = _flag_argument(arguments, GET_MESSAGES, "clear")
+    report = use.mail.calls.report(task_id, clear=clear, to_agent=True)
+    if clear and use.records:
+        use.call.log.record(ResultsCleared, task_id, use.place)
+    return ToolResult(report)
+
+
+async def _finish(_use: BuiltinUse, arguments: Arguments) -> ToolResult:
+    if arguments and "message" not in arguments:
+        raise ToolError(FINISH, f"{FINISH} takes 'message', not {', '.join(map(repr, arguments))}")
+    message = arguments.get("message")
     if message is None:
         return ToolResult("")
     return ToolResult(message if isinstance(message, str) else _json(message))
 
 
-async def _read_result(_offices: Offices, by: Call, _: str, given: Arguments) -> ToolResult:
-    id_ = _text(given, READ_RESULT, "id")
-    text = by.cut_results.get(id_)
+async def _read_result(use: BuiltinUse, arguments: Arguments) -> ToolResult:
+    id_ = _text_argument(arguments, READ_RESULT, "id")
+    text = use.call.cut_results.get(id_)
     if text is None:
-        known = ", ".join(by.cut_results) or "none, since nothing was left out"
+        known = ", ".join(use.call.cut_results) or "none, since nothing was left out"
         raise ToolError(READ_RESULT, f"There is no result {id_!r}; there are: {known}")
     start, end = (
-        _number(given, READ_RESULT, "from", 0),
-        _number(given, READ_RESULT, "to", len(text)),
+        _number_argument(arguments, READ_RESULT, "from", 0),
+        _number_argument(arguments, READ_RESULT, "to", len(text)),
     )
-    part = portion(text, int(start), int(end), by.most_read)
+    part = excerpt(text, int(start), int(end), use.call.most_read)
     if not part:
         raise ToolError(
             READ_RESULT, f"{id_!r} has {len(text)} characters: nothing is there to read"
@@ -144,20 +209,44 @@ async def _read_result(_offices: Offices, by: Call, _: str, given: Arguments) ->
     return ToolResult(part)
 
 
-async def _wait(offices: Offices, by: Call, _: str, given: Arguments) -> ToolResult:
-    seconds = _number(given, WAIT_FOR_MESSAGES, "timeout", LONGEST_WAIT)
-    sender = "" if given.get("task_id") is None else _text(given, WAIT_FOR_MESSAGES, "task_id")
-    why = await offices.mail.wait(by, seconds, sender)
+async def _find_tools(use: BuiltinUse, arguments: Arguments) -> ToolResult:
+    words = _text_argument(arguments, FIND_TOOLS, "words")
+    specs = [tool.spec for tool in use.hidden.values()]
+    found = ranked_tools(words, specs, MOST_FOUND)
+    if not found:
+        names = ", ".join(use.hidden)
+        raise ToolError(FIND_TOOLS, f"No tool has these words. There are: {names}"[:MOST_NAMED])
+    shown = [
+        f"{spec.name}: {spec.description}\nparameters: {_json(spec.parameters)}" for spec in found
+    ]
+    return ToolResult("\n\n".join(shown))
+
+
+async def _use_tool(use: BuiltinUse, arguments: Arguments) -> ToolResult:
+    """Say that there is no such tool; one that there is was used in the place of this one."""
+    name = _text_argument(arguments, USE_TOOL, "name")
+    near = ", ".join(difflib.get_close_matches(name, use.hidden, 3)) or "none with such a name"
+    raise ToolError(USE_TOOL, f"There is no tool {name!r:.80}; near it: {near}. See {FIND_TOOLS}")
+
+
+async def _wait(use: BuiltinUse, arguments: Arguments) -> ToolResult:
+    seconds = _number_argument(arguments, WAIT_FOR_MESSAGES, "timeout", LONGEST_WAIT)
+    sender = (
+        ""
+        if arguments.get("task_id") is None
+        else _text_argument(arguments, WAIT_FOR_MESSAGES, "task_id")
+    )
+    why = await use.mail.wait(use.call, seconds, sender)
     return ToolResult(f"No messages: {why}." if why else "There are messages; here they are.")
 
 
-async def _list_running(offices: Offices, by: Call, _: str, given: Arguments) -> ToolResult:
-    del given
-    return ToolResult(offices.mail.who_is_at_work(by))
+async def _list_running(use: BuiltinUse, arguments: Arguments) -> ToolResult:
+    del arguments
+    return ToolResult(use.mail.list_running(use.call))
 
 
-def _number(given: Arguments, tool: str, name: str, default: float) -> float:
-    value = given.get(name)
+def _number_argument(arguments: Arguments, tool: str, name: str, default: float) -> float:
+    value = arguments.get(name)
     if value is None:
         return default
     try:
@@ -169,158 +258,66 @@ def _number(given: Arguments, tool: str, name: str, default: float) -> float:
     return number
 
 
-def _text(given: Arguments, tool: str, name: str) -> str:
-    value = given.get(name)
+def _text_argument(arguments: Arguments, tool: str, name: str) -> str:
+    value = arguments.get(name)
     if value is None:
         raise ToolError(tool, f"{tool} needs {name!r}: a text")
     return value if isinstance(value, str) else _json(value)
 
 
-def _is_set(given: Arguments, tool: str, name: str) -> bool:
-    value = given.get(name)
+def _flag_argument(arguments: Arguments, tool: str, name: str) -> bool:
+    value = arguments.get(name)
     word = str(value).lower()
-    if value is not None and word not in _SAID:
+    if value is not None and word not in _FLAGS:
         raise ToolError(tool, f"{tool}: {name!r} is true or false, not {value!r}")
-    return _SAID.get(word, False)
+    return _FLAGS.get(word, False)
 
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _say(description: str) -> dict[str, object]:
-    return {"type": "string", "description": description}
-
-
-def _flag(description: str) -> dict[str, object]:
-    return {"type": "boolean", "description": description, "default": False}
-
-
-_HISTORY: dict[str, object] = {
-    "type": "array",
-    "description": "Earlier messages the agent should know of, oldest first.",
-    "items": {
-        "type": "object",
-        "properties": {
-            "type": {"type": "string", "enum": ["forward", "return"]},
-            "sender": {"type": "string"},
-            "receiver": {"type": "string"},
-            "content": {"type": "string"},
-        },
-        "required": ["type", "sender", "receiver", "content"],
-    },
-}
-_TASK: dict[str, object] = {
-    "agent_name": _say("The agent's name, as listed."),
-    "message": _say("All it needs to know to do the work."),
-    "history": _HISTORY,
-}
-_LETTER: dict[str, object] = {
-    "task_id": _say("The task_id of the receiver."),
-    "message": _say("What to say."),
-}
-_QUESTION: dict[str, object] = {
-    "task_id": _say("The task_id to look at."),
-    "clear": _flag("Forget the listed messages afterwards."),
-}
-_FINISH_WITH = "Return your result to the caller, in this form. This ends your work on the call."
-_AND_GO_ON = _flag("Start it and go on at once, instead of waiting for its return.")
-
-
-def _builtin(
-    do: Do,
-    name: str,
-    description: str,
-    properties: Mapping[str, object],
-    required: str,
-    *,
-    quick: bool = False,
-) -> Builtin:
-    schema = {"type": "object", "properties": properties, "required": required.split()}
-    return Builtin(ToolSpec(name, description, schema), do, quick)
-
-
-def _call_agent_with(properties: Mapping[str, object]) -> Builtin:
-    return _builtin(
-        _call_agent,
-        CALL_AGENT,
-        "Forward a message to another agent and wait for what it returns. "
-        "The result is tagged with the agent's name.",
-        properties,
-        "agent_name message",
-    )
-
-
-_WITH_BACKGROUND: dict[str, Builtin | None] = {
-    CALL_AGENT: _call_agent_with({**_TASK, "background": _AND_GO_ON}),
-    SPAWN: _builtin(
-        _spawn,
-        SPAWN,
-        "Start an agent in the background. Returns its task_id at once.",
-        _TASK,
-        "agent_name message",
-    ),
-    SEND_MESSAGE: _builtin(
-        _send_message,
-        SEND_MESSAGE,
-        "Write to somebody who is at work. It is read before the receiver's next step; "
-        "there is no reply but what they write back.",
-        _LETTER,
-        "task_id message",
-    ),
-    GET_MESSAGES: _builtin(
-        _get_messages,
-        GET_MESSAGES,
-        "Tell how a started agent is doing: status, result and messages.",
-        _QUESTION,
-        "task_id",
-        quick=True,
-    ),
-    FINISH: _builtin(
-        _finish,
-        FINISH,
-        "Return your result to the caller. This ends your work on the call.",
-        {"message": _say("Your result.")},
-        "message",
-        quick=True,
-    ),
-}
-READING = _builtin(
-    _read_result,
-    READ_RESULT,
-    "Read more of a tool's result that was too long to be shown whole.",
+_FUNCTIONS: Mapping[str, BuiltinFunction] = MappingProxyType(
     {
-        "id": _say("The id, as it stands where characters are left out."),
-        "from": {"type": "integer", "description": "The first character, counted from 0."},
-        "to": {"type": "integer", "description": "The character after the last one."},
-    },
-    "id",
-    quick=True,
+        CALL_AGENT: _call_agent,
+        SPAWN: _spawn,
+        SEND_MESSAGE: _send_message,
+        GET_MESSAGES: _get_messages,
+        FINISH: _finish,
+        READ_RESULT: _read_result,
+        FIND_TOOLS: _find_tools,
+        USE_TOOL: _use_tool,
+        WAIT_FOR_MESSAGES: _wait,
+        LIST_RUNNING: _list_running,
+    }
 )
-"""Offered where it is known how much a model can read."""
 
-_OPTIONAL: dict[str, Builtin] = {
-    WAIT_FOR_MESSAGES: _builtin(
-        _wait,
-        WAIT_FOR_MESSAGES,
-        "Wait until somebody has written to you, instead of looking again and again.",
-        {
-            "timeout": {
-                "type": "number",
-                "description": "How many seconds to wait at most.",
-                "default": LONGEST_WAIT,
-            },
-            "task_id": _say("Only if you wait for one in particular: its task_id."),
-        },
-        "",
-    ),
-    LIST_RUNNING: _builtin(
-        _list_running,
-        LIST_RUNNING,
-        "Tell who is at work in this run, with their task_ids.",
-        {},
-        "",
-        quick=True,
-    ),
-}
-_WITHOUT_BACKGROUND = {**_WITH_BACKGROUND, CALL_AGENT: _call_agent_with(_TASK), SPAWN: None}
+
+def _usual_tools(*, background: bool) -> dict[str, Builtin | None]:
+    tools: dict[str, Builtin | None] = {}
+    for row in TABLE:
+        if row.offered is Offered.USUALLY:
+            spec = row.spec_in(background=background)
+            tools[row.name] = (
+                None if spec is None else Builtin(spec, _FUNCTIONS[row.name], row.quick)
+            )
+    return tools
+
+
+def _tools_offered(offered: Offered) -> dict[str, Builtin]:
+    return {
+        row.name: Builtin(row.spec, _FUNCTIONS[row.name], row.quick)
+        for row in TABLE
+        if row.offered is offered
+    }
+
+
+_WITH_BACKGROUND = MappingProxyType(_usual_tools(background=True))
+_WITHOUT_BACKGROUND = MappingProxyType(_usual_tools(background=False))
+_OPTIONAL = MappingProxyType(_tools_offered(Offered.ON_REQUEST))
+_AUTOMATIC = MappingProxyType(_tools_offered(Offered.AUTOMATICALLY))
+READ_RESULT_TOOL = _AUTOMATIC[READ_RESULT]
+"""Offered where the context window of the model is known, since only there are results cut."""
+
+SEARCH_TOOLS = MappingProxyType({name: _AUTOMATIC[name] for name in (FIND_TOOLS, USE_TOOL)})
+"""Offered in the place of the tools of sources where these are many."""

@@ -1,4 +1,7 @@
-"""One forward that is being answered, and the mailbox of whoever answers it."""
+"""Defines a call, which is one forward that is being answered, and the mailbox of its participant.
+
+How a mailbox is closed, and why in this order, is explained in ``mail.py``.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,17 @@ from contextlib import suppress
 from enum import StrEnum
 
 from agentouto._domain.errors import RoutingError
-from agentouto._domain.event import Stamp
-from agentouto._domain.limits import MOST_MAIL
+from agentouto._domain.event_pieces import Stamp
+from agentouto._domain.limits import MAX_MAIL
 from agentouto._domain.message import Message
-from agentouto._domain.participants import Agent
-from agentouto._engine.letter import Letter
-from agentouto._engine.waits import Wait
+from agentouto._domain.peer import Participant, Peer
+from agentouto._engine.delivery import Delivery
+from agentouto._engine.log import CallLog, Log
+from agentouto._engine.wait_graph import Wait
 
 
 class Status(StrEnum):
-    """How a call is doing."""
+    """State of a call."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -28,224 +32,261 @@ class Status(StrEnum):
 
 
 class Mailbox:
-    """Letters for a participant at work, read between two turns. Any thread may write."""
+    """Deliveries for a running participant, which it reads between two turns.
 
-    __slots__ = ("_lock", "_most", "_open", "_unread", "_waiting")
+    Any thread may write or close it. Only the loop of the run reads and waits.
+    """
 
-    def __init__(self, most: int = MOST_MAIL) -> None:
-        self._unread: list[Letter] | None = None  # mostly there is no mail
-        self._most = most
+    __slots__ = ("_capacity", "_closed_because", "_lock", "_open", "_unread", "_waiting")
+
+    def __init__(self, capacity: int = MAX_MAIL) -> None:
+        self._unread: list[Delivery] | None = None  # most calls never get mail: no list for them
+        self._capacity = capacity
         self._open = True
+        self._closed_because = "has already returned and reads no more messages"
         self._waiting: asyncio.Future[bool] | None = None
         self._lock = threading.Lock()
 
-    def put(self, letter: Letter, accepted: Callable[[], None]) -> None:
-        """Deliver ``letter``; ``accepted`` is called first, so that nobody reads it before.
+    def put(self, delivery: Delivery, on_accepted: Callable[[], None]) -> None:
+        """Add ``delivery``. ``on_accepted`` is called under the lock, so before it can be read.
 
         Raises:
-            RoutingError: The receiver has already returned, or has too much to read.
+            RoutingError: The receiver has already returned, or its mailbox is full.
         """
-        name = letter.message.receiver
+        name = delivery.message.receiver
         with self._lock:
             if not self._open:
-                raise RoutingError(name, "has already returned and reads no more messages")
+                raise RoutingError(name, self._closed_because)
             if self._unread is None:
                 self._unread = []
-            if len(self._unread) >= self._most:
-                raise RoutingError(name, f"has {self._most} unread messages and takes no more now")
-            accepted()
-            self._unread.append(letter)
-            self._wake(something=True)
+            if len(self._unread) >= self._capacity:
+                raise RoutingError(
+                    name, f"has {self._capacity} unread messages and takes no more now"
+                )
+            on_accepted()
+            self._unread.append(delivery)
+            self._wake(has_mail=True)
 
-    def note(self, letter: Letter) -> None:
-        """Deliver a word of the engine's, if there is anybody left to read it."""
+    def put_note(self, note: Delivery) -> None:
+        """Add a note of the engine's, unless the mailbox is closed. It may exceed the capacity."""
         with self._lock:
             if self._open:
                 self._unread = self._unread or []
-                self._unread.append(letter)
-                self._wake(something=True)
+                self._unread.append(note)
+                self._wake(has_mail=True)
 
-    def drain(self) -> list[Letter]:
+    def drain(self) -> list[Delivery]:
         """Take everything that has arrived."""
+        # Without the lock: a message that arrives now is read in the next turn, and the check in
+        # ``close_if_empty``, under the lock, makes sure that there is one.
         if self._unread is None:
             return []
         with self._lock:
-            letters, self._unread = self._unread, None
-        return letters or []
+            deliveries, self._unread = self._unread, None
+        return deliveries or []
 
-    def put_back(self, letters: list[Letter]) -> None:
-        """Take back what was drained and not read after all."""
-        if letters:
+    def put_back(self, deliveries: list[Delivery]) -> None:
+        """Put what was drained but not read in front of what has arrived since."""
+        if deliveries:
             with self._lock:
-                self._unread = [*letters, *(self._unread or ())]
+                self._unread = [*deliveries, *(self._unread or ())]
 
-    def waits(self) -> bool:
+    def has_mail(self) -> bool:
         """Whether there is something to read."""
         return bool(self._unread)
 
-    async def arrival(self) -> bool:
-        """Wait until there is something to read, or somebody says that there will be nothing."""
+    async def wait_for_mail(self) -> bool:
+        """Wait until there is something to read; ``False`` if ``stop_waiting`` was called."""
         with self._lock:
             if self._unread:
                 return True
             waiting = self._waiting
             if waiting is None or waiting.done():
                 waiting = self._waiting = asyncio.get_running_loop().create_future()
-        return await asyncio.shield(waiting)  # several may wait for it, each for its own time
+        # Two tool calls of one reply may wait at once, each with its own timeout. Without the
+        # shield, the first timeout would cancel the future of both.
+        return await asyncio.shield(waiting)
 
-    def give_up(self) -> None:
-        """Tell whoever waits that nothing will come."""
+    def stop_waiting(self) -> None:
+        """Let ``wait_for_mail`` return: no mail can come."""
         with self._lock:
-            self._wake(something=False)
+            self._wake(has_mail=False)
 
     def close_if_empty(self) -> bool:
-        """Refuse further mail, unless there is some; say whether it was closed."""
+        """Close the mailbox if there is nothing to read; return whether it is closed."""
         with self._lock:
             self._open = bool(self._unread)
             return not self._open
 
-    def close(self) -> list[Letter]:
-        """Refuse further mail; return what nobody has read."""
+    def refuse_all(self, reason: str) -> None:
+        """Close the mailbox of a participant that never reads; senders get ``reason``."""
+        self._closed_because = reason
+        self.close()
+
+    def close(self) -> list[Delivery]:
+        """Close the mailbox and return what was not read."""
         with self._lock:
             self._open = False
-            letters, self._unread = self._unread, None
-        return letters or []
+            deliveries, self._unread = self._unread, None
+        return deliveries or []
 
-    def _wake(self, *, something: bool) -> None:
+    def _wake(self, *, has_mail: bool) -> None:
         waiting = self._waiting
         if waiting is None:
             return
 
-        def tell() -> None:
+        def resolve() -> None:
             if not waiting.done():
-                waiting.set_result(something)
+                waiting.set_result(has_mail)
 
-        with suppress(RuntimeError):  # its loop is closed, so nobody waits
-            waiting.get_loop().call_soon_threadsafe(tell)
+        with suppress(RuntimeError):  # the loop is closed, and its tasks with it
+            waiting.get_loop().call_soon_threadsafe(resolve)
 
 
 class Call:
-    """Who was asked, by whom, and how it stands.
+    """A forward, the participant that answers it, and how far it has got.
 
     Attributes:
-        agent: Who answers; ``None`` is the user.
-        forward: The message that asks.
+        participant: The agent or peer that answers.
+        forward: The message to answer; a hook may replace its text and files.
+        id: The call's id, which is also the address of its mailbox.
+        name: The name of the participant that answers.
         parent: The call this one was made from; ``None`` for a starting agent's.
-        caller_address: Where the caller can be written to, if anywhere.
-        history: Messages that the agent knows from before.
-        path: Names and places from the starting agent down to here.
-        stamp: What events of this call bear.
-        mailbox: What others write to the participant at work.
-        messages: What it was sent and has sent, itself.
-        status: How it stands.
-        result: What it returned, once it has.
-        data: The value it returned, where a type was asked for.
-        error: Why it did not, once it could not.
-        excuse: The same in words for other agents, without what a provider said.
+        caller_address: Where the caller reads mail, if anywhere.
+        history: Earlier messages that the agent's transcript begins with.
+        background: Whether it was started without waiting for its return.
+        tool_call: The place of the caller's tool call that it came from, if it came from one.
+        times: How often an agent was asked this by its own descendants.
+        path: Names and places from the starting agent down to this call.
+        stamp: The stamp of this call's events.
+        log: Where its events are recorded.
+        mailbox: Messages to the participant while it runs.
+        messages: What the participant was sent and has sent, for ``report``.
+        status: Its state.
+        result: The return, once there is one.
+        data: The returned value, where ``output_type`` asks for a type.
+        error: Why it failed, once it has.
+        error_for_agents: The same for other agents, without the text of the provider's error.
         depth: How many calls it is inside of, itself included.
-        task: Who works on it, while somebody does.
-        stopped: Why it was cancelled by itself, once it was.
+        task: The task that runs it, while it runs.
+        cancel_reason: Why this call alone was cancelled; ``None`` if it was not.
         wait: What mail it waits for, while it does.
-        turn: Which reply it waits for or acts on, counted from 0.
-        cut_results: Results of tools that were too long, whole, by the places of their tool calls.
-        most_read: About how many tokens of one of them can be read at once.
+        turn: The number of the reply that it waits for or acts on, from 0.
+        cut_results: Tool results that were shortened, in full, by the places of their tool calls.
+        most_read: About how many tokens of such a result can be read at once.
     """
 
     __slots__ = (
-        "agent",
         "background",
         "caller_address",
+        "cancel_reason",
         "cut_results",
         "data",
         "depth",
         "error",
-        "excuse",
+        "error_for_agents",
         "forward",
         "history",
+        "id",
+        "log",
         "mailbox",
         "messages",
         "most_read",
+        "name",
         "parent",
+        "participant",
         "path",
         "result",
         "stamp",
         "status",
-        "stopped",
         "task",
+        "times",
+        "tool_call",
         "turn",
         "wait",
     )
 
     def __init__(
         self,
-        agent: Agent | None,
+        participant: Participant,
         forward: Message,
+        log: Log,
         *,
         path: str,
         parent: Call | None = None,
         caller_address: str | None = None,
         history: tuple[Message, ...] = (),
         background: bool = False,
-        most_mail: int = MOST_MAIL,
+        tool_call: str = "",
+        mail_capacity: int = MAX_MAIL,
     ) -> None:
-        self.agent: Agent | None = agent
+        self.participant: Participant = participant
         self.forward: Message = forward
+        self.id: str = forward.call_id
+        self.name: str = forward.receiver
         self.parent: Call | None = parent
         self.caller_address: str | None = caller_address
         self.history: tuple[Message, ...] = history
         self.background: bool = background
+        self.tool_call: str = tool_call
+        self.times: int = 1
         self.path: str = path
         self.stamp: Stamp = Stamp(forward.receiver, forward.call_id, parent.id if parent else None)
-        self.mailbox: Mailbox = Mailbox(most_mail)
+        self.log: CallLog = log.for_call(self.stamp)
+        self.mailbox: Mailbox = Mailbox(mail_capacity)
+        if isinstance(participant, Peer) and not participant.takes_here:
+            self.mailbox.refuse_all("takes no messages")
         self.messages: list[Message] = [forward]
         self.status: Status = Status.PENDING
         self.result: Message | None = None
         self.data: object = None
         self.error: str | None = None
-        self.excuse: str | None = None
+        self.error_for_agents: str | None = None
         self.depth: int = 1 if parent is None else parent.depth + 1
         self.task: asyncio.Task[object] | None = None
-        self.stopped: str | None = None
+        self.cancel_reason: str | None = None
         self.wait: Wait | None = None
         self.turn: int = 0
         self.cut_results: dict[str, str] = {}
         self.most_read: int = 0
 
-    @property
-    def id(self) -> str:
-        """The call's id, which is also the address of its mailbox."""
-        return self.forward.call_id
-
-    @property
-    def name(self) -> str:
-        """The name of the participant who answers."""
-        return self.forward.receiver
-
     def cancel(self, reason: str) -> bool:
-        """Stop work on this call only, from any thread; say whether there was any."""
-        if self.stopped is not None or self.status not in {Status.PENDING, Status.RUNNING}:
+        """Cancel this call only, from any thread; return whether it had not ended."""
+        if self.cancel_reason is not None or self.status not in {Status.PENDING, Status.RUNNING}:
             return False
-        self.stopped: str | None = reason
+        self.cancel_reason = reason
         task = self.task
-        if task is None:  # whoever begins with it looks whether it is still wanted
+        if task is None:  # it has not begun: CallRunner looks at cancel_reason when it does
             return self.status is Status.PENDING
 
         def stop() -> None:
-            if self.task is task:  # else it has ended, and its task does something else by now
+            if self.task is task:  # else the call has ended, and the task may run on without it
                 task.cancel()
 
         try:
             task.get_loop().call_soon_threadsafe(stop)
-        except RuntimeError:  # its loop is closed: it has ended for good
+        except RuntimeError:  # the loop is closed, so the call has ended
             return False
         return True
 
+    def replace_message(self, message: Message, replacement: Message | None) -> None:
+        """Replace ``message`` in ``messages``, or remove it, unless a report has cleared it."""
+        for index, each in enumerate(self.messages):
+            if each is message:
+                self.messages[index : index + 1] = [] if replacement is None else [replacement]
+                return
+
     def report(self, *, clear: bool = False, to_agent: bool = False) -> str:
-        """Return status, result, error and messages as text; ``clear`` forgets those messages."""
+        """Return status, result, error and messages as text.
+
+        Args:
+            clear: Whether to forget the messages that the text lists.
+            to_agent: Whether an agent reads it, which gets ``error_for_agents``.
+        """
         messages = list(self.messages)
         if clear:
             del self.messages[: len(messages)]
-        error = self.excuse if to_agent else self.error
+        error = self.error_for_agents if to_agent else self.error
         lines = [f"Task ID: {self.id}", f"Agent: {self.name}", f"Status: {self.status}"]
         if self.result is not None:
             lines.append(f"Result: {self.result.content}")

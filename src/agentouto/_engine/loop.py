@@ -1,132 +1,170 @@
-"""The agent loop. There is one.
+"""The agent loop: read mail, compact, ask the model, call its tools, until the agent returns.
 
-Read the mail, see that all fits, ask the model, act on what it said, until it returns. Nothing here
-knows how a model is reached, where events go, or whether anyone is watching: streaming and not
-streaming are two ways of reading the log that a desk writes.
+There is one loop for every way to run an agent. It knows no provider and no event: streaming and
+not streaming are two ways to read the log that its ``Effects`` write.
+
+Theory of operation. Every step that touches the world is a method of ``Effects``, so the loop is a
+function of what those methods return. It may be done again from recorded returns.
+
+* A turn reads mail, then compacts, then asks. What is compacted is what is sent: mail that is read
+  after ``compact`` could make the request too long for the model.
+* The transcript only grows, except in ``compact``. An entry that a model has read never changes,
+  because providers cache a prompt by its beginning, and backends encode an entry once.
+* A reply goes into the transcript together with the outcomes of its tool calls, in the order of the
+  tool calls. Every vendor refuses a request in which a tool call has no result, or in which mail
+  stands between the two. So all tools have ended before mail is read again.
+* A ``finish`` beside other tool calls returns when all of them have ended. If there are several,
+  the first one in the reply is the return, whichever ends first.
+* ``close`` checks that the mailbox is empty and closes it in one step. With two steps, a message
+  could be accepted between them and never be read. If there is mail, the return is dropped, and the
+  agent reads the mail in one more turn.
+* Useless replies are counted for the whole call, not in a row. A model that alternates useless
+  replies and tool calls would otherwise never end.
+* Whose cancellation is it? The tools of a reply run in tasks of their own. If the task of the loop
+  is being cancelled (``cancelling() > 0``), the call ends. Any other ``CancelledError`` leaked out
+  of a tool, and is an outcome like every failure. ``call_single_tool`` looks at ``cancelling()``
+  before it looks at the result: in the other order, a tool that swallows its cancellation would
+  keep a cancelled call alive. It passes each cancellation on to its task in a step of its own,
+  because thousands of nested calls would otherwise recurse in one step.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
-from agentouto._core.prompt import FINISH, SECOND_FINISH
+from agentouto._core.builtin_tools import FINISH
+from agentouto._core.prompt import SECOND_FINISH
 from agentouto._domain.content import (
     Incoming,
     Outcome,
     Outcomes,
     Reply,
-    Returned,
     ToolCall,
     Transcript,
 )
+from agentouto._domain.message import ToolResult
 
-MOST_NUDGES = 3
-"""How many replies in a row that are empty, wrong or refused are answered by asking again."""
+MAX_NUDGES = 3
+"""After how many useless replies (empty, of the wrong form, refused by a hook) a call fails.
+
+Three, because a model that is told three times what is wrong rarely gets it right the fourth time,
+and every try is paid for. Useful replies in between do not reset the count.
+"""
 
 
-class Silence(Exception):
-    """The model has returned nothing that can be used, again and again."""
+class NoUsableReply(Exception):
+    """More than ``MAX_NUDGES`` replies of one call were useless. ``kinds`` says how each was."""
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        super().__init__(kinds)
+        self.kinds = kinds
 
 
-class Desk(Protocol):
-    """What an agent has in front of it while it works on one call."""
+class Effects(Protocol):
+    """What the loop asks for while an agent works on one call."""
 
-    def open(self) -> Transcript:
-        """Return what the agent knows when the call begins."""
+    def start(self) -> Transcript:
+        """Return the transcript with which the call begins."""
         ...
 
-    async def mail(self) -> tuple[Incoming, ...]:
-        """Take what others have written to the agent since it last looked."""
+    async def read_mail(self) -> tuple[Incoming, ...]:
+        """Take the mail that has arrived since the last turn."""
         ...
 
-    async def fit(self, transcript: Transcript) -> Transcript:
-        """Return the transcript, or a shorter one if the model could not read it."""
+    async def compact(self, transcript: Transcript) -> Transcript:
+        """Return the transcript, shortened if it would not fit into the model's context window."""
         ...
 
-    async def ask(self, transcript: Transcript) -> Reply | None:
-        """Put the transcript to the agent's model; ``None`` if it turns out not to fit."""
+    async def ask_model(self, transcript: Transcript) -> Reply | None:
+        """Send the transcript to the model; ``None`` if the provider says that it does not fit."""
         ...
 
-    async def act(self, tool_call: ToolCall) -> Outcome:
-        """Do what the model asked for. Failure is an outcome, never an exception."""
+    async def call_tool(self, tool_call: ToolCall) -> Outcome:
+        """Call the tool. A failure is an outcome, never an exception."""
         ...
 
     def is_quick(self, tool_call: ToolCall) -> bool:
-        """Whether to act on it takes no waiting and none of the user's code."""
+        """Whether the tool neither waits nor runs code of the user's, so that it needs no task."""
         ...
 
-    def take(self, reply: Reply) -> Returned | Incoming | None:
-        """Return what a reply without tool calls returns, or what to tell the agent instead.
+    def interpret(self, reply: Reply) -> ToolResult | Incoming | None:
+        """Return the result that a reply without tool calls stands for, or a nudge.
 
-        ``None`` is nothing: the model wants to be asked again.
+        ``None`` means that the provider paused the reply and wants to be asked again.
         """
         ...
 
-    async def leave(self, said: Returned) -> Returned | Incoming | None:
-        """Close the mailbox if it is empty, in one step, and return what goes out.
+    async def close(self, result: ToolResult) -> ToolResult | Incoming | None:
+        """Close the mailbox if it is empty, in one step, and return the result.
 
-        Otherwise return what to tell the agent that may not return this, or nothing if it has mail.
+        Otherwise return a nudge if a hook refuses the result, or ``None`` if there is mail.
         """
         ...
 
 
-async def answer(desk: Desk) -> Returned:
-    """Work until the agent returns, and say what it returned."""
-    transcript = desk.open()
-    in_vain = 0
+async def answer(effects: Effects) -> ToolResult:
+    """Work until the agent returns, and return its result.
+
+    Raises:
+        NoUsableReply: The agent did not return in time, see ``MAX_NUDGES``.
+    """
+    transcript = effects.start()
+    useless_replies: list[str] = []
     while True:
-        transcript = transcript.plus(*await desk.mail())
-        transcript = await desk.fit(transcript)
-        while (reply := await desk.ask(transcript)) is None:
-            transcript = await desk.fit(transcript)
-        outcomes = await act_on_all(desk, reply.tool_calls)
+        transcript = transcript.plus(*await effects.read_mail())
+        transcript = await effects.compact(transcript)
+        while (reply := await effects.ask_model(transcript)) is None:
+            transcript = await effects.compact(transcript)
+        outcomes = await call_tools(effects, reply.tool_calls)
         transcript = transcript.plus(reply, *outcomes)
-        match returned(outcomes) if outcomes else desk.take(reply):
-            case Returned() as said:
-                match await desk.leave(said):
-                    case Returned() as last:
+        match find_return(outcomes) if outcomes else effects.interpret(reply):
+            case ToolResult() as result:
+                match await effects.close(result):
+                    case ToolResult() as last:
                         return last
                     case Incoming() as refusal:
                         transcript = transcript.plus(refusal)
-                        in_vain += 1
+                        useless_replies.append("refused by a hook")
                     case None:
-                        in_vain = 0
+                        pass
             case Incoming() as nudge:
                 transcript = transcript.plus(nudge)
-                in_vain += 1
+                useless_replies.append("of the wrong form" if reply.text.strip() else "empty")
             case None:
-                in_vain = in_vain + 1 if finished_badly(outcomes) else 0
-        if in_vain > MOST_NUDGES:
-            raise Silence
+                if has_failed_finish(outcomes):
+                    useless_replies.append("of the wrong form")
+        if len(useless_replies) > MAX_NUDGES:
+            raise NoUsableReply(useless_replies)
 
 
-async def act_on_all(desk: Desk, tool_calls: tuple[ToolCall, ...]) -> tuple[Outcomes, ...]:
-    """Act on every tool call at once; return the outcomes in the order of the calls."""
+async def call_tools(effects: Effects, tool_calls: tuple[ToolCall, ...]) -> tuple[Outcomes, ...]:
+    """Call all tools at once; return the outcomes in the order of the tool calls."""
     if not tool_calls:
         return ()
     if len(tool_calls) == 1:
-        return (Outcomes((await act_alone(desk, tool_calls[0]),)),)
+        return (Outcomes((await call_single_tool(effects, tool_calls[0]),)),)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(desk.act(call), name=call.name) for call in tool_calls]
-    return (Outcomes(settled([task.result() for task in tasks])),)
+        tasks = [group.create_task(effects.call_tool(call), name=call.name) for call in tool_calls]
+    return (Outcomes(keep_first_return([task.result() for task in tasks])),)
 
 
-async def act_alone(desk: Desk, tool_call: ToolCall) -> Outcome:
-    """Act on the only tool call of a reply, as a group of one would, for less.
+async def call_single_tool(effects: Effects, tool_call: ToolCall) -> Outcome:
+    """Call the only tool of a reply. It does what a task group of one would do, at a lower cost.
 
-    Every cancellation of ours is handed on, a step at a time: tasks that wait for each other
-    directly hand it on all at once, one inside the other, and calls may be thousands deep. One that
-    the tool has swallowed is still ours to obey.
+    A cancellation of this task is passed on to the tool's task from the ``except`` block, in a step
+    of its own. If this task awaited the other one directly, asyncio would pass it on recursively,
+    and calls may be thousands deep. If the tool swallows it, this task still ends.
     """
-    if desk.is_quick(tool_call):
-        return await desk.act(tool_call)
-    task = asyncio.create_task(desk.act(tool_call), name=tool_call.name)
+    if effects.is_quick(tool_call):
+        return await effects.call_tool(tool_call)
+    task = asyncio.create_task(effects.call_tool(tool_call), name=tool_call.name)
     while not task.done():
         try:
-            await end_of(task)
+            await wait_until_done(task)
         except asyncio.CancelledError:
             task.cancel()
     owner = asyncio.current_task()
@@ -135,40 +173,40 @@ async def act_alone(desk: Desk, tool_call: ToolCall) -> Outcome:
     return task.result()
 
 
-def end_of(task: asyncio.Task[Outcome]) -> asyncio.Future[None]:
-    """Return what can be waited for until ``task`` has ended, and cancelled without it."""
-    end: asyncio.Future[None] = task.get_loop().create_future()
+def wait_until_done(task: asyncio.Task[Outcome]) -> asyncio.Future[None]:
+    """Return a future that is done when ``task`` is. Cancelling it does not cancel ``task``."""
+    done: asyncio.Future[None] = task.get_loop().create_future()
 
-    def tell(_: object) -> None:
-        if not end.done():
-            end.set_result(None)
+    def resolve(_: object) -> None:
+        if not done.done():
+            done.set_result(None)
 
-    task.add_done_callback(tell)
-    return end
+    task.add_done_callback(resolve)
+    return done
 
 
-def settled(outcomes: list[Outcome]) -> tuple[Outcome, ...]:
-    """Return ``outcomes`` with only the first that returns still returning."""
-    first = next((place for place, outcome in enumerate(outcomes) if outcome.returns), None)
+def keep_first_return(outcomes: list[Outcome]) -> tuple[Outcome, ...]:
+    """Return ``outcomes`` in which only the first that is a return stays one."""
+    first = next((index for index, outcome in enumerate(outcomes) if outcome.returns), None)
     return tuple(
         msgspec.structs.replace(outcome, content=SECOND_FINISH, returns=False)
-        if outcome.returns and place != first
+        if outcome.returns and index != first
         else outcome
-        for place, outcome in enumerate(outcomes)
+        for index, outcome in enumerate(outcomes)
     )
 
 
-def returned(outcomes: tuple[Outcomes, ...]) -> Returned | None:
-    """Return what the agent returns with what it did, if it does."""
+def find_return(outcomes: tuple[Outcomes, ...]) -> ToolResult | None:
+    """Return the result of the tool call that is a return, if there is one."""
     for batch in outcomes:
         for outcome in batch.items:
             if outcome.returns:
-                return Returned(outcome.content, outcome.attachments, outcome.data)
+                return ToolResult(outcome.content, list(outcome.attachments), data=outcome.data)
     return None
 
 
-def finished_badly(outcomes: tuple[Outcomes, ...]) -> bool:
-    """Whether the agent tried to return, and what it gave was of no use."""
+def has_failed_finish(outcomes: tuple[Outcomes, ...]) -> bool:
+    """Whether the agent called ``finish`` with arguments that cannot be its return."""
     return any(
         outcome.is_error and outcome.tool_call.name == FINISH
         for batch in outcomes

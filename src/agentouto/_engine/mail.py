@@ -1,317 +1,400 @@
-"""Messages to participants at work: who is there, and how they are reached.
+"""Delivers messages between the running participants of a run.
 
-An agent is reached by the id of its call, the user by a word and the id of the starting agent's
-call they belong to. What was accepted is read or comes back, and whoever writes too late is told.
-Nothing here knows what a message is about.
+An agent is addressed by the id of its call; the user by ``user_`` and the id of the starting
+agent's call that the message belongs to.
+
+Theory of operation. Every message that was accepted ends as read or as returned to its sender.
+``put`` runs in any thread; everything else runs in the loop of the run.
+
+* ``Mailbox.put`` checks that the mailbox is open and appends under one lock; ``close`` and
+  ``close_if_empty`` close it under the same lock. So a message is refused, or it is read, or it is
+  among those that ``close`` hands over to be returned. With two steps, a message could be accepted
+  between the check and the closing, and stay there unread.
+* An agent that wants to return first passes the return hook and then calls ``close_if_empty``. The
+  hook may take long, and mail that arrives meanwhile is read in one more turn. In the other order,
+  an agent whose return is refused would go on working with a closed mailbox.
+* ``put`` calls ``on_accepted`` under the lock that ``drain`` takes. So ``MessagePosted`` is in the
+  log before ``MessageRead``, also where the sender is another thread. The log is written under the
+  lock of the mailbox: the log must never call a mailbox.
+* ``read`` removes a delivery from its batch only after the hook has let it pass. If the call is
+  cancelled inside of the hook, the rest of the batch, that delivery included, goes back into the
+  mailbox, and ``end_call`` returns it. Removed before the hook, it would be neither read nor
+  returned. ``deliver`` may remove it first: if cancelled, ``_deliver_to_user`` returns it itself.
+* ``end_call`` works in this order: the call leaves ``running``; its mailbox is closed and its
+  mail returned; deadlocked waits are ended. Searched earlier, the call would count as one that can
+  still write, and those that wait for it would wait until their timeouts. A sender that waits gets
+  the note about its returned message first, which is mail, and so is not told that none can come.
+* ``wait`` records what the call waits for and then looks for a deadlock, without an ``await``
+  between. Of two calls that begin to wait for each other, the second one finds the cycle. It does
+  not wait, and so frees the first one.
+* ``begin`` stores ``wake`` and then looks for mail to the user. In the other order, a message from
+  a thread could arrive between the two and wake no task.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
-from agentouto._core.identity import call_id
-from agentouto._core.prompt import UNREAD
+from agentouto._core.ids import call_id
+from agentouto._domain.clock import new_id
+from agentouto._domain.configuration_error import ConfigurationError
 from agentouto._domain.errors import Refuse, RoutingError
-from agentouto._domain.event import MessagePosted, MessageRead, MessageReturned, Stamp
+from agentouto._domain.event import (
+    MailAwaited,
+    MailWaitEnded,
+    MessagePosted,
+    MessageRead,
+    MessageReturned,
+)
+from agentouto._domain.event_pieces import Stamp
 from agentouto._domain.message import USER, Message
-from agentouto._domain.misuse import ConfigurationError
-from agentouto._domain.world import World
 from agentouto._engine.call import Call, Mailbox, Status
-from agentouto._engine.hooks import Watch
-from agentouto._engine.letter import Fate, Letter, Receipt
+from agentouto._engine.calls import USER_ADDRESS, Calls
+from agentouto._engine.delivery import Delivery, LetterIds, Receipt, note_about
+from agentouto._engine.earlier import EarlierMail
+from agentouto._engine.finalizers import OnExit
+from agentouto._engine.hook_runner import HookRunner
 from agentouto._engine.log import Log
-from agentouto._engine.person import Person
-from agentouto._engine.waits import Wait, circle, stuck
-
-USER_ADDRESS = "user_"
-"""Where the user is reached by a starting agent: this, and the id of that agent's call."""
-
-MOST_LISTED = 200
-"""How many of those at work an agent is told of at once: it has to read them all."""
-
-
-def nobody_at(address: str) -> RoutingError:
-    """Return the error for a letter or a question to somebody who was never there."""
-    return RoutingError("unknown", f"No background agent found with task_id: {address}")
+from agentouto._engine.running_calls import describe_running, waits_of
+from agentouto._engine.user import User
+from agentouto._engine.wait_graph import Wait, find_cycle, find_deadlocked
 
 
 class Mail:
-    """The mail of one run.
+    """The mail of one run, between the participants in ``calls``.
 
-    Attributes:
-        calls: Everyone who is, or was, at work, by address.
-        at_work: Those who are.
+    Args:
+        run_id: The id of the run.
+        calls: The calls of the run.
+        log: Where events of the user's own messages are recorded.
+        user: Reads what is sent to the user.
+        hooks: See every message before its receiver does.
+        user_writes: Whether the user can write at any time, so that an agent that waits for mail
+            from any sender is not deadlocked.
+        past: What was sent and waited for before, in a run with a journal.
     """
 
     def __init__(
         self,
         run_id: str,
+        calls: Calls,
         log: Log,
-        world: World,
-        person: Person,
-        watch: Watch,
+        user: User,
+        hooks: HookRunner,
         *,
         user_writes: bool,
+        past: EarlierMail | None = None,
     ) -> None:
-        self.calls: dict[str, Call] = {}
-        self.at_work: dict[str, Call] = {}
-        self._run_id = run_id
-        self._log = log
-        self._world = world
-        self._person = person
-        self._watch = watch
+        self.calls: Calls = calls
+        self.run_id: str = run_id
+        self._now = log.now
+        self._user_log = log.for_call(Stamp(USER, run_id, None))
+        self._user = user
+        self._hooks = hooks
         self._user_writes = user_writes
+        self._past = past
+        self._sent = LetterIds()
         self._waiters = 0
-        self._numbers = itertools.count()
         self._to_user = Mailbox()
-        self._wake: Callable[[], object] = bool
+        self._wake: Callable[[], object] = bool  # does nothing: the run has not begun
 
     def begin(self, wake: Callable[[], object]) -> None:
         """Call ``wake``, from any thread, when there is something to ``deliver``."""
         self._wake = wake
-        if self._to_user.waits():  # it was written before there was anybody to wake
+        if self._to_user.has_mail():  # sent before the run began
             wake()
 
-    def end(self, why: str) -> None:
-        """Close every mailbox: nobody reads any more."""
-        self._give_back(self._to_user.close(), why)
-        for call in self.calls.values():
-            self._give_back(call.mailbox.close(), why)
-            if call.status is Status.PENDING:
+    @property
+    def has_unread(self) -> bool:
+        """Whether any mailbox has something to read."""
+        return self._to_user.has_mail() or any(
+            call.mailbox.has_mail() for call in self.calls.by_id.values()
+        )
+
+    def end(self, reason: str) -> None:
+        """Close every mailbox, because the run has ended; what is unread is returned."""
+        self.return_to_senders(self._to_user.close(), reason)
+        for call in self.calls.by_id.values():
+            self.return_to_senders(call.mailbox.close(), reason)
+            if call.status in {Status.PENDING, Status.RUNNING}:
                 call.status = Status.CANCELLED
 
-    def leave(self, call: Call, why: str) -> None:
-        """Note that nobody works on ``call`` any more; what it has not read goes back."""
-        self.at_work.pop(call.id, None)
-        self._give_back(call.mailbox.close(), why)
+    def end_call(self, call: Call, reason: str) -> None:
+        """Close the mailbox of ``call``, which has ended; what is unread is returned."""
+        self.calls.running.pop(call.id, None)
+        self.return_to_senders(call.mailbox.close(), reason)
         if self._waiters:
-            held = stuck(self._waits(), user_writes=self._user_writes)
-            for id_ in held:
-                self.at_work[id_].mailbox.give_up()
-
-    def find(self, address: str) -> Call:
-        """Return the call at ``address``.
-
-        Raises:
-            RoutingError: There never was one.
-        """
-        call = self.calls.get(address)
-        if call is None:
-            raise nobody_at(address)
-        return call
-
-    def report(self, task_id: str, *, clear: bool, to_agent: bool = False) -> str:
-        """Return how a call is doing; ``clear`` forgets the messages it lists."""
-        return self.find(task_id).report(clear=clear, to_agent=to_agent)
+            for id_ in find_deadlocked(waits_of(self.calls.running), user_writes=self._user_writes):
+                self.calls.running[id_].mailbox.stop_waiting()
 
     # ── writing ───────────────────────────────────────────────────────────────────────────────
 
-    async def post(self, address: str, content: str, *, by: Call, place: str) -> str:
-        """Write to whoever is at work at ``address``; to the user, wait until it was read."""
-        id_ = call_id(by.id, place)
-        if self._call_of_user_at(address) is None:
-            return str(self._put(address, content, id_, by))
-        message = Message("forward", by.name, USER, content, id_)
-        by.messages.append(message)
-        self._log.append(MessagePosted(by.stamp, self._world.now(), message, address))
-        letter = Letter(message, address, None, Receipt("", id_))  # what is wrong is told at once
-        if (refusal := await self._hand_over(letter, by)) is not None:
-            raise RoutingError(USER, f"the message was refused: {refusal}")
-        return f"Message sent to {USER} (task_id: {address})"
+    async def post(self, address: str, content: str, *, sender: Call, place: str) -> str:
+        """Send a message of the agent that runs ``sender``, and return the confirmation.
 
-    def send(self, address: str, content: str) -> Receipt:
-        """Write, as the user, to whoever is at work at ``address``. Works from any thread.
+        A message to another agent is read later. A message to the user is handed to the user's
+        callback before this returns.
+
+        Args:
+            address: The id of the receiver's call, or the address of the user.
+            content: The text.
+            sender: The call whose agent writes.
+            place: Which tool call of ``sender`` this is.
 
         Raises:
-            RoutingError: Nobody was ever there, or has already returned, or takes no more.
+            RoutingError: The receiver cannot be reached, or a hook refused the message.
         """
-        if not isinstance(cast("object", content), str):
-            raise ConfigurationError(f"a message is text, not {content!r}")
-        content = str(content)  # a kind of text of somebody's own could not be sent
+        id_ = call_id(sender.id, place)
+        was_posted = self._past is not None and self._past.has_posted(id_)
+        if self._call_of_user_at(address) is None:
+            if was_posted:
+                return _confirmation(self.calls.find(address).name, address)
+            return str(self._put(address, content, id_, sender))
+        message = Message("forward", sender.name, USER, content, id_)
+        if not was_posted:
+            sender.messages.append(message)
+            sender.log.record(MessagePosted, message, address)
+        # Without the address of the sender: a refusal is raised here, so no note is sent.
+        delivery = Delivery(message, address, None, Receipt("", id_))
+        if (refusal := await self._deliver_to_user(delivery, sender)) is not None:
+            raise RoutingError(USER, f"the message was refused: {refusal}")
+        return _confirmation(USER, address)
+
+    def send(self, address: str, content: str, id_: str | None = None) -> Receipt:
+        """Send a message of the user, from any thread; one with the same ``id_`` only once.
+
+        Raises:
+            RoutingError: There never was such a receiver, it has already returned, or its mailbox
+                is full.
+        """
+        content = _checked(content)
         starter = self._call_of_user_at(address)
+        if id_ is not None and (again := self._sent_before(id_, address)) is not None:
+            return again
+        id_ = id_ or new_id()
         if starter is None:
-            return self._put(address, content, self._next_id(), None)
-        message = Message("forward", USER, USER, content, self._next_id())
-        posted = MessagePosted(starter.stamp, self._world.now(), message, address)
-        receipt = Receipt(f"Message sent to {USER} (task_id: {address})", message.call_id)
-        letter = Letter(message, address, starter.id, receipt)
-        self._to_user.put(letter, lambda: self._log.append(posted))
+            return self._settled(self._put(address, content, id_, None))
+        message = Message("forward", USER, USER, content, id_)
+        receipt = Receipt(_confirmation(USER, address), id_)
+        delivery = Delivery(message, address, starter.id, receipt)
+        self._to_user.put(delivery, lambda: starter.log.record(MessagePosted, message, address))
         self._wake()
+        return self._settled(receipt)
+
+    def send_to_all(
+        self, starters: Sequence[Call], content: str, id_: str | None = None
+    ) -> Receipt:
+        """Send a message of the user to each of ``starters`` that has not ended, from any thread.
+
+        Raises:
+            RoutingError: All of them have ended, or have full mailboxes.
+        """
+        content = _checked(content)
+        open_calls = [call for call in starters if call.status in {Status.PENDING, Status.RUNNING}]
+        if len(open_calls) < 2:
+            return self.send((open_calls or starters)[0].id, content, id_)
+        if id_ is not None and (again := self._sent_before(id_, open_calls[0].id)) is not None:
+            return again
+        ids = [id_ or new_id(), *(new_id() for _ in open_calls[1:])]
+        names = ", ".join(f"{call.name} (task_id: {call.id})" for call in open_calls)
+        receipt = Receipt(f"Message sent to {names}", ids[0], receivers=len(ids))
+        errors: list[RoutingError] = []
+        for call, each in zip(open_calls, ids, strict=True):
+            try:
+                self._put(call.id, content, each, None, receipt)
+            except RoutingError as error:
+                errors.append(error)
+                receipt.mark_returned(str(error))
+        if len(errors) == len(ids):
+            raise errors[0]
+        return self._settled(receipt)
+
+    def _sent_before(self, id_: str, address: str) -> Receipt | None:
+        """Return a receipt if the message ``id_`` was sent before: its sender has given the id."""
+        again = self._past is not None and self._past.has_posted(id_)
+        if self._sent.add(id_) and not again:
+            return None
+        return Receipt(_confirmation(self.calls.find(address).name, address), id_)
+
+    def _settled(self, receipt: Receipt) -> Receipt:
+        """Return ``receipt`` once its message is kept, if the run has a journal."""
+        if self._past is not None:
+            self._past.flush()
         return receipt
 
-    def _put(self, address: str, content: str, id_: str, by: Call | None) -> Receipt:
-        call = self.find(address)
-        message = Message("forward", by.name if by else USER, call.name, content, id_)
-        stamp = by.stamp if by else Stamp(USER, self._run_id, None)
-        receipt = Receipt(f"Message sent to {call.name} (task_id: {address})", id_)
+    def _put(
+        self,
+        address: str,
+        content: str,
+        id_: str,
+        sender: Call | None,
+        receipt: Receipt | None = None,
+    ) -> Receipt:
+        receiver = self.calls.find(address)
+        name = USER if sender is None else sender.name
+        message = Message("forward", name, receiver.name, content, id_)
+        log = self._user_log if sender is None else sender.log
+        receipt = receipt or Receipt(_confirmation(receiver.name, address), id_)
 
-        def accepted() -> None:
-            call.messages.append(message)
-            if by is not None and by is not call:
-                by.messages.append(message)
-            self._log.append(MessagePosted(stamp, self._world.now(), message, address))
+        def on_accepted() -> None:
+            receiver.messages.append(message)
+            if sender is not None and sender is not receiver:
+                sender.messages.append(message)
+            log.record(MessagePosted, message, address)
 
-        call.mailbox.put(Letter(message, address, by.id if by else None, receipt), accepted)
+        delivery = Delivery(message, address, None if sender is None else sender.id, receipt)
+        receiver.mailbox.put(delivery, on_accepted)
         return receipt
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────
 
-    async def read(self, call: Call) -> list[Letter]:
-        """Take what was written to ``call``, as the hooks let it through."""
-        letters = call.mailbox.drain()
-        if not letters:
-            return letters
-        if not self._watch.sees_forwards:
-            for letter in letters:
-                self._note_read(letter, call.stamp, call.turn)
-            return letters
-        read: list[Letter] = []
-        try:
-            while letters:
-                letter = letters[0]
-                if letter.receipt is not None:
-                    letter = await self._watched(letter)
-                del letters[0]
-                if letter is not None:
-                    self._note_read(letter, call.stamp, call.turn)
-                    read.append(letter)
-        finally:
-            call.mailbox.put_back(letters)
+    async def read(self, call: Call) -> list[Delivery]:
+        """Take what was sent to ``call``, as the hooks let it pass."""
+        unread = call.mailbox.drain()
+        if not unread:
+            return unread
+        if not self._hooks.sees_forwards:
+            for delivery in unread:
+                self._mark_read(delivery, call)
+            return unread
+        read: list[Delivery] = []
+        with OnExit(lambda: call.mailbox.put_back(unread)):
+            while unread:
+                delivery = unread[0]
+                passed = delivery if delivery.receipt is None else await self._pass_hooks(delivery)
+                del unread[0]
+                if passed is not None:
+                    self._mark_read(passed, call)
+                    read.append(passed)
         return read
 
     async def deliver(self) -> None:
-        """Hand to the user what was written to them from outside."""
-        letters = self._to_user.drain()
-        try:
-            while letters:
-                letter = letters.pop(0)
-                await self._hand_over(letter, self.find(letter.sender_address or ""))
-        finally:
-            self._to_user.put_back(letters)
+        """Hand to the user what was sent to the user from outside of the run."""
+        unread = self._to_user.drain()
+        with OnExit(lambda: self._to_user.put_back(unread)):
+            while unread:
+                delivery = unread.pop(0)
+                starter = self.calls.find(delivery.sender_address or "")
+                await self._deliver_to_user(delivery, starter)
 
     async def close_to_user(self) -> None:
         """Deliver the rest, and accept no more."""
         while not self._to_user.close_if_empty():
             await self.deliver()
 
-    async def _hand_over(self, letter: Letter, by: Call) -> str | None:
-        """Put ``letter`` before the user, whose answers go to ``by``; return why not, if so."""
+    async def _deliver_to_user(self, delivery: Delivery, call: Call) -> str | None:
+        """Hand ``delivery`` to the user, whose answers go to ``call``; return a hook's refusal."""
         try:
-            passed = await self._watched(letter)
+            passed = await self._pass_hooks(delivery)
             if passed is None:
-                return "" if letter.receipt is None else letter.receipt.reason
-            await self._person.receive(passed.message, lambda text: self._answer(by, text))
+                return "" if delivery.receipt is None else delivery.receipt.reason
+            await self._user.receive(passed.message, lambda text: self._answer(call, text))
         except asyncio.CancelledError:
-            self._give_back([letter], "the run was cancelled")
+            self.return_to_senders([delivery], "the run was cancelled")
             raise
-        self._note_read(passed, by.stamp, by.turn)
+        self._mark_read(passed, call)
         return None
 
-    async def _watched(self, letter: Letter) -> Letter | None:
-        """Return ``letter`` as its reader is to have it, if it is to have it."""
+    async def _pass_hooks(self, delivery: Delivery) -> Delivery | None:
+        """Return ``delivery`` as the hooks change it, or ``None`` if one refuses it."""
+        receiver = self.calls.by_id.get(delivery.address)
         try:
-            message = await self._watch.forward(letter.message)
+            message = await self._hooks.forward(delivery.message)
         except Refuse as refusal:
-            self._give_back([letter], refusal.reason)
+            if receiver is not None:
+                receiver.replace_message(delivery.message, None)
+            self.return_to_senders([delivery], refusal.reason)
             return None
-        return Letter(message, letter.address, letter.sender_address, letter.receipt)
+        if receiver is not None and message is not delivery.message:
+            receiver.replace_message(delivery.message, message)
+        return Delivery(message, delivery.address, delivery.sender_address, delivery.receipt)
 
-    def _note_read(self, letter: Letter, reader: Stamp, turn: int) -> None:
-        receipt = letter.receipt
+    def _mark_read(self, delivery: Delivery, reader: Call) -> None:
+        receipt = delivery.receipt
         if receipt is not None:
-            receipt.turn, receipt.status = turn, Fate.READ
-            self._log.append(MessageRead(reader, self._world.now(), letter.message, turn))
+            receipt.mark_read(reader.turn)
+            reader.log.record(MessageRead, delivery.message, reader.turn)
 
-    def _give_back(self, letters: list[Letter], why: str) -> None:
-        """Tell the senders of ``letters`` that nobody will read them."""
-        for letter in letters:
-            receipt, message = letter.receipt, letter.message
+    def return_to_senders(self, deliveries: list[Delivery], reason: str) -> None:
+        """Mark ``deliveries`` as returned, and send a note to each sender that is an agent."""
+        for delivery in deliveries:
+            receipt, message = delivery.receipt, delivery.message
             if receipt is None:
                 continue
-            receipt.reason, receipt.status = why, Fate.RETURNED
-            reader = self.calls.get(letter.address)
-            stamp = reader.stamp if reader else Stamp(USER, self._run_id, None)
-            self._log.append(MessageReturned(stamp, self._world.now(), message, why))
-            sender = self.calls.get(letter.sender_address or "")
+            receipt.mark_returned(reason)
+            receiver = self.calls.by_id.get(delivery.address)
+            log = self._user_log if receiver is None else receiver.log
+            log.record(MessageReturned, message, reason, self._hooks.sees_forwards)
+            sender = self.calls.by_id.get(delivery.sender_address or "")
             if sender is not None and message.sender != USER:
-                told = UNREAD.format(
-                    name=message.receiver, address=letter.address, why=why, text=message.content
-                )
-                sender.mailbox.note(
-                    Letter(Message("forward", USER, sender.name, told, message.call_id), sender.id)
-                )
+                sender.mailbox.put_note(note_about(delivery, reason))
 
     # ── waiting ───────────────────────────────────────────────────────────────────────────────
 
-    async def wait(self, by: Call, seconds: float, sender: str) -> str | None:
-        """Wait until there is mail for ``by``; return why there is none, if there is none.
+    async def wait(self, call: Call, seconds: float, sender: str) -> str | None:
+        """Wait until there is mail for ``call``; return why there is none, or ``None``.
 
         Args:
-            by: Who waits.
-            seconds: How long at most.
-            sender: The call whose mail is waited for; empty for anybody's. Other mail ends the wait
-                as well.
+            call: The call that waits.
+            seconds: The timeout.
+            sender: The id of the call whose mail is waited for; empty for any. Mail from others
+                ends the wait as well.
         """
-        if sender and sender not in self.at_work:
-            self.find(sender)
-            return f"{self.calls[sender].name} is not at work any more and cannot write"
-        by.wait = wait = Wait(mail=True, sender=sender)
+        if sender and sender not in self.calls.running:
+            name = self.calls.find(sender).name
+            return f"{name} is not at work any more and cannot write"
+        call.wait = wait = Wait(mail=True, sender=sender)
         self._waiters += 1
         try:
-            waits = self._waits()
-            held = stuck(waits, user_writes=self._user_writes)
-            if by.id in held and not by.mailbox.waits():
-                return self._why_never(circle(waits, by.id, held))
-            async with asyncio.timeout(seconds):
-                return None if await by.mailbox.arrival() else self._why_never([by.id])
+            waits = waits_of(self.calls.running)
+            deadlocked = find_deadlocked(waits, user_writes=self._user_writes)
+            if call.id in deadlocked and not call.mailbox.has_mail():
+                return self._describe_deadlock(find_cycle(waits, call.id, deadlocked))
+            began = self._now()
+            left = None if self._past is None else self._past.seconds_to_wait(call, sender, seconds)
+            if left is None:
+                call.log.record(MailAwaited, sender, seconds)
+            with OnExit(lambda: call.log.record(MailWaitEnded, sender, self._now() - began)):
+                async with asyncio.timeout(seconds if left is None else left):
+                    has_mail = await call.mailbox.wait_for_mail()
         except TimeoutError:
-            return f"nothing has come within {seconds:g} s"
+            return f"none arrived within {seconds:g} s"
+        else:
+            return None if has_mail else self._describe_deadlock([call.id])
         finally:
-            by.wait = None if by.wait is wait else by.wait  # it may wait twice at once
+            # Another tool call of the same reply may have begun to wait, and replaced it.
+            call.wait = None if call.wait is wait else call.wait
             self._waiters -= 1
 
-    def who_is_at_work(self, by: Call) -> str:
-        """Return everyone at work, a line each, for ``by`` to read."""
-        waits = self._waits()
-        lines: list[str] = []
-        for id_, call in itertools.islice(self.at_work.items(), MOST_LISTED):
-            wait = waits[id_]
-            callees = [self.at_work[callee].name for callee in wait.callees]
-            doing = f"waits for {', '.join(callees)}" if callees else "at work"
-            doing = "waits for messages" if wait.mail else doing
-            who = f"{call.name} (task_id: {id_})"
-            lines.append(f"{who}: that is you" if call is by else f"{who}: {doing}")
-        if more := len(self.at_work) - len(lines):
-            lines.append(f"(and {more} more)")
-        return "\n".join(lines)
+    def list_running(self, reader: Call) -> str:
+        """Return a line about each running call, for the agent that runs ``reader``."""
+        return describe_running(self.calls.running, reader)
 
-    def _waits(self) -> dict[str, Wait]:
-        callees: dict[str, list[str]] = {}
-        for call in self.at_work.values():
-            if call.parent is not None and not call.background:
-                callees.setdefault(call.parent.id, []).append(call.id)
-        return {
-            id_: call.wait or Wait(tuple(callees.get(id_, ())))
-            for id_, call in self.at_work.items()
-        }
-
-    def _why_never(self, path: list[str]) -> str:
+    def _describe_deadlock(self, path: list[str]) -> str:
         if len(path) > 2 and path[0] == path[-1]:
-            names = [self.at_work[id_].name for id_ in path]
+            names = [self.calls.running[id_].name for id_ in path]
             pairs = (f"{one} waits for {other}" for one, other in itertools.pairwise(names))
-            return f"Nobody can write any more: {', '.join(pairs)}"
-        return "Nobody is left who could write"
+            return f"the wait would never end, since {', '.join(pairs)}"
+        return "no participant that could write is left"
 
     def _answer(self, call: Call, text: str) -> None:
-        self._put(call.id, text, self._next_id(), None)
-
-    def _next_id(self) -> str:
-        return call_id(self._run_id, f"letter.{next(self._numbers)}")
+        self._put(call.id, text, new_id(), None)
 
     def _call_of_user_at(self, address: str) -> Call | None:
-        if not (self._person.reads and address.startswith(USER_ADDRESS)):
+        """Return the starting agent's call that a user's ``address`` belongs to, if it is one."""
+        if not (self._user.reads and address.startswith(USER_ADDRESS)):
             return None
-        return self.calls.get(address.removeprefix(USER_ADDRESS))
+        return self.calls.by_id.get(address.removeprefix(USER_ADDRESS))
+
+
+def _confirmation(name: str, address: str) -> str:
+    return f"Message sent to {name} (task_id: {address})"
+
+
+def _checked(content: str) -> str:
+    if not isinstance(cast("object", content), str):
+        raise ConfigurationError(f"a message is text, not {content!r}")
+    return str(content)  # a subclass of str could not be encoded

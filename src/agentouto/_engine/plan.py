@@ -1,4 +1,4 @@
-"""What a run was asked to do, checked and complete. Nothing here has started yet."""
+"""The arguments of a run, checked and complete, before anything is started."""
 
 from __future__ import annotations
 
@@ -6,25 +6,30 @@ from collections.abc import Mapping
 
 import msgspec
 
-from agentouto._core.prompt import USER_ROLE, roster
+from agentouto._domain.event import RunStarted
+from agentouto._domain.event_pieces import Stamp
 from agentouto._domain.hooks import Hooks, OnSummarize
 from agentouto._domain.limits import Limits, Price
-from agentouto._domain.message import USER, Attachment, Message
+from agentouto._domain.memory import Memory
+from agentouto._domain.message import Attachment, Message
 from agentouto._domain.participants import Agent
+from agentouto._domain.peer import Participant, Peer
 from agentouto._domain.ports import Backend
-from agentouto._engine.builtins import builtins
-from agentouto._engine.offices import AnyTool, Builtin
-from agentouto._engine.person import AskUser, OnMessage
+from agentouto._engine.tool import AnyTool
+from agentouto._engine.tool_sources import ToolSource
+from agentouto._engine.user import Approve, OnMessage
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """One run, before it begins."""
+    """Everything that a run needs to begin. ``memory`` has what earlier runs have left for it."""
 
     message: str
-    starting: tuple[Agent, ...]
-    agents: Mapping[str, Agent]
+    starting: tuple[Participant, ...]
+    participants: Mapping[str, Participant]
     backends: Mapping[str, Backend]
     tools: Mapping[str, AnyTool]
+    sources: tuple[ToolSource, ...] = ()
+    context: object = None
     disabled: frozenset[str] = frozenset()
     enabled: frozenset[str] = frozenset()
     attachments: tuple[Attachment, ...] = ()
@@ -32,7 +37,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     extra_instructions: str | None = None
     extra_for_all: bool = False
     on_message: OnMessage | None = None
-    ask_user: AskUser | None = None
+    approve: Approve | None = None
     on_summarize: OnSummarize | None = None
     limits: Limits = Limits()
     prices: Mapping[str, Price] = {}
@@ -41,26 +46,25 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     cancel_background: bool = False
     debug: bool = False
     output_type: object = None
+    memory: Memory = msgspec.field(default_factory=Memory)
 
-    def toolbox(self) -> dict[str, AnyTool | Builtin]:
-        """Return every tool of the run by name: the user's, then the built-in ones.
 
-        A user's tool with the name of a built-in one stands in its place, disabled or not.
-        """
-        own = builtins(background=self.background_allowed, enabled=self.enabled)
-        tools: dict[str, AnyTool | Builtin] = {
-            name: tool for name, tool in self.tools.items() if name not in own
-        }
-        for name, builtin in own.items():
-            if name in self.tools:
-                tools[name] = self.tools[name]
-            elif builtin is not None and name not in self.disabled:
-                tools[name] = builtin
-        return tools
-
-    def introductions(self) -> dict[str, str]:
-        """Return the line that introduces each participant to the others, by name."""
-        lines = roster(self.agents.values())
-        if self.ask_user is not None:
-            lines[USER] = f"- {USER}: {USER_ROLE}"
-        return lines
+def first_event(plan: Plan, stamp: Stamp, at: float) -> RunStarted:
+    """Return the first event of a run; ``stamp`` is that of all its own events."""
+    everyone = plan.participants.values()
+    return RunStarted(
+        stamp,
+        at,
+        plan.message,
+        tuple(agent.name for agent in plan.starting),
+        tuple(
+            (one.name, one.model, one.provider_name, one.role)
+            for one in everyone
+            if isinstance(one, Agent)
+        ),
+        tuple((one.name, one.role, one.person) for one in everyone if isinstance(one, Peer)),
+        tuple((name, tool.needs_approval) for name, tool in plan.tools.items()),
+        plan.limits,
+        len(plan.history),
+        plan.attachments,
+    )

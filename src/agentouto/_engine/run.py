@@ -1,171 +1,309 @@
-"""Everything that lives exactly as long as one run: its tasks, its log, its calls.
+"""Runs the calls of one ``run()``: owns their tasks, and returns the result.
 
-A ``Run`` is the ``Offices`` of every call in it: it opens calls, sees them through and says
-what came of them. It does not know how an agent works on a call; ``loop.py`` does.
+Calls are opened and found in ``calls.py`` and run in ``call_runner.py``; what is constant for a run
+is in ``run_setup.py``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Iterable, Mapping
+import contextvars
+from collections.abc import Iterable
 from contextlib import suppress
-from enum import Enum
+from typing import Literal, TypeAlias
 
-from agentouto._core.identity import call_id, starter_id, task_id
-from agentouto._core.prompt import (
-    BUILTIN_TOOL_NAMES,
-    CALL_AGENT,
-    READ_RESULT,
-    standing,
-    tags_of,
+from agentouto._core.ids import starter_id
+from agentouto._core.result import (
+    PartialRecord,
+    RunResult,
+    cost_of,
+    join_outputs,
+    messages_of,
+    usage_of,
 )
-from agentouto._core.result import RunResult, joined, messages_of, usage_of
-from agentouto._core.tokens import of_tools
+from agentouto._domain.clock import Clock
 from agentouto._domain.errors import (
     AgentError,
+    AgentoutoError,
     AuthError,
+    BrokenScript,
     Cancelled,
-    ConfigurationError,
-    Output,
+    JournalError,
+    LimitReached,
     Partial,
     ProviderError,
     RoutingError,
-    ToolError,
 )
-from agentouto._domain.event import (
-    Repeated,
-)
-from agentouto._domain.limits import Limits
-from agentouto._domain.message import USER, Message
+from agentouto._domain.event import LimitNeared, RunEnded, SourceMissing
+from agentouto._domain.event_pieces import Stamp
+from agentouto._domain.kept_event import SavedError
+from agentouto._domain.message import USER
+from agentouto._domain.output import Output
 from agentouto._domain.participants import Agent
-from agentouto._domain.ports import Backend
-from agentouto._domain.world import World
-from agentouto._engine.builtins import READING, toolbox
+from agentouto._engine.approvals import Approvals
+from agentouto._engine.budget import Budget
 from agentouto._engine.call import Call, Status
-from agentouto._engine.hooks import Watch
-from agentouto._engine.limits import Pot
+from agentouto._engine.call_runner import CallRunner
+from agentouto._engine.calls import CallOpener, Calls
+from agentouto._engine.early_end import EarlyEnd
+from agentouto._engine.finalizers import OnExit
+from agentouto._engine.hook_runner import HookRunner
 from agentouto._engine.log import Log
-from agentouto._engine.mail import USER_ADDRESS, Mail
-from agentouto._engine.offices import AnyTool, Builtin, Toolbox
-from agentouto._engine.person import Person
-from agentouto._engine.plan import Plan
+from agentouto._engine.mail import Mail
+from agentouto._engine.nesting import TOP_LEVEL, Enclosing, Nesting
+from agentouto._engine.observed_log import log_for
+from agentouto._engine.plan import Plan, first_event
+from agentouto._engine.run_setup import RunSetup
+from agentouto._engine.services import Durable, RunServices
+from agentouto._engine.side_tasks import SideTask, SideTasks
 from agentouto._engine.threads import Threads
-from agentouto._engine.work import excuse, work
+from agentouto._engine.tool_sources import read_sources
+from agentouto._engine.user import User
 
-
-class Aside(Enum):
-    """What goes on beside the starting agents."""
-
-    CALL = "a call in the background"
-    DELIVERY = "the delivery of messages to the user"
-    SEARCH = "the search for how much a model can read"
+_CarriesPartial: TypeAlias = AgentError | ProviderError | AuthError | Cancelled | JournalError
+"""Errors that end a run, and carry what it has done until then."""
 
 
 class Run:
-    """One run. Its calls can be found and written to at once; it begins with ``execute``."""
+    """One run. It begins with ``execute``; its starting calls can be written to before that."""
+
+    _closed = False
 
     def __init__(
         self,
         plan: Plan,
         run_id: str,
-        world: World,
+        clock: Clock,
         *,
         background: bool = False,
         reachable: bool = False,
+        enclosing: Enclosing = TOP_LEVEL,
+        durable: Durable | None = None,
     ) -> None:
-        self.id = run_id
-        self.plan = plan
-        self.world = world
-        self.started_at: float = world.now()
-        self.log: Log = Log()
-        self.threads: Threads = Threads()
-        self.person: Person = Person(plan.on_message, plan.ask_user, self.threads)
-        self.watch: Watch = Watch(plan.hooks, plan.on_summarize, self.threads)
-        self.limits: Limits = plan.limits
-        self.pot: Pot | None = (
-            Pot(plan.limits, plan.prices, world.now) if plan.limits.pooled else None
+        self.id: str = run_id
+        self.plan: Plan = plan
+        self.durable: Durable | None = durable
+        self.log: Log = (
+            log_for(plan.hooks, clock.now)
+            if durable is None
+            else log_for(plan.hooks, clock.now, durable.keep, durable.earlier)
         )
-        self._plain: Toolbox = toolbox(plan.toolbox())
-        self._tools: Mapping[str, AnyTool | Builtin] = self._plain.tools
-        self._toolboxes: dict[tuple[str, bool, bool], Toolbox] = {}
-        self._weights: dict[int, int] = {}
-        self.background_allowed: bool = plan.background_allowed
-        self._can_read_results = not ({READ_RESULT} & {*plan.tools, *plan.disabled})
-        for agent in (*plan.starting, *plan.agents.values()):  # a type nobody can give shows here
-            self.toolbox(agent, starting=agent is plan.starting[0])
-        self._introductions = plan.introductions()
-        self.tags: re.Pattern[str] = tags_of(self._introductions)
-        self._prompts: dict[tuple[str, bool], str] = {}
+        self._stamp = Stamp(USER, run_id, None)
+        if not self.log.events:
+            self.log.append(first_event(plan, self._stamp, self.log.now()))
+        self._budget = _budget(plan, clock, enclosing)
+        self._nest = Nesting(enclosing, self._budget)
+        self._threads = Threads()
+        self._user = User(plan.on_message, plan.approve, self._threads)
+        self._side_tasks = SideTasks()
+        self._early_end = EarlyEnd()
+        self._setup = RunSetup(plan, enclosing.tightened(plan.limits))
+        self.calls: Calls = Calls()
+        services = self._services(reachable=reachable)
+        self._runner = CallRunner(services, background_allowed=plan.background_allowed)
         self._failure: Exception | None = None
-        self._aside: dict[asyncio.Task[None], Aside] = {}
-        self._group: asyncio.TaskGroup | None = None
-        self.mail: Mail = Mail(
-            run_id, self.log, world, self.person, self.watch, user_writes=reachable
+        self.starters: list[Call] = (
+            [
+                self._open_starter(index, starter_id(run_id, index, background=background))
+                for index in range(len(plan.starting))
+            ]
+            if durable is None
+            else durable.restore(services, plan, self.log, self._open_starter)
         )
-        self.starters: list[Call] = [
-            self._start(agent, starter_id(run_id, place, background=background), place)
-            for place, agent in enumerate(plan.starting)
-        ]
+
+    def _services(self, *, reachable: bool) -> RunServices:
+        """Make the parts of the run that its calls use, and connect them."""
+        plan, durable, user = self.plan, self.durable, self._user
+        setup, budget, side_tasks = self._setup, self._budget, self._side_tasks
+        self.approvals: Approvals = Approvals(user, self.log, side_tasks, budget, durable)
+        hooks = HookRunner(plan.hooks, plan.on_summarize, self._threads)
+        self._opener = CallOpener(
+            self.calls,
+            plan,
+            self.log,
+            self._nest,
+            budget,
+            setup.explain_missing_participant,
+            records=durable is not None,
+        )
+        self.mail: Mail = Mail(
+            self.id, self.calls, self.log, user, hooks, user_writes=reachable, past=durable
+        )
+        return RunServices(
+            setup,
+            self.calls,
+            self._opener,
+            self.mail,
+            hooks,
+            user,
+            self.approvals,
+            self._threads,
+            self._nest,
+            side_tasks,
+            budget,
+            self._early_end,
+            durable,
+        )
 
     async def execute(self) -> RunResult:
         """Forward the message to every starting agent at once and return what they return.
 
         Raises:
-            AgentoutoError: A starting agent could not return. The others have, or have failed
-                later; ``partial`` is all that was done.
+            AgentoutoError: A starting agent failed: the first failure, raised when the others have
+                ended. ``partial`` is all that was done.
         """
+        durable = self.durable
+        if durable is not None and durable.ended is not None:
+            return self._earlier_result(durable, durable.ended)
         loop = asyncio.get_running_loop()
-        try:
+        side_tasks, budget, user = self._side_tasks, self._budget, self._user
+        with OnExit(self.close), self._nest.attached():
+            # A sender's thread has its own context variables. Callbacks get those of the run.
+            context = contextvars.copy_context()
+            if self.plan.sources:
+                await self._read_sources()
             async with asyncio.TaskGroup() as group:
-                self._group = group
-                if self.person.reads:
-                    self.mail.begin(lambda: loop.call_soon_threadsafe(self._deliver))
+                side_tasks.begin(group)
+                if user.reads:
+                    self.mail.begin(
+                        lambda: loop.call_soon_threadsafe(self._deliver, context=context)
+                    )
+                if durable is not None:
+                    durable.begin(self._runner.run_in_background)
                 tasks = [
                     group.create_task(self._begin(call), name=call.name) for call in self.starters
                 ]
-                if self.pot is not None:
-                    self.pot.begin(lambda: self._end_early(tasks))
+                self._early_end.begin(lambda: self._cancel_all(tasks))
+                if budget is not None:
+                    budget.start_clock(lambda: self._cancel_all(tasks))
+                # Otherwise the group waits for the background calls as well.
                 if self.plan.cancel_background:
                     await asyncio.wait(tasks)
-                    self._cancel_aside(Aside.CALL)
-            if self.person.reads and (self.pot is None or self.pot.reached is None):
+                    side_tasks.cancel(SideTask.CALL)
+            # Only now is it certain that no agent writes to the user any more.
+            ended_early = self._early_end.error or (budget is not None and budget.reached)
+            if user.reads and not ended_early:
                 async with asyncio.TaskGroup() as group:
-                    self._put_aside(group.create_task(self.mail.close_to_user()), Aside.DELIVERY)
-        finally:
-            self.close()
-        failure = self._failure if self.pot is None else self.pot.reached or self._failure
+                    rest = group.create_task(self.mail.close_to_user())
+                    side_tasks.adopt(SideTask.DELIVERY, rest)
+        # A limit of the run cancels the agents, so their failures follow from it.
+        reached = None if budget is None else budget.reached
+        failure = self._early_end.error or reached or self._failure
         if failure is not None:
-            if isinstance(failure, AgentError | ProviderError | AuthError | Cancelled):
+            if isinstance(failure, BrokenScript) and isinstance(failure.__cause__, AssertionError):
+                raise failure.__cause__
+            if isinstance(failure, _CarriesPartial):
                 failure.partial = self.partial(failure.partial.text)
             raise failure
         if any(call.status is Status.CANCELLED for call in self.starters):
             raise self.cancelled("a starting agent cancelled itself")
         return self.result()
 
+    def _earlier_result(self, durable: Durable, ended: RunEnded) -> RunResult:
+        """Return what a run that has ended returned, or raise its error again."""
+        if ended.status == "completed":
+            return self.result()
+        if ended.status == "cancelled":
+            raise self.cancelled("that was in an earlier process")
+        failure = durable.error_of_run()
+        if isinstance(failure, _CarriesPartial):
+            failure.partial = self.partial()
+        raise failure
+
+    def stop(self, *, for_good: bool) -> None:
+        """Note that the run is about to be cancelled: by the user, or because it is not read."""
+        if self.durable is not None:
+            if for_good:
+                self.durable.cancel()
+            else:
+                self.durable.freeze()
+
+    def _open_starter(self, index: int, id_: str) -> Call:
+        return self._opener.open_starter(self.plan.starting[index], id_, index)
+
+    async def _read_sources(self) -> None:
+        plan = self.plan
+        agents = [name for name, one in plan.participants.items() if isinstance(one, Agent)]
+        found = await read_sources(plan.sources, plan.tools, plan.participants, agents)
+        self._setup.add_tools(found.tools, found.hidden)
+        log = self.log.for_call(Stamp(USER, self.id, None))
+        for name, reason in found.missing.items():
+            log.record(SourceMissing, name, reason)
+
     def result(self) -> RunResult:
-        """Return what the run has come to."""
-        facts = self.log.events
+        """Return the result of the run, which has ended."""
+        events = self.log.events
         outputs = self._outputs()
         return RunResult(
-            joined(outputs, self.tags),
-            messages_of(facts),
+            join_outputs(outputs, self._setup.tags),
+            messages_of(events),
             outputs,
-            usage_of(facts),
-            facts=facts,
+            usage_of(events),
+            facts=events,
             debug=self.plan.debug,
         )
 
     def partial(self, text: str = "") -> Partial:
         """Return what has been done so far."""
-        facts = self.log.events
-        return Partial(self._outputs(), messages_of(facts), usage_of(facts), text)
+        events = self.log.events
+        return PartialRecord(
+            self._outputs(),
+            messages_of(events),
+            usage_of(events),
+            text,
+            cost_of(events),
+            facts=events,
+            debug=self.plan.debug,
+        )
 
     def cancelled(self, reason: str) -> Cancelled:
-        """Return the error for whoever waits for the result of this run after it was cancelled."""
+        """Return the error that waiting for the result of this cancelled run raises."""
         error = Cancelled(f"the run was cancelled{f': {reason}' if reason else ''}")
         error.partial = self.partial()
         return error
+
+    async def execute_to_end(self) -> RunResult:
+        """Do what ``execute`` does, and record how the run has ended."""
+        try:
+            result = await self.execute()
+        except (Exception, asyncio.CancelledError) as error:
+            self.end(error)
+            raise
+        self.end(result)
+        return result
+
+    def end(self, outcome: RunResult | BaseException) -> None:
+        """Accept and start nothing more, and record how the run has ended.
+
+        Raises:
+            JournalError: The run has a journal, and its end cannot be written there.
+        """
+        self.close()
+        if self.durable is None:
+            self._record_end(outcome)
+        else:
+            if self.durable.ended is None:
+                self._record_end(outcome)
+            self.durable.close()
+
+    def _record_end(self, outcome: RunResult | BaseException) -> None:
+        spent = {} if self._budget is None else self._budget.used_by_limit()
+        outputs = tuple(self._outputs())
+        at = self.log.now()
+        if isinstance(outcome, RunResult):
+            text = outcome.output
+            ended = RunEnded(self._stamp, at, "completed", outputs, output=text, spent=spent)
+        else:
+            cancelled = isinstance(outcome, Cancelled | asyncio.CancelledError)
+            status: Literal["cancelled", "failed"] = "cancelled" if cancelled else "failed"
+            broken = self._early_end.error  # execute raises its cause, if that is an assertion
+            raised_cause = broken is not None and broken.__cause__ is outcome
+            error = _error_fields(broken if broken is not None and raised_cause else outcome)
+            saved = SavedError() if self.durable is None else self.durable.saved(outcome)
+            ended = RunEnded(
+                self._stamp, at, status, outputs, error=error, spent=spent, saved=saved
+            )
+        self.log.append(ended)
 
     def _outputs(self) -> list[Output]:
         return [
@@ -180,208 +318,70 @@ class Run:
             if call.result is not None
         ]
 
-    def _deliver(self) -> None:
-        if self._group is None:
-            return
-        delivery = self.mail.deliver()
-        try:
-            self._put_aside(self._group.create_task(delivery), Aside.DELIVERY)
-        except RuntimeError:  # the group has just ended: the rest is delivered after it
-            delivery.close()
-
-    def _put_aside(self, task: asyncio.Task[None], kind: Aside) -> None:
-        self._aside[task] = kind
-        task.add_done_callback(self._aside.pop)
-
-    def _cancel_aside(self, *kinds: Aside) -> None:
-        for task, kind in self._aside.items():
-            if kind in kinds:
-                task.cancel()
-
-    def _end_early(self, starters: Iterable[asyncio.Task[None]]) -> None:
-        """Stop everything that is still at work."""
-        for task in starters:
-            task.cancel()
-        self._cancel_aside(*Aside)
-
     def close(self) -> None:
-        """Let nobody write to it any more."""
-        self._group = None
-        self.threads.close()
-        if self.pot is not None:
-            self.pot.close()
+        """Accept no more messages and start no more tasks."""
+        if self._closed:
+            return
+        self._closed = True
+        self._side_tasks.end()
+        self._early_end.close()
+        self._nest.scope.close()
+        self._threads.close()
+        if self._budget is not None:
+            self._budget.stop_clock()
         self.mail.end("the run has ended")
-
-    # ── what a run knows ──────────────────────────────────────────────────────────────────────
-
-    def backend(self, agent: Agent) -> Backend:
-        """Return what reaches the agent's model."""
-        backend = self.plan.backends.get(agent.provider_name)
-        if backend is None:  # a hook has put another provider in
-            raise ConfigurationError(
-                f"there is no provider {agent.provider_name!r} in this run; there are: "
-                f"{', '.join(self.plan.backends)}"
-            )
-        return backend
-
-    def find_window(self, agent: Agent) -> None:
-        """Ask, while the run goes on, how much the agent's model can read."""
-        search = self._tasks.create_task(self.backend(agent).find_window(agent))
-        self._put_aside(search, Aside.SEARCH)
-
-    def weight(self, box: Toolbox) -> int:
-        """Return about how many tokens the tools of ``box`` take."""
-        known = self._weights.get(id(box))  # toolboxes live as long as the run
-        if known is None:
-            known = self._weights[id(box)] = of_tools(box.specs)
-        return known
-
-    def standing_prompt(self, agent: Agent, *, starting: bool) -> str:
-        """Return the part of the system prompt that all such calls of ``agent`` share."""
-        key = agent.name, starting
-        prompt = self._prompts.get(key)
-        if prompt is None:
-            others = (line for name, line in self._introductions.items() if name != agent.name)
-            prompt = self._prompts[key] = standing(
-                agent,
-                "\n".join(others),
-                tools=self._tools,
-                extra=self.plan.extra_instructions if starting or self.plan.extra_for_all else None,
-                plain_text=self.toolbox(agent, starting=starting).plain_text_returns,
-            )
-        return prompt
-
-    def toolbox(self, agent: Agent, *, starting: bool) -> Toolbox:
-        """Return the tools of such a call of ``agent``."""
-        output_type = agent.output_type
-        if output_type is None and starting:
-            output_type = self.plan.output_type
-        reads = self._can_read_results and self.backend(agent).window(agent) is not None
-        if output_type is None and not reads:
-            return self._plain
-        key = ("", False, True) if output_type is None else (agent.name, starting, reads)
-        box = self._toolboxes.get(key)
-        if box is None:
-            tools = {**self._tools, READ_RESULT: READING} if reads else self._tools
-            box = self._toolboxes[key] = toolbox(tools, output_type)
-        return box
-
-    def why_no_tool(self, name: str) -> str:
-        """Return what to tell an agent that asked for a tool which is not there."""
-        if name in self.plan.disabled:
-            return f"Tool '{name}' is disabled in this run."
-        if name in self._introductions:
-            return f"'{name}' is an agent, not a tool: {CALL_AGENT}(agent_name='{name}', ...)."
-        own = ", ".join(tool for tool in self._tools if tool not in BUILTIN_TOOL_NAMES)
-        return f"Unknown tool: '{name}'. Available tools: {own or '(none)'}"
-
-    # ── forwards and returns ──────────────────────────────────────────────────────────────────
-
-    async def call(
-        self, name: str, content: str, *, by: Call, place: str, history: tuple[Message, ...]
-    ) -> Message:
-        """Forward to a participant and wait for its return."""
-        call = self._open(name, content, call_id(by.id, place), by, place, history)
-        try:
-            return await self._work(call)
-        except (ProviderError, AuthError) as error:
-            raise AgentError(name, excuse(error), call_id=call.id) from error
-
-    def spawn(
-        self, name: str, content: str, *, by: Call, place: str, history: tuple[Message, ...]
-    ) -> Call:
-        """Forward without waiting; the run ends only when the new call has."""
-        id_ = task_id(by.id, place)
-        call = self._open(name, content, id_, by, place, history, background=True)
-        self._put_aside(self._tasks.create_task(self._attend(call), name=id_), Aside.CALL)
-        return call
-
-    @property
-    def _tasks(self) -> asyncio.TaskGroup:
-        if self._group is None:
-            raise RoutingError("unknown", "the run has ended")
-        return self._group
-
-    def _start(self, agent: Agent, id_: str, place: int) -> Call:
-        plan = self.plan
-        forward = Message("forward", USER, agent.name, plan.message, id_, list(plan.attachments))
-        call = self.mail.calls[id_] = Call(
-            agent,
-            forward,
-            path=f"{place}:{agent.name}",
-            caller_address=f"{USER_ADDRESS}{id_}" if plan.on_message else None,
-            history=plan.history,
-            most_mail=plan.limits.mail,
-        )
-        return call
-
-    def _open(
-        self,
-        name: str,
-        content: str,
-        id_: str,
-        by: Call,
-        place: str,
-        history: tuple[Message, ...],
-        *,
-        background: bool = False,
-    ) -> Call:
-        agent = self.plan.agents.get(name)
-        if agent is None and not (name == USER and self.person.answers):
-            raise ToolError(CALL_AGENT, self._why_nobody(name))
-        call = Call(
-            agent,
-            Message("forward", by.name, name, content, id_),
-            path=f"{by.path}/{place}:{name}",
-            parent=by,
-            caller_address=by.id,
-            history=history,
-            background=background,
-            most_mail=self.limits.mail,
-        )
-        times = _times_asked(call)
-        if times > 1:
-            self.log.append(Repeated(call.stamp, self.world.now(), call.forward, times))
-        if self.pot is not None:
-            depth = by.depth if agent is None else call.depth  # the user calls nobody
-            self.pot.open_call(call.stamp, depth, times)
-        self.mail.calls[id_] = call
-        if agent is None:
-            call.mailbox.close()  # the user answers the call and reads nothing besides
-        return call
-
-    def _why_nobody(self, name: str) -> str:
-        if name == USER:
-            return "Nobody can answer as 'user' in this run. Decide, and say what you assumed."
-        if name in self._tools:
-            return f"'{name}' is a tool, not an agent. Use it directly."
-        return f"Unknown agent: '{name}'. Available agents: {', '.join(self._introductions)}"
 
     async def _begin(self, call: Call) -> None:
         try:
-            if self.pot is not None:
-                self.pot.open_call(call.stamp, call.depth, 1)
-            await self._work(call)
-        except Exception as error:  # noqa: BLE001 - raised to the user once the others are done
+            if self.durable is None or not self.durable.has_started(call):
+                self._opener.reserve(call)
+            await self._runner.run(call)
+        except Exception as error:  # noqa: BLE001 - execute raises it when the others have ended
             self._failure = self._failure or error
 
-    async def _attend(self, call: Call) -> None:
-        with suppress(Exception):  # it is in the log, and nobody waits for it
-            await self._work(call)
+    def _deliver(self) -> None:
+        with suppress(RoutingError):  # the run is ending: close_to_user delivers the rest
+            self._side_tasks.start(SideTask.DELIVERY, self.mail.deliver)
 
-    async def _work(self, call: Call) -> Message:
-        try:
-            return await work(call, self)
-        finally:
-            if self._aside and not self.mail.at_work:
-                self._cancel_aside(Aside.SEARCH)
+    def _record_limit(self, budget: Budget, reached: LimitReached) -> None:
+        """Record, once, which limit of the run is reached."""
+        limits = (event for event in self.log.events if isinstance(event, LimitNeared))
+        if any(event.reached and event.limit == reached.limit for event in limits):
+            return
+        call = self.calls.by_id.get(reached.call_id or "")
+        self.log.append(
+            LimitNeared(
+                self._stamp if call is None else call.stamp,
+                self.log.now(),
+                reached.limit,
+                budget.used_by_limit().get(reached.limit, reached.allowed),
+                reached.allowed,
+                reached=True,
+                by=reached.agent_name,
+            )
+        )
+
+    def _cancel_all(self, starters: Iterable[asyncio.Task[None]]) -> None:
+        """Cancel everything that still runs, because a limit is reached."""
+        if self._budget is not None and self._budget.reached is not None:
+            self._record_limit(self._budget, self._budget.reached)
+        for task in starters:
+            task.cancel()
+        self._side_tasks.cancel(*SideTask)
 
 
-def _times_asked(call: Call) -> int:
-    """Return how often the same was asked of the same agent, from the starting agent down."""
-    name, content, times = call.name, call.forward.content, 1
-    above = call.parent
-    while above is not None:
-        times += above.name == name and above.forward.content == content
-        above = above.parent
-    return times
+def _error_fields(error: BaseException) -> dict[str, str]:
+    """Return what the last event says of ``error``."""
+    if isinstance(error, asyncio.CancelledError):
+        error = Cancelled("the run was cancelled")
+    elif not isinstance(error, AgentoutoError):  # a fault of this package, or of the user's code
+        error = AgentoutoError(str(error) or type(error).__name__)
+    return error.to_dict()
+
+
+def _budget(plan: Plan, clock: Clock, enclosing: Enclosing) -> Budget | None:
+    """Return the budget of the run, if anything is limited."""
+    limits = enclosing.tightened(plan.limits)
+    if not limits.limits_run and enclosing.budget is None:
+        return None
+    return Budget(limits, plan.prices, clock.now, outer=enclosing.budget, depth=enclosing.depth)

@@ -1,9 +1,11 @@
-"""Threads for plain functions, so that they block nobody.
+"""Runs plain functions in threads, so that they do not block the event loop.
 
-Every function that is called has a thread at once: an idle one, or a new one. The threads are
-daemons. A call that is cancelled is abandoned: its function runs on, its result is thrown away, and
-neither a run nor the end of the interpreter waits for it. This module does not know what the
-functions do.
+A function gets a thread at once: an idle one, or a new one. Only tools wait for their turn, and
+only for tools at the same nesting depth of the same run. One queue for all could not serve plain
+tools that begin calls or runs with plain tools: all threads could be taken by functions that wait
+for a function in the queue. The threads are daemons. A call that is cancelled
+is abandoned: its function goes on, its result is dropped, and neither a run nor the end of the
+interpreter waits for it. Only runs that it has begun are ended.
 """
 
 from __future__ import annotations
@@ -14,16 +16,19 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
+
+from agentouto._engine.nesting import Scope, enter_function
+from agentouto._engine.semaphore import SharedSemaphore
 
 T = TypeVar("T")
 
 
-class Escaped(Exception):
-    """Something that is no ordinary error came out of a function; it is the cause.
+class ToolEscaped(Exception):
+    """A function raised something that is no ordinary error; that is the cause.
 
-    Raised in its place, because ``SystemExit`` and its like would end the event loop of a caller
-    who has nothing to do with it.
+    It is raised in its place, because ``SystemExit`` and the like would end the event loop, and
+    everything else in it.
     """
 
     def __init__(self, what: BaseException) -> None:
@@ -32,35 +37,37 @@ class Escaped(Exception):
 
 
 class _Job:
-    """A function to be called, and the future that waits for what comes of it."""
+    """A function to call, and the future that gets its result."""
 
-    __slots__ = ("_context", "_function", "_future", "_loop")
+    __slots__ = ("_context", "_function", "_future", "_loop", "scope")
 
     def __init__(self, function: Callable[[], object], future: asyncio.Future[object]) -> None:
         self._function = function
         self._future = future
         self._loop = future.get_loop()
         self._context = contextvars.copy_context()
+        self.scope = Scope()
+        self._context.run(enter_function, self.scope)
 
-    def work(self) -> Callable[[], None]:
-        """Call the function; return what tells the waiting coroutine."""
+    def run(self) -> Callable[[], None]:
+        """Call the function; return the function that delivers its result."""
         result: object = None
         failure: Exception | None = None
         if not self._future.cancelled():
             try:
                 result = self._context.run(self._function)
             except StopIteration as error:
-                failure = Escaped(error)
+                failure = ToolEscaped(error)
             except Exception as error:  # noqa: BLE001 - it is the caller's
                 failure = error
             except BaseException as error:  # noqa: BLE001 - it would end this thread in silence
-                failure = Escaped(error)
+                failure = ToolEscaped(error)
 
-        def tell() -> None:
-            with suppress(RuntimeError):  # the loop is closed, so nobody waits
+        def deliver() -> None:
+            with suppress(RuntimeError):  # the loop is closed: nothing waits for the result
                 self._loop.call_soon_threadsafe(self._settle, result, failure)
 
-        return tell
+        return deliver
 
     def _settle(self, result: object, failure: Exception | None) -> None:
         if self._future.done():
@@ -73,11 +80,23 @@ class _Job:
 
 _Inbox = SimpleQueue[_Job | None]
 
+MAX_TOOLS_AT_ONCE = 256
+"""Plain tools that run at the same time at one nesting depth of a run; more wait for their turn. A
+reply may hold thousands of calls, and a process has some tens of thousands of threads at most."""
+
+
+class FunctionCaller(Protocol):
+    """Calls plain functions in threads."""
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Call ``function`` in a thread, with a copy of the caller's context variables."""
+        ...
+
 
 class Threads:
-    """The threads of one owner, who closes them in the end."""
+    """The threads of one run, which closes them when it ends."""
 
-    __slots__ = ("_alive", "_closed", "_idle", "_lock", "_started", "_waiting")
+    __slots__ = ("_alive", "_closed", "_idle", "_lock", "_slots", "_started", "_waiting")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -86,17 +105,35 @@ class Threads:
         self._alive = 0
         self._started = 0
         self._closed = False
+        self._slots: dict[int, SharedSemaphore] = {}
+
+    def for_tools(self, depth: int) -> FunctionCaller:
+        """Return what calls the plain tools of calls at nesting ``depth``.
+
+        Their number is limited for each depth by itself. A tool that waits for a call it has begun
+        holds its place, and the tools of that call, which is one deeper, must not wait for it.
+        Hooks and callbacks of the user are not limited.
+        """
+        slots = self._slots.get(depth)
+        if slots is None:
+            slots = self._slots[depth] = SharedSemaphore(MAX_TOOLS_AT_ONCE)
+        return _Limited(self, slots)
 
     async def call(self, function: Callable[[], T]) -> T:
         """Call ``function`` in a thread, with a copy of the caller's context variables.
 
         Raises:
-            Escaped: It raised what is no ordinary exception.
-            RuntimeError: No thread can be started and there is none, or ``close`` has been called.
+            ToolEscaped: The function raised something that is no ordinary exception.
+            RuntimeError: ``close`` has been called; or no thread can be started and none is there.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._hand_over(_Job(function, cast("asyncio.Future[object]", future)))
-        return await future
+        job = _Job(function, cast("asyncio.Future[object]", future))
+        self._submit(job)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            job.scope.close()
+            raise
 
     def close(self) -> None:
         """Let idle threads end now, and busy ones when their function returns."""
@@ -106,7 +143,7 @@ class Threads:
         for inbox in idle or ():
             inbox.put(None)
 
-    def _hand_over(self, job: _Job) -> None:
+    def _submit(self, job: _Job) -> None:
         with self._lock:
             if self._closed:
                 raise RuntimeError("these threads are closed")
@@ -126,7 +163,7 @@ class Threads:
                 raise
 
     def _queue(self, job: _Job) -> bool:
-        """Leave ``job`` to a thread that there is; return whether there is one."""
+        """Leave ``job`` to a thread that is already there; return whether there is one."""
         with self._lock:
             self._alive -= 1
             if not self._alive:
@@ -139,14 +176,16 @@ class Threads:
 
     def _serve(self, inbox: _Inbox) -> None:
         while (job := inbox.get()) is not None:
-            tell = job.work()
-            del job
-            self._rest(inbox)
-            tell()
-            del tell
+            deliver = job.run()
+            del job  # a thread that waits would keep the function and its result alive
+            # The thread is idle before the result is delivered: the code that gets the result may
+            # call the next function at once, and would start another thread for it.
+            self._finish_job(inbox)
+            deliver()
+            del deliver
 
-    def _rest(self, inbox: _Inbox) -> None:
-        """Put the next job, or the word to stop, or nothing yet into ``inbox``."""
+    def _finish_job(self, inbox: _Inbox) -> None:
+        """Put the next job into ``inbox``, or ``None`` to stop; otherwise become idle."""
         with self._lock:
             if self._waiting:
                 inbox.put(self._waiting.pop(0))
@@ -157,3 +196,25 @@ class Threads:
                 if self._idle is None:
                     self._idle = []
                 self._idle.append(inbox)
+
+
+class _Limited:
+    """Calls functions in the threads of a run, a limited number at the same time.
+
+    A function that is abandoned gives its slot back although its thread is still busy: functions
+    that never return must not keep others from being called.
+    """
+
+    __slots__ = ("_slots", "_threads")
+
+    def __init__(self, threads: Threads, slots: SharedSemaphore) -> None:
+        self._threads = threads
+        self._slots = slots
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Call ``function`` when there is a slot."""
+        await self._slots.acquire()
+        try:
+            return await self._threads.call(function)
+        finally:
+            self._slots.release()

@@ -1,7 +1,8 @@
 """Tools: functions that agents may use.
 
-A tool is made of a plain or an async function, which stays callable as it was. Its schema is drawn
-when it is first asked for. This module does not know who uses a tool or what becomes of an error.
+A tool is made of a plain or an async function, which stays callable as before. Its schema is built
+when it is first needed. What an agent reads of a result or an error is decided in
+``tool_runner.py``.
 """
 
 from __future__ import annotations
@@ -9,28 +10,30 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import re
-from collections.abc import Callable, Mapping
-from enum import Enum
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Generic, ParamSpec, Self, TypeVar, cast, overload
-from weakref import WeakKeyDictionary
+from typing import Generic, ParamSpec, Self, TypeAlias, TypeVar, cast, overload
 
 import msgspec
 
-from agentouto._core.schema import Blueprint, draw, render
-from agentouto._core.signature import Callee, read
+from agentouto._core.foreign_arguments import foreign_arguments
+from agentouto._core.roster import agent_names
+from agentouto._core.schema import ArgumentModel, CheckedArguments, build_schema
+from agentouto._core.schema_cache import SchemaCache
+from agentouto._core.signature import CallableInfo, is_async, read_signature
+from agentouto._core.tool_results import as_result
 from agentouto._domain.errors import ToolError
-from agentouto._domain.message import Attachment, ToolResult
+from agentouto._domain.functions import OnRestart, check_function
+from agentouto._domain.message import ToolResult
 from agentouto._domain.ports import ToolSpec
-from agentouto._engine.threads import Escaped, Threads
+from agentouto._engine.threads import FunctionCaller, ToolEscaped
+from agentouto._engine.tool_checks import check_tool
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R_co = TypeVar("R_co", covariant=True)
 S = TypeVar("S")
-
-GOOD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
 class Tool(Generic[P, R_co]):
@@ -45,20 +48,35 @@ class Tool(Generic[P, R_co]):
         @Tool(name="search", timeout=20)
         async def search_web(query: str) -> str: ...
 
-    Plain functions run in threads, async ones in the event loop. What a function returns is told
-    to the agent as text, data as JSON; ``ToolResult`` can carry files.
+    Plain functions run in threads, async ones in the event loop. The agent gets what a function
+    returns as text, data as JSON; ``ToolResult`` can carry files.
 
     Args:
-        function: The function. Left out, this is a decorator.
-        name: What models call it. Left out, the function's own name.
-        description: What models are told it does. Left out, what its docstring says.
-        timeout: The most seconds one use may take.
-        in_loop: Whether a plain function has to run in the event loop, which waits for it.
-        needs_approval: Whether the user is asked, through ``ask_user``, before each use.
+        function: The function. Without it, the call returns a decorator.
+        name: The name for models. By default the function's own name.
+        description: The description for models. By default that of the function's docstring.
+        timeout: How many seconds one use may take.
+        in_loop: Whether a plain function runs in the event loop, which it blocks meanwhile.
+        needs_approval: Whether the user is asked, through ``approve=``, before each use.
+        for_agents: The names of the only agents that may use it. Left out, everyone may.
+        on_restart: What becomes of a use that was at work when the process of a run with
+            ``journal=`` ended. ``"report"``: the agent is told that it may have happened.
+            ``"run"``: it is used again. ``"ask"``: ``approve=`` decides. A function with the same
+            parameters looks whether it has happened: it returns the result, or ``None``.
 
     Raises:
         ConfigurationError: A model could not call the function; the text says why.
     """
+
+    _callee: CallableInfo
+    _function: Callable[P, R_co]
+    _description: str | None
+    _timeout: float | None
+    _in_loop: bool
+    _needs_approval: bool
+    _for_agents: tuple[str, ...] | None
+    _on_restart: OnRestart
+    _asynchronous: bool
 
     @overload
     def __new__(
@@ -70,10 +88,14 @@ class Tool(Generic[P, R_co]):
         timeout: float | None = None,
         in_loop: bool = False,
         needs_approval: bool = False,
+        for_agents: Sequence[str] | None = None,
+        on_restart: OnRestart = "report",
     ) -> Tool[Q, S]: ...
 
+    # Without a function the class gives a decorator, which mypy alone refuses here. It follows the
+    # overloads nevertheless, as long as the class has no __init__, whose types it would prefer.
     @overload
-    def __new__(
+    def __new__(  # type: ignore[misc]
         cls,
         function: None = None,
         *,
@@ -82,9 +104,11 @@ class Tool(Generic[P, R_co]):
         timeout: float | None = None,
         in_loop: bool = False,
         needs_approval: bool = False,
-    ) -> Wanted: ...
+        for_agents: Sequence[str] | None = None,
+        on_restart: OnRestart = "report",
+    ) -> ToolDecorator: ...
 
-    def __new__(
+    def __new__(  # type: ignore[misc]
         cls,
         function: Callable[Q, S] | None = None,
         *,
@@ -93,43 +117,84 @@ class Tool(Generic[P, R_co]):
         timeout: float | None = None,
         in_loop: bool = False,
         needs_approval: bool = False,
-    ) -> Tool[Q, S] | Wanted:
-        """Make a tool, or without a function a decorator that will."""
+        for_agents: Sequence[str] | None = None,
+        on_restart: OnRestart = "report",
+    ) -> Tool[Q, S] | ToolDecorator:
+        """Return a tool; without a function, a decorator that returns one."""
+        names = agent_names(for_agents)
         if function is None:
-            return Wanted(name, description, timeout, in_loop, needs_approval)
-        return object.__new__(cast("type[Tool[Q, S]]", cls))
-
-    def __init__(
-        self,
-        function: Callable[P, R_co] | None = None,
-        *,
-        name: str | None = None,
-        description: str | None = None,
-        timeout: float | None = None,
-        in_loop: bool = False,
-        needs_approval: bool = False,
-    ) -> None:
-        given = cast("Callable[P, R_co]", function)  # without one, __new__ made no tool
-        if isinstance(function, Tool):
-            given = cast("Tool[P, R_co]", function).function
-        self._callee = read(given, name, _names_around(given))
-        _check(self._callee, timeout)
-        self._function = given
-        self._description = description
-        self._timeout = timeout
-        self._in_loop = in_loop
-        self._needs_approval = needs_approval
-        self._asynchronous = inspect.iscoroutinefunction(self._callee.function)
-        functools.update_wrapper(self, given, updated=())
-        self.__doc__ = self._callee.doc
+            return ToolDecorator(
+                name, description, timeout, in_loop, needs_approval, names, on_restart
+            )
+        tool = object.__new__(cast("type[Tool[Q, S]]", cls))
+        wrapped = cast("Tool[Q, S]", function).function if isinstance(function, Tool) else function
+        tool._callee = read_signature(wrapped, name, _enclosing_locals(wrapped))
+        check_tool(tool._callee, timeout, in_loop, needs_approval, on_restart)
+        tool._function = wrapped
+        tool._description = description
+        tool._timeout = timeout
+        tool._in_loop = in_loop
+        tool._needs_approval = needs_approval
+        tool._for_agents = names
+        tool._on_restart = on_restart
+        tool._asynchronous = inspect.iscoroutinefunction(tool._callee.function)
+        functools.update_wrapper(tool, wrapped, updated=())
+        tool.__doc__ = tool._callee.doc
+        return tool
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function, as if it were no tool."""
         return self._function(*args, **kwargs)
 
+    @classmethod
+    def foreign(
+        cls,
+        name: str,
+        description: str,
+        parameters: Mapping[str, object],
+        use: Callable[[Mapping[str, object]], object],
+        *,
+        timeout: float | None = None,
+        needs_approval: bool = False,
+        for_agents: Sequence[str] | None = None,
+        on_restart: OnRestart = "report",
+    ) -> Tool[[Mapping[str, object]], object]:
+        """Return a tool that comes with a JSON Schema instead of a Python signature.
+
+        Args:
+            name: What models call it.
+            description: What models are told it does.
+            parameters: The JSON Schema of its arguments, an object; it reaches models unchanged.
+            use: Called with the arguments, once their types, their required names and their choices
+                are checked; plain or async. What else the schema says is left to it.
+            timeout: How many seconds one use may take.
+            needs_approval: Whether the user is asked, through ``approve=``, before each use.
+            for_agents: The names of the only agents that may use it.
+            on_restart: As of ``Tool``; a function gets the one argument that ``use`` gets.
+
+        Raises:
+            ConfigurationError: A model could not call it; the text says why.
+        """
+        check_function(f"Tool.foreign({name!r}, use=)", use, ("arguments",))
+
+        def call(arguments: Mapping[str, object]) -> object:
+            return use(arguments)
+
+        tool = Tool(
+            call,
+            name=name,
+            timeout=timeout,
+            in_loop=is_async(use),
+            needs_approval=needs_approval,
+            for_agents=for_agents,
+            on_restart=on_restart,
+        )
+        tool.__dict__["_argument_model"] = foreign_arguments(name, description, parameters)
+        return tool
+
     @property
     def name(self) -> str:
-        """What models call it."""
+        """The name for models."""
         return self._callee.name
 
     @property
@@ -153,21 +218,35 @@ class Tool(Generic[P, R_co]):
         return self._needs_approval
 
     @property
+    def for_agents(self) -> tuple[str, ...] | None:
+        """The names of the only agents that may use it, or ``None`` for everyone."""
+        return self._for_agents
+
+    @property
+    def on_restart(self) -> OnRestart:
+        """What becomes of a use that was at work when the process of a kept run ended."""
+        return self._on_restart
+
+    def is_for(self, agent_name: str) -> bool:
+        """Whether the agent of this name may use it."""
+        return self._for_agents is None or agent_name in self._for_agents
+
+    @property
     def description(self) -> str:
-        """What models are told it does."""
+        """The description for models."""
         return self.spec.description if self._description is None else self._description
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        """The JSON Schema of what it takes."""
+        """The JSON Schema of the parameters."""
         return self.spec.parameters
 
     @property
     def spec(self) -> ToolSpec:
-        """The tool as a model is told of it."""
-        return self._blueprint.spec
+        """Name, description and parameters, as a request has them."""
+        return self._argument_model.spec
 
-    async def invoke(self, arguments: Mapping[str, object], threads: Threads) -> ToolResult:
+    async def invoke(self, arguments: Mapping[str, object], threads: FunctionCaller) -> ToolResult:
         """Use the tool as a model asks to.
 
         Args:
@@ -179,7 +258,20 @@ class Tool(Generic[P, R_co]):
                 something that is no ordinary exception.
             Exception: Whatever else the function raised.
         """
-        checked = self._blueprint.check(arguments)
+        return await self.invoke_checked(self.check(arguments).values, threads)
+
+    def check(self, arguments: Mapping[str, object]) -> CheckedArguments:
+        """Return ``arguments`` as the function takes them.
+
+        Raises:
+            ToolError: The arguments do not fit.
+        """
+        return self._argument_model.check(arguments)
+
+    async def invoke_checked(
+        self, checked: Mapping[str, object], threads: FunctionCaller
+    ) -> ToolResult:
+        """Use the tool with arguments that ``check`` has returned; see ``invoke``."""
         if self._timeout is None:
             return await self._use(checked, threads)
         limit = asyncio.timeout(self._timeout)
@@ -195,6 +287,20 @@ class Tool(Generic[P, R_co]):
     def __repr__(self) -> str:
         return f"Tool({self.name!r})"
 
+    def __reduce__(self) -> str | tuple[object, ...]:
+        """Pickle a tool by its module and name; a tool that is not found there, by its function."""
+        name: str = getattr(self, "__qualname__", "")  # an object that can be called has none
+        at: object = sys.modules.get(self.__module__)
+        for step in name.split("."):
+            at = getattr(at, step, None)
+        if at is self:
+            return name
+        function: object = self._function
+        if isinstance(at, Tool) and cast("Tool[..., object]", at).function is function:
+            function = cast("object", at)  # pickle finds the tool under the function's name
+        settings = (self._description, self._timeout, self._in_loop, self._needs_approval)
+        return ToolDecorator(self.name, *settings, self._for_agents, self._on_restart), (function,)
+
     def __copy__(self) -> Self:
         return self
 
@@ -202,79 +308,52 @@ class Tool(Generic[P, R_co]):
         return self
 
     @cached_property
-    def _blueprint(self) -> Blueprint:
-        return _drawn(self._callee, self._description)
+    def _argument_model(self) -> ArgumentModel:
+        return build_schema(self._callee, self._description)
 
-    async def _use(self, checked: Mapping[str, object], threads: Threads) -> ToolResult:
+    def use_cached_schema(self, schemas: SchemaCache) -> None:
+        """Take the schema of the function from ``schemas``, which builds it the first time."""
+        if "_argument_model" not in self.__dict__ and self._description is None:
+            self.__dict__["_argument_model"] = schemas.of(self._callee)
+
+    async def _use(self, checked: Mapping[str, object], threads: FunctionCaller) -> ToolResult:
         work = cast("Callable[..., object]", self._function)
         function = functools.partial(work, **checked)
         try:
             if self._asynchronous or self._in_loop:
                 value = function()
             else:
-                value = await threads.call(lambda: _prepared(function(), self.name))
+                value = await threads.call(lambda: _result_or_awaitable(function(), self.name))
             if inspect.isawaitable(value):
                 value = await value
             return as_result(value, self.name)
         except (asyncio.CancelledError, KeyboardInterrupt):
             raise
-        except Escaped as error:
+        except ToolEscaped as error:
             raise ToolError(self.name, f"{self.name} {error}") from error.__cause__
         except BaseException as error:
             if isinstance(error, Exception) and not isinstance(error, StopIteration):
                 raise
-            raise ToolError(self.name, f"{self.name} {Escaped(error)}") from error
+            raise ToolError(self.name, f"{self.name} {ToolEscaped(error)}") from error
 
 
-class _Drawing(msgspec.Struct, frozen=True):
-    """What was drawn of a function, and what the function said of itself then.
-
-    It must not lead to the function, which would live as long as the process.
-    """
-
-    name: str
-    doc: str
-    parameters: tuple[inspect.Parameter, ...]
-    blueprint: Blueprint
-
-    def is_of(self, callee: Callee) -> bool:
-        """Whether ``callee`` still says the same."""
-        return (
-            (self.name, self.doc, len(self.parameters))
-            == (callee.name, callee.doc, len(callee.parameters))
-        ) and all(
-            old.name == new.name and old.annotation is new.annotation and old.default is new.default
-            for old, new in zip(self.parameters, callee.parameters, strict=True)
-        )
+AnyTool: TypeAlias = Tool[..., object]
+"""A tool of the user's, with any parameters and any result."""
 
 
-_DRAWINGS: WeakKeyDictionary[Callable[..., object], _Drawing] = WeakKeyDictionary()
-
-
-def _drawn(callee: Callee, description: str | None) -> Blueprint:
-    """Return what ``draw`` makes of a function: once, for one that comes with every run."""
-    function = callee.function
-    if description is not None or not inspect.isfunction(function):
-        return draw(callee, description)
-    drawing = _DRAWINGS.get(function)
-    if drawing is None or not drawing.is_of(callee):
-        blueprint = draw(callee, description)
-        drawing = _Drawing(callee.name, callee.doc, callee.parameters, blueprint)
-        _DRAWINGS[function] = drawing
-    return drawing.blueprint
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """What is said of a tool before its function: ``@Tool(name=...)``."""
+class ToolDecorator(msgspec.Struct, frozen=True):
+    """The decorator ``@Tool(name=...)``, which has the options of the tool."""
 
     name: str | None
     description: str | None
     timeout: float | None
     in_loop: bool
     needs_approval: bool
+    for_agents: Sequence[str] | None
+    on_restart: OnRestart
 
     def __call__(self, function: Callable[P, S]) -> Tool[P, S]:
-        """Return ``function`` as a tool."""
+        """Return a tool made of ``function``."""
         return Tool(
             function,
             name=self.name,
@@ -282,65 +361,20 @@ class Wanted(msgspec.Struct, frozen=True):
             timeout=self.timeout,
             in_loop=self.in_loop,
             needs_approval=self.needs_approval,
+            for_agents=self.for_agents,
+            on_restart=self.on_restart,
         )
 
 
-def as_result(value: object, tool_name: str) -> ToolResult:
-    """Return what a function returned in a form that can be told to a model.
+def _result_or_awaitable(value: object, tool_name: str) -> object:
+    """Return ``value`` as a result; an awaitable as it is.
 
-    Raises:
-        ToolError: It is bytes that are no text.
+    It is called in the thread of the function, since turning data into text may take long.
     """
-    if isinstance(value, Attachment):
-        return ToolResult("", [value])
-    if isinstance(value, ToolResult):
-        content = as_text(value.content, tool_name)
-        return value if content is value.content else ToolResult(content, value.attachments)
-    return ToolResult(as_text(value, tool_name))
-
-
-def as_text(value: object, tool_name: str) -> str:
-    """Return ``value`` as text that can be encoded: nothing as ``""``, data as JSON."""
-    if isinstance(value, bytes | bytearray):
-        return _decoded(value, tool_name)
-    if value is None:
-        return ""
-    plain = isinstance(value, str) and not isinstance(value, Enum)
-    text = str(value) if plain else render(value)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half characters: file names have them
-        return text.encode(errors="backslashreplace").decode()
-    return text
-
-
-def _decoded(value: bytes | bytearray, tool_name: str) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError as error:
-        what = (
-            f"{tool_name} returned {len(value):,} bytes that are no text; it should return "
-            "ToolResult(text, attachments=[Attachment(mime_type, data=base64)])"
-        )
-        raise ToolError(tool_name, what) from error
-
-
-def _prepared(value: object, tool_name: str) -> object:
-    """Return the result that ``value`` makes; what has to be awaited as it is."""
     return value if inspect.isawaitable(value) else as_result(value, tool_name)
 
 
-def _check(callee: Callee, timeout: float | None) -> None:
-    if not GOOD_NAME.fullmatch(callee.name):
-        raise callee.trouble(
-            "models cannot call it that: a name has up to 64 letters of a to z, digits, _ and -, "
-            "and no digit first; give it one with Tool(..., name=...)"
-        )
-    if timeout is not None and not timeout > 0:
-        raise callee.trouble(f"timeout={timeout!r} must be more than 0 seconds, or None")
-
-
-def _names_around(function: object) -> Mapping[str, object]:
+def _enclosing_locals(function: object) -> Mapping[str, object]:
     """Return the local names where ``function`` was defined, if it is being decorated there."""
     if "<locals>" not in getattr(function, "__qualname__", ""):
         return {}

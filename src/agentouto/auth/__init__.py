@@ -1,13 +1,13 @@
-"""Signing in: tokens in place of keys.
+"""Sign-in methods for ``Provider(auth=)``: API keys, OAuth 2.0 and OpenID Connect.
 
-What is got here is handed to ``Provider(auth=)``. How requests are made with it is not known here.
+This package hands out tokens and request headers. It does not send model requests.
 """
 
 from agentouto.auth._method import ApiKeyAuth, AuthMethod
 from agentouto.auth._oauth import OAuth
-from agentouto.auth._store import TokenStore, name_for
-from agentouto.auth._token import TokenData
-from agentouto.auth._vendors import ClaudeOAuth, GoogleOAuth, OpenAIOAuth, Person
+from agentouto.auth._token_data import TokenData
+from agentouto.auth._token_store import TokenStore, name_for
+from agentouto.auth._vendors import ClaudeOAuth, GoogleOAuth, OpenAIOAuth, Prompts
 
 __all__ = [
     "ApiKeyAuth",
@@ -16,7 +16,7 @@ __all__ = [
     "GoogleOAuth",
     "OAuth",
     "OpenAIOAuth",
-    "Person",
+    "Prompts",
     "TokenData",
     "TokenStore",
     "name_for",

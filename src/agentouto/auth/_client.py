@@ -1,4 +1,7 @@
-"""Who signs in where, said before anything is sent. Data only; nothing here is asked or opened."""
+"""Settings of a sign-in: the server's endpoints, the client, the redirect, the user's prompts.
+
+Data only. Field names follow RFC 6749 (OAuth 2.0) and RFC 8414 (server metadata).
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,24 @@ import msgspec
 
 from agentouto._domain.secret import Secret
 
-LONGEST_SECONDS = 300.0
-"""How long a person has to sign in."""
+SIGN_IN_SECONDS = 300.0
+"""Default time limit for a person to sign in: five minutes leave room for a second factor."""
 
 NO_SECRET = Secret()
 
 
-class Server(msgspec.Struct, frozen=True):
-    """Where an authorization server is asked what.
+class AuthServer(msgspec.Struct, frozen=True):
+    """The endpoints and habits of an authorization server.
 
     Attributes:
-        authorize: Where the person signs in.
-        token: Where tokens are given out.
-        device: Where a sign-in on another device begins, if that is possible.
-        revoke: Where tokens are handed back, if that is possible.
-        issuer: What the server calls itself; empty if nobody said.
-        names_itself: Whether every redirect has to say who it comes from.
-        basic: Whether a client's secret goes into a header, as passwords do, or into the form.
-        takes_json: Whether it wants JSON where all others take a form.
+        authorize: The authorization endpoint, where the person signs in (RFC 6749 §3.1).
+        token: The token endpoint (RFC 6749 §3.2).
+        device: The device authorization endpoint (RFC 8628 §3.1); empty if there is none.
+        revoke: The revocation endpoint (RFC 7009); empty if there is none.
+        issuer: The issuer identifier; empty if unknown.
+        sends_issuer: Whether every redirect must carry ``iss`` (RFC 9207).
+        basic: Whether the client secret is sent with HTTP Basic (RFC 6749 §2.3.1), or in the form.
+        takes_json: Whether the token endpoint takes JSON instead of a form, as Anthropic's does.
     """
 
     authorize: str = ""
@@ -33,20 +36,19 @@ class Server(msgspec.Struct, frozen=True):
     device: str = ""
     revoke: str = ""
     issuer: str = ""
-    names_itself: bool = False
+    sends_issuer: bool = False
     basic: bool = False
     takes_json: bool = False
 
 
 class Redirect(msgspec.Struct, frozen=True):
-    """Where the browser is sent with the answer.
+    """The redirect URI (RFC 6749 §3.1.2; RFC 8252 §7.3 for loopback addresses).
 
     Attributes:
-        host: A name of this machine.
-        ports: Tried in turn; 0 is any that is free.
-        path: The path of the address.
-        elsewhere: The whole address, if it is the vendor's own page, which shows the answer to the
-            person.
+        host: A loopback name of this machine.
+        ports: Ports to try in order; 0 is any free port.
+        path: The path of the URI.
+        elsewhere: The whole URI, if it is a page of the vendor that shows the code to the person.
     """
 
     host: str = "127.0.0.1"
@@ -56,17 +58,17 @@ class Redirect(msgspec.Struct, frozen=True):
 
 
 class Client(msgspec.Struct, frozen=True):
-    """What asks for tokens.
+    """The program that asks for tokens.
 
     Attributes:
-        name: What errors and the store call the sign-in.
-        client_id: What the server calls the program.
-        client_secret: What the server knows it by, if it has one.
-        scopes: What is asked for.
-        required: What of it has to be granted.
-        redirect: Where the browser is sent with the answer.
-        more: Further fields of the address at which the person signs in.
-        may_be_renamed: Whether the answer may tell the program another ``client_id``.
+        name: Name of the sign-in in error texts and in the token store.
+        client_id: The program's identifier at the server.
+        client_secret: The program's secret at the server; empty for a public client.
+        scopes: The scopes to request.
+        required: Scopes without which the sign-in is of no use.
+        redirect: The redirect URI.
+        more: Further parameters of the authorization request.
+        may_be_renamed: Whether the redirect may assign another ``client_id`` to the program.
     """
 
     name: str
@@ -79,17 +81,18 @@ class Client(msgspec.Struct, frozen=True):
     may_be_renamed: bool = False
 
 
-class Sitting(msgspec.Struct, frozen=True):
-    """How the person who signs in is reached.
+class SignInSession(msgspec.Struct, frozen=True):
+    """How to reach the person who signs in, and for how long.
 
     Attributes:
-        open_browser: Given the address to open.
-        ask: Given a question, returns the address the browser ended at; empty to go on waiting.
-        tell: Given what the person has to know.
-        seconds: How long they have.
+        open_browser: Called with the URL to open; ``None`` opens none.
+        ask: Called with a question; returns the URL at which the browser ended, or an empty text
+            to keep waiting for the browser.
+        tell: Called with a text for the person, such as a URL or a code.
+        seconds: Time limit.
     """
 
     open_browser: Callable[[str], object] | None
     ask: Callable[[str], str | Awaitable[str]] | None
     tell: Callable[[str], object]
-    seconds: float = LONGEST_SECONDS
+    seconds: float = SIGN_IN_SECONDS

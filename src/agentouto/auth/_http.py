@@ -1,7 +1,7 @@
-"""The door to authorization servers: one question, one answer, nothing kept.
+"""HTTP requests to authorization servers: one request, one response, no state.
 
-Tokens go to https addresses and this machine only, redirections are not followed, and of an answer
-that is no JSON nothing is told but its status. What the fields mean is not known here.
+Tokens are sent to https addresses and to this machine only. Redirects are not followed. Of a
+response that is not JSON only the status is reported.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
+from types import MappingProxyType
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -17,17 +18,22 @@ import msgspec
 
 from agentouto._domain.errors import AuthError, ProviderUnavailable
 from agentouto._domain.secret import Secret
-from agentouto._network import is_safe, proxy_for
+from agentouto._network import is_safe, proxy_fault, proxy_for, proxy_refusal, shown_route
 
-SECONDS = 30.0
-MOST_BYTES = 1 << 20
+REQUEST_SECONDS = 30.0
+"""Time limit for one request; token endpoints answer within a second or two."""
 
-_HEADERS = {"Accept": "application/json", "User-Agent": "agentouto"}
+MAX_BODY_BYTES = 1 << 20
+"""A token response has a few KB; anything above this is not one."""
+
+_AUTH_HEADERS = MappingProxyType({"Accept": "application/json", "User-Agent": "agentouto"})
+"""Without ``Accept``, GitHub answers token requests form-encoded and not with JSON (GitHub's docs,
+"Authorizing OAuth apps")."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server answered.
+class AuthResponse:
+    """The response of an authorization server.
 
     Attributes:
         status: The HTTP status.
@@ -45,24 +51,31 @@ async def ask(
     *,
     headers: Mapping[str, str] | None = None,
     as_json: bool = False,
-) -> Answer:
-    """Post ``form`` to ``url``, or get what is there; return what the server says.
+) -> AuthResponse:
+    """Post ``form`` to ``url``, or send a GET request without one, and return the response.
 
     Raises:
-        AuthError: A secret must not be sent there, or the answer is not from such a server.
-        ProviderUnavailable: There was no answer, or the server is broken.
+        AuthError: ``url`` is neither an https address nor on this machine.
+        ProviderUnavailable: No answer, or HTTP 429 or 5xx.
     """
     import aiohttp  # noqa: PLC0415 - costs 120 ms, so it waits for the first request
 
     if not is_safe(url):
         raise AuthError(name, f"{_host(url)} is neither an https:// address nor this machine")
     try:
-        async with asyncio.timeout(SECONDS):
-            answer = await _exchange(url, form, {**_HEADERS, **(headers or {})}, as_json=as_json)
+        async with asyncio.timeout(REQUEST_SECONDS):
+            answer = await _send(url, form, {**_AUTH_HEADERS, **(headers or {})}, as_json=as_json)
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        # The error itself may hold what was sent, so nothing is told of it but its kind.
-        why = f"within {SECONDS:g} s" if isinstance(error, TimeoutError) else type(error).__name__
-        raise ProviderUnavailable(name, f"no answer from {_host(url)}: {why}") from None
+        # The error may hold what was sent, so only its type is shown.
+        why = (
+            f"within {REQUEST_SECONDS:g} s"
+            if isinstance(error, TimeoutError)
+            else type(error).__name__
+        )
+        fault = proxy_fault(url, error) or f"no answer from {shown_route(_host(url))}: {why}"
+        raise ProviderUnavailable(name, fault) from None
+    if answer.status == 407 and (refusal := proxy_refusal(url, answer.status)):
+        raise ProviderUnavailable(name, refusal, status=answer.status)
     if answer.status >= 500 or answer.status == 429:
         raise ProviderUnavailable(
             name, f"{_host(url)} answered HTTP {answer.status}", status=answer.status
@@ -74,13 +87,13 @@ def _host(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return "an address that is none"
+        return "an address that cannot be read"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-async def _exchange(
+async def _send(
     url: str, form: Mapping[str, str] | None, headers: Mapping[str, str], *, as_json: bool
-) -> Answer:
+) -> AuthResponse:
     import aiohttp  # noqa: PLC0415
 
     async with (
@@ -95,14 +108,14 @@ async def _exchange(
             proxy=proxy_for(url),
         ) as response,
     ):
-        body = BytesIO()  # whoever ends this halfway is shown nothing of what has come
+        body = BytesIO()  # not a local bytes object: a traceback would show it
         while body.write(await response.content.readany()):
-            if body.tell() > MOST_BYTES:
-                return Answer(response.status, None)
-        return Answer(response.status, _object(body.getvalue()))
+            if body.tell() > MAX_BODY_BYTES:
+                return AuthResponse(response.status, None)
+        return AuthResponse(response.status, _parse_object(body.getvalue()))
 
 
-def _object(body: bytes) -> dict[str, object] | None:
+def _parse_object(body: bytes) -> dict[str, object] | None:
     try:
         read: object = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

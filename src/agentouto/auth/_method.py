@@ -1,7 +1,4 @@
-"""How a provider is let in, as the user sees it: a key, or a sign-in.
-
-How either works is not known here.
-"""
+"""The interface of sign-in methods, and the simplest one: an API key."""
 
 from __future__ import annotations
 
@@ -12,12 +9,11 @@ from agentouto._domain.secret import Secret
 
 
 class AuthMethod(ABC):
-    """A way to be let in: what ``Provider(auth=)`` takes.
+    """A way to authorize requests: what ``Provider(auth=)`` takes.
 
-    A subclass may have two methods more. ``async def refresh_token(self) -> str`` is asked for
-    another token when a server refuses the one it was sent. If there is an ``async def
-    headers(self, method, url, body)``, what it returns is put on each request, in place of the
-    token as a key.
+    A subclass may add two methods. ``async def refresh_token(self) -> str`` is called for another
+    token when a server refuses the one it was sent. ``async def headers(self, method, url, body)``
+    returns headers that are put on each request in place of the token.
     """
 
     @abstractmethod
@@ -25,25 +21,25 @@ class AuthMethod(ABC):
         """Return a token that is valid now.
 
         Raises:
-            AuthError: There is none; whoever signs in gets one.
+            AuthError: There is none. Sign in first.
         """
 
     @abstractmethod
     async def ensure_authenticated(self) -> None:
-        """Sign in, unless that has been done.
+        """Sign in, unless already signed in.
 
         Raises:
-            AuthError: It was refused, or nobody signed in.
+            AuthError: The sign-in was refused or not finished.
         """
 
     @property
     @abstractmethod
     def is_authenticated(self) -> bool:
-        """Whether a token can be had without signing in again."""
+        """Whether a token is available without signing in again."""
 
 
 class ApiKeyAuth(AuthMethod):
-    """A key, in the form of a sign-in.
+    """An API key as a sign-in method.
 
     Args:
         api_key: The key. It is sent as the provider's kind wants keys to be sent.

@@ -1,7 +1,7 @@
-"""Signing in at any server that speaks OAuth 2.0 or OpenID Connect.
+"""``OAuth``: the sign-in at any OAuth 2.0 or OpenID Connect server.
 
-What the server offers is asked of the server itself, or given. How that is done is loaded when
-somebody signs in.
+Endpoints come from the server's discovery document or from the arguments. The code of the flows is
+loaded at the first sign-in or refresh.
 """
 
 from __future__ import annotations
@@ -14,49 +14,49 @@ from agentouto._domain.errors import ConfigurationError
 from agentouto._domain.secret import Secret
 from agentouto._network import is_safe, shown
 from agentouto.auth._browser import open_in_browser
-from agentouto.auth._client import LONGEST_SECONDS, Client, Redirect, Server, Sitting
+from agentouto.auth._client import SIGN_IN_SECONDS, AuthServer, Client, Redirect, SignInSession
 from agentouto.auth._sign_in import SignIn
-from agentouto.auth._store import TokenStore, name_for
+from agentouto.auth._token_store import TokenStore, name_for
 
 log = logging.getLogger("agentouto")
 
-_HERE = ("127.0.0.1", "localhost", "[::1]")
-"""Under which names the page on this machine is found."""
+_LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+"""Loopback names that a redirect URI may have."""
 
 
 class OAuth(SignIn):
     """A sign-in at any OpenID Connect or OAuth 2.0 server.
 
-    Nothing is asked of anybody before ``ensure_authenticated()`` or the first request.
+    Nothing is sent before ``ensure_authenticated()`` or the first request.
 
     Args:
-        issuer: The server's address; what it offers is read from its discovery document. Left
-            empty, ``auth_url`` and ``token_url`` say where to go.
-        client_id: What the server calls your program.
-        client_secret: What the server knows it by, if it has one.
-        scopes: What to ask for.
-        name: What the sign-in is called in errors, and in the store. Left empty, it follows from
+        issuer: The issuer URL, whose discovery document names the endpoints. Without it,
+            ``auth_url`` and ``token_url`` are needed.
+        client_id: The identifier of your program at the server.
+        client_secret: The secret of your program, if it has one.
+        scopes: The scopes to request.
+        name: The name of the sign-in in errors and in the store. By default it is made from
             the server's address.
-        auth_url: Where the person signs in, in place of what discovery says.
-        token_url: Where tokens are given out, likewise.
-        device_url: Where a sign-in on another device begins, likewise.
-        redirect_port: The port of this machine the browser is sent back to; 0 is any that is free.
-        redirect_host: ``"127.0.0.1"``, ``"localhost"`` or ``"[::1]"``, as it is registered at the
+        auth_url: The authorization endpoint, instead of the discovered one.
+        token_url: The token endpoint, likewise.
+        device_url: The device authorization endpoint, likewise.
+        redirect_port: The port of this machine that receives the redirect; 0 is any free port.
+        redirect_host: ``"127.0.0.1"``, ``"localhost"`` or ``"[::1]"``, as registered at the
             server.
-        redirect_path: The path it is sent back to.
-        extra: Further fields of the address at which the person signs in, such as an audience.
-        hosts: To which hosts, and those below them, tokens may be sent. Left empty, to any https
-            address that a provider with this sign-in names. This machine is always allowed.
-        store: Where tokens are kept.
-        open_browser: Called with the address that is to be opened, plain or async; ``None`` opens
-            none. Left out, the browser of this machine is opened.
-        ask: Called with a question, plain or async: the answer is the address at which the browser
-            ended, pasted by the person; an empty one waits for the browser. A plain function holds
-            up the event loop.
-        tell: Called with what the person has to know: an address, or a code. Left out, it is
-            logged as a warning.
-        device: Sign in on another device, with a code, in place of a browser on this machine.
-        seconds: How long the person has.
+        redirect_path: The path of the redirect URI.
+        extra: Further parameters of the authorization request, such as an audience.
+        hosts: Hosts, with their subdomains, that tokens may be sent to. By default every https
+            address of a provider with this sign-in. This machine is always allowed.
+        store: Where tokens are stored.
+        open_browser: Called with the URL to open, plain or async; ``None`` opens none. By default
+            the browser of this machine is opened.
+        ask: Called with a question, plain or async. It returns the URL at which the browser
+            ended, pasted by the person, or an empty text to wait for the browser. A plain function
+            blocks the event loop.
+        tell: Called with a text for the person: a URL, or a code. By default it is logged as a
+            warning.
+        device: Sign in on another device with a code, instead of with a browser on this machine.
+        seconds: The time limit for the person.
 
     Raises:
         ConfigurationError: The arguments cannot work.
@@ -83,9 +83,9 @@ class OAuth(SignIn):
         ask: Callable[[str], str | Awaitable[str]] | None = None,
         tell: Callable[[str], object] = log.warning,
         device: bool = False,
-        seconds: float = LONGEST_SECONDS,
+        seconds: float = SIGN_IN_SECONDS,
     ) -> None:
-        _check(issuer, client_id, auth_url, token_url, device_url)
+        _check_endpoints(issuer, client_id, auth_url, token_url, device_url)
         _check_redirect(redirect_host, redirect_port, redirect_path)
         consent = {"prompt": "consent"} if "offline_access" in scopes else {}
         client = Client(
@@ -98,24 +98,26 @@ class OAuth(SignIn):
         )
         super().__init__(
             client,
-            Server(auth_url, token_url, device_url, issuer=issuer),
+            AuthServer(auth_url, token_url, device_url, issuer=issuer),
             store=store,
-            sitting=Sitting(open_browser, ask, tell, seconds),
+            session=SignInSession(open_browser, ask, tell, seconds),
             device=device,
             hosts=hosts,
         )
 
-    async def _ready_server(self) -> Server:
-        server = await super()._ready_server()
+    async def _resolve_server(self) -> AuthServer:
+        server = await super()._resolve_server()
         if server.issuer and not server.token:
-            from agentouto.auth._oidc import discovered  # noqa: PLC0415
+            from agentouto.auth._oidc import discover  # noqa: PLC0415
 
-            server = await discovered(self._client.name, server)
+            server = await discover(self._client.name, server)
         self._server = server
         return server
 
 
-def _check(issuer: str, client_id: str, auth_url: str, token_url: str, device_url: str) -> None:
+def _check_endpoints(
+    issuer: str, client_id: str, auth_url: str, token_url: str, device_url: str
+) -> None:
     if not client_id:
         raise ConfigurationError("OAuth() needs the client_id that the server gave your program")
     if not (issuer or token_url):
@@ -128,12 +130,12 @@ def _check(issuer: str, client_id: str, auth_url: str, token_url: str, device_ur
 
 
 def _check_redirect(host: str, port: int, path: str) -> None:
-    """Refuse what no browser would ever come back to."""
+    """Raise ``ConfigurationError`` for a redirect URI that no browser can reach."""
     url = f"http://{host}:{port}{path}"
-    whole = is_safe(url) and path.isascii() and urlsplit(url).path == path != ""
-    if host not in _HERE or not whole:
+    is_valid = is_safe(url) and path.isascii() and urlsplit(url).path == path != ""
+    if host not in _LOOPBACK_NAMES or not is_valid:
         raise ConfigurationError(
             f"OAuth(): the browser cannot come back to {url!r}: redirect_host is one of "
-            f"{', '.join(_HERE)}, redirect_port is from 0 to 65535, and redirect_path begins with "
-            "/ and has no query"
+            f"{', '.join(_LOOPBACK_NAMES)}, redirect_port is from 0 to 65535, and redirect_path "
+            "begins with / and has no query"
         )

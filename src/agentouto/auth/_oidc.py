@@ -1,7 +1,7 @@
-"""What OpenID Connect adds: a server that says what it offers, and a proof of who signed in.
+"""OpenID Connect: discovery of a server's endpoints, and checks of id tokens.
 
-The proof comes straight from the server that was asked, over a connection that shows who it is; so
-what it says is checked, and its signature need not be.
+The id token comes straight from the token endpoint over TLS, so its claims are checked and its
+signature need not be (OpenID Connect Core 1.0 §3.1.3.7, item 6).
 """
 
 from __future__ import annotations
@@ -13,37 +13,40 @@ from msgspec.structs import replace
 
 from agentouto._domain.errors import AuthError
 from agentouto._network import is_safe
-from agentouto.auth._client import Server
+from agentouto.auth._client import AuthServer
 from agentouto.auth._http import ask
-from agentouto.auth._protocol import same
-from agentouto.auth._token import claims_of
+from agentouto.auth._oauth_messages import secrets_equal
+from agentouto.auth._token_data import read_claims
 
-DOCUMENT = "/.well-known/openid-configuration"
-CLOCKS_DIFFER_SECONDS = 60.0
+DISCOVERY_PATH = "/.well-known/openid-configuration"
+"""OpenID Connect Discovery 1.0 §4."""
+
+CLOCK_SKEW_SECONDS = 60.0
+"""How far the clocks of this machine and of the server may differ."""
 
 
-async def discovered(name: str, server: Server) -> Server:
-    """Return ``server`` with all that it says of itself; what was given stays.
+async def discover(name: str, server: AuthServer) -> AuthServer:
+    """Return ``server`` completed from its discovery document; values already set stay.
 
     Raises:
-        AuthError: It says nothing, or is another one.
-        ProviderUnavailable: There was no answer.
+        AuthError: There is no such document, or it is of another issuer.
+        ProviderUnavailable: The server did not answer.
     """
-    answer = await ask(name, server.issuer.rstrip("/") + DOCUMENT)
-    said = answer.fields
-    if answer.status != 200 or said is None:
+    answer = await ask(name, server.issuer.rstrip("/") + DISCOVERY_PATH)
+    document = answer.fields
+    if answer.status != 200 or document is None:
         raise AuthError(name, f"{server.issuer} does not say how to sign in: HTTP {answer.status}")
-    if _bare(_text(said, "issuer")) != _bare(server.issuer):
+    if _comparable(_text_field(document, "issuer")) != _comparable(server.issuer):
         raise AuthError(name, f"{server.issuer} says that it is another server")
-    methods = said.get("token_endpoint_auth_methods_supported")
+    methods = document.get("token_endpoint_auth_methods_supported")
     found = replace(
         server,
-        issuer=_text(said, "issuer"),
-        authorize=server.authorize or _text(said, "authorization_endpoint"),
-        token=server.token or _text(said, "token_endpoint"),
-        device=server.device or _text(said, "device_authorization_endpoint"),
-        revoke=server.revoke or _text(said, "revocation_endpoint"),
-        names_itself=said.get("authorization_response_iss_parameter_supported") is True,
+        issuer=_text_field(document, "issuer"),
+        authorize=server.authorize or _text_field(document, "authorization_endpoint"),
+        token=server.token or _text_field(document, "token_endpoint"),
+        device=server.device or _text_field(document, "device_authorization_endpoint"),
+        revoke=server.revoke or _text_field(document, "revocation_endpoint"),
+        sends_issuer=document.get("authorization_response_iss_parameter_supported") is True,
         basic=not isinstance(methods, list) or "client_secret_basic" in methods,
     )
     for url in (found.authorize, found.token, found.device, found.revoke):
@@ -57,39 +60,42 @@ async def discovered(name: str, server: Server) -> Server:
 def check_id_token(
     name: str, id_token: str, issuer: str, client_id: str, nonce: str | None, now: float | None
 ) -> None:
-    """Raise ``AuthError`` unless ``id_token`` was made for this program, by ``issuer``, just now.
+    """Raise ``AuthError`` unless ``id_token`` was issued by ``issuer`` for this program, just now.
 
-    ``nonce`` is what this very sign-in was marked with; ``None`` if it was not. ``now`` is the
-    time; ``None`` if it may have been made earlier.
+    ``nonce`` is the nonce of this sign-in, or ``None`` if none was sent. ``now`` is the time in
+    seconds since the epoch, or ``None`` if the token may have expired.
     """
-    if wrong := _wrong_with(claims_of(id_token), issuer, client_id, nonce, now):
+    if wrong := _id_token_fault(read_claims(id_token), issuer, client_id, nonce, now):
         raise AuthError(name, f"the proof of who signed in (id token) {wrong}")
 
 
-def _wrong_with(
+def _id_token_fault(
     claims: Mapping[str, object], issuer: str, client_id: str, nonce: str | None, now: float | None
 ) -> str:
     audience = claims.get("aud")
     audiences = cast("list[object]", audience) if isinstance(audience, list) else [audience]
-    ends = claims.get("exp")
-    if issuer and _bare(_text(claims, "iss")) != _bare(issuer):
+    expires_at = claims.get("exp")
+    if issuer and _comparable(_text_field(claims, "iss")) != _comparable(issuer):
         return "comes from another server"
     if client_id not in audiences or claims.get("azp", client_id) != client_id:
         return "is for another program"
-    if not isinstance(ends, int | float):
+    if not isinstance(expires_at, int | float):
         return "does not say when it ends"
-    if now is not None and ends < now - CLOCKS_DIFFER_SECONDS:
+    if now is not None and expires_at < now - CLOCK_SKEW_SECONDS:
         return "has ended already (is the clock of this machine right?)"
-    if nonce is not None and not same(_text(claims, "nonce"), nonce):
+    if nonce is not None and not secrets_equal(_text_field(claims, "nonce"), nonce):
         return "belongs to another sign-in"
     return ""
 
 
-def _text(fields: Mapping[str, object], name: str) -> str:
+def _text_field(fields: Mapping[str, object], name: str) -> str:
     value = fields.get(name)
     return str(value) if isinstance(value, str) else ""
 
 
-def _bare(issuer: str) -> str:
-    """Return ``issuer`` without what some servers write in one place and not in another."""
+def _comparable(issuer: str) -> str:
+    """Return ``issuer`` without scheme and trailing slash.
+
+    Google's id tokens have carried the issuer without ``https://``, and Auth0 adds a slash.
+    """
     return issuer.removeprefix("https://").rstrip("/")

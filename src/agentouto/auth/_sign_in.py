@@ -1,8 +1,26 @@
-"""What every sign-in does: hand out a token that is good, and renew it once for all who ask.
+"""The base class of sign-ins: hand out valid tokens, and refresh them once for all callers.
 
-A refresh token can be spent only once, so of all tasks, threads and processes one spends it, and
-the others take what it got. Where people sign in is told by the subclasses; how they do, and what
-is sent for it, is loaded when somebody signs in or tokens are renewed.
+Theory of operation. Servers that rotate refresh tokens accept each of them once; a second use may
+end the whole sign-in (RFC 9700 §4.14.2). So among all tasks, threads and processes exactly one
+uses a refresh token, and the others take its result. Four measures see to that:
+
+1. ``_refresh_lock``, a lock for the threads and tasks of this process. It is only ever tried
+   without blocking: the holder awaits the network, and a blocking wait in another task of the same
+   loop would be a deadlock. Those who wait poll.
+2. ``_store_lock()``, a lock on a file, for other processes and other objects. ``_refresh`` loads
+   the refresh token after the lock was acquired, so it never uses one that another process has used
+   meanwhile. Before that, ``_renew`` looks *again* whether the stored tokens are usable. Without
+   this second look, each one that waited for the lock would refresh once more, needlessly.
+3. ``start_refresh``: once a refresh token has been sent, the request runs to its end in a
+   thread of its own, even if the caller is cancelled or its event loop ends. Otherwise the new
+   refresh token would arrive and be dropped. The thread releases ``_refresh_lock``.
+4. ``keep_refresh_token``: the new refresh token is saved as soon as it has arrived, before the
+   answer is checked. The old one is spent even if the answer turns out to be useless.
+
+``_attempts`` counts finished refreshes. A task that waited during a failed refresh gets a copy of
+that error instead of sending the same request again; a task that comes later starts a new attempt.
+New tokens are saved before they are used, so a crash loses at most an access token. After ``fork``
+the child makes a lock of its own: the thread that held the old one does not exist there.
 """
 
 from __future__ import annotations
@@ -14,100 +32,111 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from urllib.parse import urlsplit
 
 from msgspec import structs
 
+from agentouto._domain.clock import SYSTEM_CLOCK
 from agentouto._domain.errors import AuthError, ProviderError, ProviderUnavailable
 from agentouto._domain.secret import Secret
-from agentouto._domain.world import REAL
 from agentouto._network import is_local, is_safe
-from agentouto.auth._client import Client, Server, Sitting
-from agentouto.auth._lock import AGAIN_SECONDS, acquired, to_the_end
+from agentouto.auth._client import AuthServer, Client, SignInSession
+from agentouto.auth._file_lock import LOCK_POLL_SECONDS, LOCK_SECONDS, acquire_lock
 from agentouto.auth._method import AuthMethod
-from agentouto.auth._store import TokenStore, check_name
-from agentouto.auth._token import CLIENT_ID, ID_TOKEN, TokenData, claims_of, is_fresh, is_valid
+from agentouto.auth._refresh_thread import start_refresh
+from agentouto.auth._token_data import (
+    CLIENT_ID,
+    ID_TOKEN,
+    TokenData,
+    is_fresh,
+    is_valid,
+    read_claims,
+)
+from agentouto.auth._token_store import TokenStore, check_store_name
 
 log = logging.getLogger("agentouto")
 
 SERVER = "server"
-"""Under which name ``extra`` says where tokens come from."""
+"""Key in ``extra``: the issuer or token endpoint that the tokens come from."""
 
 
 class SignIn(AuthMethod):
-    """A sign-in whose tokens are kept and renewed."""
+    """A sign-in whose tokens are stored and refreshed."""
 
     def __init__(
         self,
         client: Client,
-        server: Server,
+        server: AuthServer,
         *,
         store: TokenStore | None,
-        sitting: Sitting,
+        session: SignInSession,
         device: bool,
         hosts: Sequence[str],
+        lock_seconds: float = LOCK_SECONDS,
     ) -> None:
         self._client = client
         self._server = server
         self._store = store or TokenStore()
-        self._sitting = sitting
+        self._session = session
         self._device = device
         self._hosts = tuple(hosts)
-        self._from = server.issuer or server.token
+        self._lock_seconds = lock_seconds
+        self._origin = server.issuer or server.token
         self._tokens: TokenData | None = None
-        self._gate, self._process = threading.Lock(), os.getpid()
-        self._rounds = 0
+        self._refresh_lock, self._process = threading.Lock(), os.getpid()
+        self._attempts = 0
         self._failure: AuthError | ProviderError | None = None
-        check_name(client.name)
+        check_store_name(client.name)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self._client.name!r})"
 
     async def get_token(self) -> str:
-        """Return an access token that is good for a while, renewing it if that is due.
+        """Return a valid access token, refreshed if it is about to expire.
 
         Raises:
-            AuthError: Nobody has signed in, or the sign-in has ended.
-            ProviderUnavailable: A new token is due and the server does not answer.
+            AuthError: There is no sign-in, or it has ended.
+            ProviderUnavailable: A refresh is due and the server does not answer.
         """
-        return (await self._fresh()).access_token
+        return (await self._valid_tokens()).access_token
 
     async def refresh_token(self) -> str:
-        """Return another access token, because the last one was refused.
+        """Return another access token, because a server refused the last one.
 
         Raises:
-            AuthError: There is none to be had without signing in again.
+            AuthError: A new sign-in is needed.
             ProviderUnavailable: The server does not answer.
         """
-        refused = self._tokens or self._kept()
-        return (await self._fresh(refused.access_token if refused else "")).access_token
+        refused = self._tokens or self._load()
+        return (await self._valid_tokens(refused.access_token if refused else "")).access_token
 
     async def headers(self, method: str, url: str, body: bytes) -> Mapping[str, str]:  # noqa: ARG002
-        """Return what lets a request to ``url`` in.
+        """Return the headers that authorize a request to ``url``.
 
         Raises:
-            AuthError: The tokens are not for that address, or there are none.
-            ProviderUnavailable: A new token is due and the server does not answer.
+            AuthError: The tokens must not be sent to that address, or there are none.
+            ProviderUnavailable: A refresh is due and the server does not answer.
         """
         host = urlsplit(url).hostname or ""
         if not is_safe(url):
             raise self._error("its tokens are for https:// addresses and this machine only")
-        theirs = any(host == known or host.endswith(f".{known}") for known in self._hosts)
-        if self._hosts and not (theirs or is_local(url)):
+        is_theirs = any(host == allowed or host.endswith(f".{allowed}") for allowed in self._hosts)
+        if self._hosts and not (is_theirs or is_local(url)):
             raise self._error(f"its tokens are for {' and '.join(self._hosts)}, and not for {host}")
-        return self._headers_of(await self._fresh())
+        return self._auth_headers(await self._valid_tokens())
 
     async def ensure_authenticated(self) -> None:
-        """Let the person sign in, unless there are tokens that are good or can be renewed.
+        """Let the person sign in, unless the stored tokens are valid or can be refreshed.
 
         Raises:
-            AuthError: It was refused, or nobody signed in in time.
+            AuthError: The sign-in was refused or did not finish in time.
             ProviderUnavailable: The server does not answer.
             ConfigurationError: The extra ``oauth`` is not installed.
         """
         if self.is_authenticated:
             try:
-                await self._fresh()
+                await self._valid_tokens()
             except AuthError as error:
                 log.info("%s", error)
             else:
@@ -115,105 +144,115 @@ class SignIn(AuthMethod):
         await self.login()
 
     async def login(self) -> None:
-        """Let the person sign in, whether or not somebody has.
+        """Let the person sign in, also if there are tokens already.
 
         Raises:
-            AuthError: It was refused, or nobody signed in in time.
+            AuthError: The sign-in was refused or did not finish in time.
             ProviderUnavailable: The server does not answer.
             ConfigurationError: The extra ``oauth`` is not installed.
         """
-        from agentouto.auth._device import sign_in_elsewhere  # noqa: PLC0415
-        from agentouto.auth._flow import sign_in  # noqa: PLC0415
-        from agentouto.auth._protocol import words  # noqa: PLC0415
+        from agentouto.auth._browser_flow import sign_in  # noqa: PLC0415
+        from agentouto.auth._device_flow import sign_in_on_device  # noqa: PLC0415
+        from agentouto.auth._oauth_messages import load_oauthlib  # noqa: PLC0415
 
-        words()
-        server = await self._ready_server()
-        way = sign_in_elsewhere if self._device else sign_in
-        tokens = await way(self._newcomer(), server, self._sitting)
-        with await self._alone():
-            self._keep(tokens)
+        load_oauthlib()
+        server = await self._resolve_server()
+        flow = sign_in_on_device if self._device else sign_in
+        await flow(self._sign_in_client(), server, self._session, self._save_locked)
 
     async def logout(self) -> None:
-        """Forget the tokens, and hand them back to the server if it takes them.
+        """Delete the tokens, and revoke them at the server if it supports that.
 
         Raises:
-            AuthError: They cannot be deleted.
+            AuthError: The stored tokens cannot be deleted.
         """
-        from agentouto.auth._grants import revoke  # noqa: PLC0415
+        from agentouto.auth._token_requests import revoke  # noqa: PLC0415
 
-        with await self._alone():  # others may have renewed what is known here
-            tokens = self._kept() or self._tokens
+        with await self._store_lock():  # another process may have refreshed them
+            tokens = self._load() or self._tokens
             self._tokens = None
             self._store.delete(self._client.name)
         if tokens is not None:
-            taken = False
+            revoked = False
             with suppress(AuthError, ProviderError):
-                taken = await revoke(self._client_of(tokens), await self._ready_server(), tokens)
-            if not taken:
-                log.info("%s: the tokens are forgotten here; the server was not told", self)
+                revoked = await revoke(
+                    self._client_for(tokens), await self._resolve_server(), tokens
+                )
+            if not revoked:
+                log.info(
+                    "%s: the tokens are deleted here, but were not revoked at the server", self
+                )
 
     @property
     def is_authenticated(self) -> bool:
-        """Whether a token can be had without signing in again."""
-        tokens = self._tokens or self._kept()
+        """Whether a token is available without signing in again."""
+        tokens = self._tokens or self._load()
         if tokens is None:
             return False
-        return tokens.refresh_token is not None or is_valid(tokens, REAL.now())
+        return tokens.refresh_token is not None or is_valid(tokens, SYSTEM_CLOCK.now())
 
     @property
     def tokens(self) -> TokenData | None:
-        """What is kept, as it is; ``None`` if nobody has signed in."""
-        return self._tokens or self._kept()
+        """The stored tokens, valid or not; ``None`` if there is no sign-in."""
+        return self._tokens or self._load()
 
     @property
     def claims(self) -> Mapping[str, object]:
-        """What the server says of who signed in, such as ``email``; nothing if it says nothing."""
+        """Claims of the id token, such as ``email``; empty if the server sent none."""
         tokens = self.tokens
-        return claims_of(tokens.told(ID_TOKEN)) if tokens else {}
+        return read_claims(tokens.extra_text(ID_TOKEN)) if tokens else {}
 
-    async def _ready_server(self) -> Server:
-        """Return where to ask what."""
+    async def _resolve_server(self) -> AuthServer:
+        """Return the server with all endpoints that are needed."""
         return self._server
 
-    def _headers_of(self, tokens: TokenData) -> dict[str, str]:
+    def _auth_headers(self, tokens: TokenData) -> dict[str, str]:
         return {"Authorization": Secret(f"Bearer {tokens.access_token}")}
 
-    def _newcomer(self) -> Client:
-        """Return who signs in, when somebody does."""
+    def _sign_in_client(self) -> Client:
+        """Return the client for a new sign-in."""
         return self._client
 
-    def _client_of(self, tokens: TokenData) -> Client:
-        """Return whose tokens these are: the server may have given the program a name."""
+    def _client_for(self, tokens: TokenData) -> Client:
+        """Return the client that ``tokens`` belong to: the server may have assigned another id."""
         return structs.replace(
-            self._client, client_id=tokens.told(CLIENT_ID) or self._client.client_id
+            self._client, client_id=tokens.extra_text(CLIENT_ID) or self._client.client_id
         )
 
-    async def _fresh(self, refused: str = "") -> TokenData:
-        """Return tokens that are good and not ``refused``; one renews them for all who wait."""
-        if self._process != os.getpid():  # whoever held the gate is in another process now
-            self._gate, self._process = threading.Lock(), os.getpid()
-        rounds = self._rounds
+    async def _valid_tokens(self, refused: str = "") -> TokenData:
+        """Return valid tokens other than ``refused``; one caller refreshes them for all."""
+        if self._process != os.getpid():  # forked: the holder of the lock is in the parent
+            self._refresh_lock, self._process = threading.Lock(), os.getpid()
+        attempts = self._attempts
         while True:
-            waited = self._rounds != rounds
+            waited = self._attempts != attempts
             tokens = self._tokens
-            if tokens is not None and _is_good(tokens, refused, nearly=waited):
+            if tokens is not None and _is_usable(tokens, refused, nearly=waited):
                 return tokens
             if waited and self._failure is not None:
-                raise self._failed_again(self._failure)
-            if self._gate.acquire(blocking=False):
+                raise self._copy_error(self._failure)
+            if self._refresh_lock.acquire(blocking=False):
+                held = self._refresh_lock
                 try:
-                    return await to_the_end(self._renewed(refused))
-                finally:
-                    self._gate.release()
-            await asyncio.sleep(AGAIN_SECONDS)
+                    renewal = start_refresh(partial(self._renew, refused, held))
+                except RuntimeError:
+                    held.release()
+                    raise
+                return await asyncio.wrap_future(renewal)
+            await asyncio.sleep(LOCK_POLL_SECONDS)
 
-    async def _renewed(self, refused: str) -> TokenData:
-        """Renew the tokens, unless another process has; tell those who wait what came of it."""
+    async def _renew(self, refused: str, held: threading.Lock) -> TokenData:
+        """Refresh the tokens unless another process has; note the outcome for waiting tasks.
+
+        Releases ``held`` at the end.
+        """
         try:
-            tokens = self._known(refused)
+            tokens = self._stored_if_usable(refused)
             if tokens is None:
-                with await self._alone():
-                    tokens = self._known(refused) or await self._next(refused)  # look again
+                with await self._store_lock():
+                    tokens = self._stored_if_usable(refused) or await self._refresh(
+                        refused
+                    )  # second look: see the module
         except (AuthError, ProviderError) as error:
             self._failure = error
             raise
@@ -221,79 +260,96 @@ class SignIn(AuthMethod):
             self._tokens, self._failure = tokens, None
             return tokens
         finally:
-            self._rounds += 1
+            self._attempts += 1
+            held.release()
 
-    async def _alone(self) -> ExitStack:
-        """Return the right to change what is kept, when nobody else has it."""
+    async def _store_lock(self) -> ExitStack:
+        """Wait for the lock on the stored tokens and return it."""
         try:
-            return await acquired(self._store.lock(self._client.name))
+            return await acquire_lock(self._store.lock(self._client.name), self._lock_seconds)
         except OSError as error:
             why = error.strerror
         raise self._error(f"the tokens cannot be locked: {why}")
 
-    def _known(self, refused: str) -> TokenData | None:
-        """Return what is kept, if it is good; ``None`` if it has to be renewed."""
-        kept = self._kept()
-        if kept is None:
+    def _stored_if_usable(self, refused: str) -> TokenData | None:
+        """Return the stored tokens if they are usable; ``None`` if they must be refreshed."""
+        stored = self._load()
+        if stored is None:
             raise self._error(
-                "nobody is signed in: `agentouto login`, or `await auth.ensure_authenticated()`"
+                "not signed in: run `agentouto login`, or `await auth.ensure_authenticated()`"
             )
-        return kept if _is_good(kept, refused) else None
+        return stored if _is_usable(stored, refused) else None
 
-    async def _next(self, refused: str) -> TokenData:
-        """Return what comes after what is kept."""
-        from agentouto.auth._grants import refreshed  # noqa: PLC0415
-        from agentouto.auth._protocol import Denied  # noqa: PLC0415
+    async def _refresh(self, refused: str) -> TokenData:
+        """Refresh the stored tokens and return the new ones."""
+        from agentouto.auth._oauth_messages import AccessDenied  # noqa: PLC0415
+        from agentouto.auth._token_requests import refresh_tokens  # noqa: PLC0415
 
-        kept = self._kept() or TokenData("")
+        stored = self._load() or TokenData("")
+
+        def keep_refresh_token(token: Secret) -> None:
+            nonlocal stored
+            stored = replace(stored, refresh_token=token)
+            self._save(stored)
+
         try:
-            server = await self._ready_server()
-            tokens = await refreshed(self._client_of(kept), server, kept)
+            server = await self._resolve_server()
+            client = self._client_for(stored)
+            tokens = await refresh_tokens(client, server, stored, keep_refresh_token)
         except (AuthError, ProviderError) as error:
-            ended = error.code if isinstance(error, Denied) and error.is_final else ""
+            ended = error.code if isinstance(error, AccessDenied) and error.is_final else ""
             if ended:
-                kept = replace(kept, refresh_token=None)
-                self._keep(kept)
-            if _is_good(kept, refused, nearly=True):
+                stored = replace(stored, refresh_token=None)
+                self._save(stored)
+            if _is_usable(stored, refused, nearly=True):
                 log.info("%s", error)
-                return kept
+                return stored
             if not ended:
                 raise
         else:
-            self._keep(tokens)
+            self._save(tokens)
             return tokens
-        raise self._error(f"the sign-in has ended, somebody has to sign in again ({ended})")
+        raise self._error(f"the sign-in has ended; sign in again ({ended})")
 
-    def _keep(self, tokens: TokenData) -> None:
-        tokens = replace(tokens, extra={**tokens.extra, SERVER: self._from})
-        self._tokens = tokens
-        self._store.save(self._client.name, tokens)
+    async def _save_locked(self, tokens: TokenData) -> None:
+        """Save the tokens of a new sign-in; other processes may be using those before."""
+        with await self._store_lock():
+            self._save(tokens)
 
-    def _kept(self) -> TokenData | None:
-        """Return what is kept of this sign-in; what is of another server or program is not."""
+    def _save(self, tokens: TokenData) -> None:
+        tokens = replace(tokens, extra={**tokens.extra, SERVER: self._origin})
+        try:
+            self._store.save(self._client.name, tokens)
+        finally:
+            self._tokens = tokens  # not before: other threads use them as soon as they are there
+
+    def _load(self) -> TokenData | None:
+        """Return the stored tokens if they belong to this server and program."""
         tokens = self._store.load(self._client.name)
         if tokens is None:
             return None
-        server, client_id = tokens.told(SERVER), tokens.told(CLIENT_ID)
+        server, client_id = tokens.extra_text(SERVER), tokens.extra_text(CLIENT_ID)
         renamed = self._client.may_be_renamed
-        if server in {"", self._from} and (renamed or client_id in {"", self._client.client_id}):
+        if server in {"", self._origin} and (renamed or client_id in {"", self._client.client_id}):
             return tokens
-        log.warning("%s: what is kept under this name is of another server or program", self)
+        log.warning(
+            "%s: the tokens stored under this name belong to another server or program", self
+        )
         return None
 
     def _error(self, text: str) -> AuthError:
         return AuthError(self._client.name, text)
 
-    def _failed_again(self, error: AuthError | ProviderError) -> AuthError | ProviderError:
-        """Return an error that says what ``error`` said to another who waited for the same."""
+    def _copy_error(self, error: AuthError | ProviderError) -> AuthError | ProviderError:
+        """Return a copy of ``error`` for another task that waited for the same refresh."""
         text = str(error).removeprefix(f"[{self._client.name}] ")
         if isinstance(error, ProviderError):
             return ProviderUnavailable(self._client.name, text)
         return self._error(text)
 
 
-def _is_good(tokens: TokenData, refused: str, *, nearly: bool = False) -> bool:
-    """Return whether a request can be made; ``nearly``: if that has to be soon."""
-    now = REAL.now()
+def _is_usable(tokens: TokenData, refused: str, *, nearly: bool = False) -> bool:
+    """Return whether the tokens authorize a request now; ``nearly`` accepts a last moment."""
+    now = SYSTEM_CLOCK.now()
     good = is_valid(tokens, now) if nearly else is_fresh(tokens, now)
     return good and tokens.access_token != refused

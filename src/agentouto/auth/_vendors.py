@@ -1,6 +1,9 @@
-"""The three vendors: where they let people sign in, and how they want their tokens sent.
+"""The sign-ins of OpenAI, Anthropic and Google: endpoints, scopes, headers and warnings.
 
-What a sign-in is made of is written elsewhere; here are addresses, scopes, headers and warnings.
+Where the values come from: OpenAI's plan, from OpenAI's description of "Sign in with ChatGPT" for
+open-source and local programs, and from the sources of openai/codex (``codex=True``). Anthropic's,
+from what its own client sends. Google's, from its guide "OAuth 2.0 for Mobile & Desktop Apps" and
+from the sources of its Gemini CLI. None of them could be tried against the vendor.
 """
 
 from __future__ import annotations
@@ -15,14 +18,16 @@ from msgspec.structs import replace
 from agentouto._domain.errors import ConfigurationError
 from agentouto._domain.secret import Secret
 from agentouto.auth._browser import open_in_browser
-from agentouto.auth._client import LONGEST_SECONDS, Client, Redirect, Server, Sitting
+from agentouto.auth._client import SIGN_IN_SECONDS, AuthServer, Client, Redirect, SignInSession
 from agentouto.auth._sign_in import SignIn
-from agentouto.auth._store import TokenStore
-from agentouto.auth._token import CLIENT_ID, HINT, ID_TOKEN, TokenData, claims_of
+from agentouto.auth._token_data import CLIENT_ID, HINT, ID_TOKEN, TokenData, read_claims
+from agentouto.auth._token_store import TokenStore
 
 log = logging.getLogger("agentouto")
 
 OPENAI_ISSUER = "https://auth.openai.com"
+"""``iss`` of OpenAI's id tokens, and the host of its endpoints."""
+
 OPENAI_SCOPES = (
     "openid",
     "profile",
@@ -31,22 +36,31 @@ OPENAI_SCOPES = (
     "resource.invoke",
     "chatgpt.tokens.use.direct",
 )
+"""The first four are of OpenID Connect. Without the last two a token cannot be used for requests to
+models, so they are required of every answer."""
+
 CODEX_SCOPES = OPENAI_SCOPES[:4]
+"""What Codex requests: its endpoint takes tokens without the other two."""
+
 NEW_PROGRAM = "dynamic_agent_client"
-"""What a program calls itself that OpenAI has not given an id yet."""
+"""The client id of a program to which OpenAI has not assigned one yet."""
 
 CLAUDE_SCOPES = ("user:inference", "user:profile")
+"""Of the scopes of Anthropic's own client, those for requests to models and for the profile."""
+
 CLAUDE_BETA = "oauth-2025-04-20"
+"""Value of ``anthropic-beta`` with which the API accepts tokens of a sign-in (anthropic 2.11)."""
 
 GOOGLE_SCOPES = (
     "https://www.googleapis.com/auth/cloud-platform",
     "https://www.googleapis.com/auth/userinfo.email",
     "https://www.googleapis.com/auth/userinfo.profile",
 )
+"""The first is for requests to models, the others say who has signed in."""
 
 
-class Person(TypedDict, total=False):
-    """How the person who signs in is reached; each as ``OAuth`` takes it."""
+class Prompts(TypedDict, total=False):
+    """How to reach the person who signs in; the options are those of ``OAuth``."""
 
     open_browser: Callable[[str], object] | None
     ask: Callable[[str], str | Awaitable[str]] | None
@@ -56,24 +70,24 @@ class Person(TypedDict, total=False):
 
 
 class _Vendor(SignIn):
-    """What the vendors have in common: fixed addresses, and the documents' arguments."""
+    """The common base: fixed endpoints, and the arguments that all three share."""
 
     def __init__(
         self,
         client: Client,
-        server: Server,
+        server: AuthServer,
         store: TokenStore | None,
         hosts: Sequence[str],
-        person: Person,
+        prompts: Prompts,
     ) -> None:
-        sitting = Sitting(
-            person.get("open_browser", open_in_browser),
-            person.get("ask"),
-            person.get("tell", log.warning),
-            person.get("seconds", LONGEST_SECONDS),
+        session = SignInSession(
+            prompts.get("open_browser", open_in_browser),
+            prompts.get("ask"),
+            prompts.get("tell", log.warning),
+            prompts.get("seconds", SIGN_IN_SECONDS),
         )
-        device = person.get("device", False)
-        super().__init__(client, server, store=store, sitting=sitting, device=device, hosts=hosts)
+        device = prompts.get("device", False)
+        super().__init__(client, server, store=store, session=session, device=device, hosts=hosts)
 
 
 class OpenAIOAuth(_Vendor):
@@ -82,18 +96,18 @@ class OpenAIOAuth(_Vendor):
     A provider with this sign-in speaks the Responses API, whatever its kind.
 
     Args:
-        client_id: What OpenAI calls your program. Left empty, the first sign-in asks for an id,
-            which is kept with the tokens.
-        scopes: What to ask for.
-        auth_url: Where the person signs in.
-        token_url: Where tokens are given out.
-        store_name: Under which name tokens are kept.
-        token_store: Where they are kept.
-        app_name: What OpenAI shows people as the name of a program it has not given an id yet.
-        codex: Sign in, and use the plan, in the way of OpenAI's Codex, with a ``client_id`` that
-            may do so.
-        person: How the person is reached, as ``OAuth`` takes it: ``open_browser``, ``ask``,
-            ``tell``, ``device``, ``seconds``.
+        client_id: The identifier of your program at OpenAI. Without one, the first sign-in
+            requests an id, which is stored with the tokens.
+        scopes: The scopes to request.
+        auth_url: The authorization endpoint.
+        token_url: The token endpoint.
+        store_name: The name under which tokens are stored.
+        token_store: Where they are stored.
+        app_name: The name that OpenAI shows for a program without an id.
+        codex: Sign in and use the plan as OpenAI's Codex does, with a ``client_id`` that is
+            allowed to.
+        person: Options of ``OAuth`` for reaching the person: ``open_browser``, ``ask``, ``tell``,
+            ``device``, ``seconds``.
 
     Raises:
         ConfigurationError: ``codex`` is given without a ``client_id``.
@@ -110,7 +124,7 @@ class OpenAIOAuth(_Vendor):
         token_store: TokenStore | None = None,
         app_name: str = "agentouto",
         codex: bool = False,
-        **person: Unpack[Person],
+        **person: Unpack[Prompts],
     ) -> None:
         if codex and not client_id:
             raise ConfigurationError("OpenAIOAuth(codex=True) needs the client_id of a program")
@@ -133,7 +147,7 @@ class OpenAIOAuth(_Vendor):
                 may_be_renamed=not client_id,
             )
         below = "/oauth" if codex else "/api/accounts"
-        server = Server(
+        server = AuthServer(
             auth_url or f"{OPENAI_ISSUER}{below}/authorize",
             token_url or f"{OPENAI_ISSUER}{'' if codex else '/api/accounts'}/oauth/token",
             issuer=OPENAI_ISSUER,
@@ -145,24 +159,24 @@ class OpenAIOAuth(_Vendor):
 
     @property
     def plan_url(self) -> str:
-        """Where the plan is used: the address below which ``/responses`` is asked."""
+        """The base URL of the plan's Responses API."""
         return (
             "https://chatgpt.com/backend-api/codex" if self._codex else "https://api.openai.com/v1"
         )
 
-    def _newcomer(self) -> Client:
-        tokens, client = self.tokens, super()._newcomer()
-        if tokens is None or not client.may_be_renamed or not tokens.told(CLIENT_ID):
+    def _sign_in_client(self) -> Client:
+        tokens, client = self.tokens, super()._sign_in_client()
+        if tokens is None or not client.may_be_renamed or not tokens.extra_text(CLIENT_ID):
             return client
-        more = {"resource": client.more["resource"], HINT: tokens.told(ID_TOKEN)}
-        known = self._client_of(tokens)
+        more = {"resource": client.more["resource"], HINT: tokens.extra_text(ID_TOKEN)}
+        known = self._client_for(tokens)
         return replace(known, may_be_renamed=False, more=more)
 
-    def _headers_of(self, tokens: TokenData) -> dict[str, str]:
-        headers = super()._headers_of(tokens)
+    def _auth_headers(self, tokens: TokenData) -> dict[str, str]:
+        headers = super()._auth_headers(tokens)
         if not self._codex:
             return headers
-        about = claims_of(tokens.told("id_token")).get("https://api.openai.com/auth")
+        about = read_claims(tokens.extra_text("id_token")).get("https://api.openai.com/auth")
         if isinstance(about, Mapping):
             account = cast("Mapping[str, object]", about).get("chatgpt_account_id")
             headers |= {"chatgpt-account-id": Secret(account)} if isinstance(account, str) else {}
@@ -170,21 +184,21 @@ class OpenAIOAuth(_Vendor):
 
 
 class ClaudeOAuth(_Vendor):
-    """A Claude plan, used through Anthropic's sign-in, with a ``client_id`` that may do so.
+    """A Claude plan, used through Anthropic's sign-in, with a ``client_id`` that is allowed to.
 
     Anthropic's terms do not allow other programs than its own to use a plan, and accounts have been
     closed for it. There is a warning about it, once for each object.
 
     Args:
-        client_id: What Anthropic calls your program.
-        scopes: What to ask for.
-        auth_url: Where the person signs in.
-        token_url: Where tokens are given out.
-        store_name: Under which name tokens are kept.
-        token_store: Where they are kept.
+        client_id: The identifier of your program at Anthropic.
+        scopes: The scopes to request.
+        auth_url: The authorization endpoint.
+        token_url: The token endpoint.
+        store_name: The name under which tokens are stored.
+        token_store: Where they are stored.
         suppress_warning: Whether you have read the warning.
-        person: How the person is reached, as ``OAuth`` takes it. With ``ask``, Anthropic shows the
-            person a code to paste; without, the browser is sent back to this machine.
+        person: Options of ``OAuth`` for reaching the person. With ``ask``, Anthropic shows the
+            person a code to paste; without, the browser is redirected to this machine.
 
     Raises:
         ConfigurationError: There is no ``client_id``.
@@ -200,7 +214,7 @@ class ClaudeOAuth(_Vendor):
         store_name: str = "claude_oauth",
         token_store: TokenStore | None = None,
         suppress_warning: bool = False,
-        **person: Unpack[Person],
+        **person: Unpack[Prompts],
     ) -> None:
         _check_id("ClaudeOAuth", client_id)
         if not suppress_warning:
@@ -217,11 +231,11 @@ class ClaudeOAuth(_Vendor):
             redirect=shown_there if person.get("ask") else Redirect("localhost"),
             more={"code": "true"} if person.get("ask") else {},
         )
-        server = Server(auth_url, token_url, takes_json=True)
+        server = AuthServer(auth_url, token_url, takes_json=True)
         super().__init__(client, server, token_store, ("api.anthropic.com",), person)
 
-    def _headers_of(self, tokens: TokenData) -> dict[str, str]:
-        return {**super()._headers_of(tokens), "anthropic-beta": CLAUDE_BETA}
+    def _auth_headers(self, tokens: TokenData) -> dict[str, str]:
+        return {**super()._auth_headers(tokens), "anthropic-beta": CLAUDE_BETA}
 
 
 class GoogleOAuth(_Vendor):
@@ -231,16 +245,16 @@ class GoogleOAuth(_Vendor):
     CLI). There is a warning about it, once for each object.
 
     Args:
-        client_id: What Google calls your program.
-        client_secret: What Google knows it by.
-        scopes: What to ask for.
-        auth_url: Where the person signs in.
-        token_url: Where tokens are given out.
-        store_name: Under which name tokens are kept.
-        token_store: Where they are kept.
+        client_id: The identifier of your program at Google.
+        client_secret: The secret of your program.
+        scopes: The scopes to request.
+        auth_url: The authorization endpoint.
+        token_url: The token endpoint.
+        store_name: The name under which tokens are stored.
+        token_store: Where they are stored.
         suppress_warning: Whether you have read the warning.
         project: The Google Cloud project that pays, if it is not the client's own.
-        person: How the person is reached, as ``OAuth`` takes it.
+        person: Options of ``OAuth`` for reaching the person.
 
     Raises:
         ConfigurationError: There is no ``client_id``.
@@ -258,7 +272,7 @@ class GoogleOAuth(_Vendor):
         token_store: TokenStore | None = None,
         suppress_warning: bool = False,
         project: str = "",
-        **person: Unpack[Person],
+        **person: Unpack[Prompts],
     ) -> None:
         _check_id("GoogleOAuth", client_id)
         if not suppress_warning:
@@ -274,7 +288,7 @@ class GoogleOAuth(_Vendor):
             scopes=tuple(scopes),
             more={"access_type": "offline", "prompt": "consent"},
         )
-        server = Server(
+        server = AuthServer(
             auth_url,
             token_url,
             device="https://oauth2.googleapis.com/device/code",
@@ -284,14 +298,14 @@ class GoogleOAuth(_Vendor):
         self._project = project
         super().__init__(client, server, token_store, ("googleapis.com",), person)
 
-    def _headers_of(self, tokens: TokenData) -> dict[str, str]:
-        headers = super()._headers_of(tokens)
+    def _auth_headers(self, tokens: TokenData) -> dict[str, str]:
+        headers = super()._auth_headers(tokens)
         return {**headers, "x-goog-user-project": self._project} if self._project else headers
 
 
 def _check_id(what: str, client_id: str) -> None:
     if not client_id:
-        raise ConfigurationError(f"{what}() needs a client_id: there is none that all may use")
+        raise ConfigurationError(f"{what}() needs a client_id; there is none for everyone")
 
 
 def _warn(text: str) -> None:

@@ -1,69 +1,57 @@
-"""The commands and their options. What they do is written elsewhere, and loaded when asked for.
+"""Declares the commands and their options; each command loads its module when it runs.
 
-Nothing here knows how a run is carried out or what the demo's team does.
+``--help`` must be quick, so this module imports typer and nothing heavier.
 """
-# ruff: noqa: PLC0415, FBT002 - late imports keep --help fast; flags are what typer takes
+# ruff: noqa: PLC0415, FBT002 - late imports keep --help fast; typer reads flags from booleans
 
 from __future__ import annotations
 
-import select
-import stat
-import sys
-from collections.abc import Callable
-from os import fstat
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
-from typer.core import TyperCommand
 
 import agentouto
-from agentouto.cli._view import Manner, Progress
+from agentouto.cli._arguments import (
+    Command,
+    LimitsOption,
+    McpOption,
+    NoLimitsOption,
+    ProviderArgument,
+    TeamArgument,
+    VerboseOption,
+    all_commands,
+    exit_with,
+    parse_run_limits,
+    with_run_options,
+)
+from agentouto.cli._runs_command import lint, runs
+from agentouto.cli._serve_command import serve
+from agentouto.cli._ui_command import ui
+from agentouto.cli._views import CommandOptions
+
+PROGRAM_SUMMARY = (
+    "Agents as equal peers: any agent may call any agent, and the user is one of them."
+)
+
+EXIT_CODES = (
+    "Exit codes: 0 returned, 1 failed, 2 wrong usage, 3 the team file or its configuration is "
+    "wrong or a key is missing, 4 a provider refused, 5 a limit was reached, 6 an agent asked you "
+    "and there was no answer, 130 stopped by Ctrl+C."
+)
 
 app = typer.Typer(
     name="agentouto",
-    help="Agents as equal peers: any agent may call any agent, and the user is one of them.",
+    help=PROGRAM_SUMMARY,
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-PATIENCE = 1.0
-"""Seconds until a person is told that the command waits for standard input."""
 
-
-class Command(TyperCommand):
-    """A command whose usage names what it takes as the rest of the help does."""
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return the usage, without the braces that some versions of typer put in.
-
-        ``ctx`` is of a class that typer keeps to itself.
-        """
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
-
-
-Answers = Annotated[
-    list[str] | None,
-    typer.Option("--answer", metavar="NAME=TEXT", help="Answer what agent NAME asks you."),
-]
-Jsonl = Annotated[
-    bool, typer.Option("--jsonl", help="Print the events as JSON lines instead of the answer.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only the answer and errors.")]
-Shown = Annotated[
-    str,
-    typer.Option(
-        metavar="|".join(Progress),
-        help="How the run is shown on stderr; auto: a tree if that is a terminal.",
-    ),
-]
-NoColor = Annotated[bool, typer.Option("--no-color", help="No colours; NO_COLOR does the same.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show errors with a traceback.")]
-
-
-def _say_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - a callback of typer
     if asked:
         typer.echo(f"agentouto {agentouto.__version__}")
         raise typer.Exit
@@ -73,54 +61,86 @@ def _say_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it
 def agentouto_(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Agents as equal peers: any agent may call any agent, and the user is one of them."""
+    """Show the help or the version, or run a command."""
 
 
 @app.command(cls=Command)
+@with_run_options
 def run(
-    team: Annotated[
-        str,
+    words: Annotated[
+        list[str],
         typer.Argument(
-            metavar="TEAM",
-            help="team.py, team.py:name or package.module:name; the name is `team` if left out. "
-            "Loading it runs its Python.",
-        ),
-    ],
-    message: Annotated[
-        str,
-        typer.Argument(
-            metavar="MESSAGE",
-            help="What you ask for; - reads it from standard input. "
-            "What is piped in beside a message is added to it.",
+            metavar="[TEAM] MESSAGE",
+            help="TEAM as for `agentouto check` (loading it runs its Python), and your message. A "
+            "message of - is read from standard input; piped input beside one is added to it.",
         ),
     ],
     to: Annotated[
         list[str] | None,
-        typer.Option("--to", metavar="NAME", help="Who gets the message; may be repeated."),
+        typer.Option(
+            "--to", metavar="NAME", help="The agent that gets the message; may be repeated."
+        ),
     ] = None,
-    answer: Answers = None,
-    jsonl: Jsonl = False,
-    quiet: Quiet = False,
-    progress: Shown = Progress.AUTO.value,
-    no_color: NoColor = False,
-    verbose: Verbose = False,
+    mcp: McpOption = None,
+    *,
+    options: CommandOptions,
 ) -> None:
     """Run a team once, and print its answer.
 
     Exit codes: 0 returned, 1 failed, 2 wrong usage, 3 the team file or its configuration is wrong
-    or a key is missing, 4 a provider refused, 6 an agent asked you and nobody could answer, 130
-    stopped by Ctrl+C.
+    or a key is missing, 4 a provider refused, 5 a limit was reached, 6 an agent asked you and there
+    was no answer, 130 stopped by Ctrl+C.
     """
-    from agentouto.cli._run import run_team
+    from agentouto.cli._run import run_team, team_and_message
+    from agentouto.cli._stdin import with_piped_input
 
-    manner = _manner(answer, jsonl, quiet, progress, no_color, verbose)
-    _ended(manner, lambda: run_team(team, _whole(message), to or [], manner))
+    team, message = team_and_message(words)
+    exit_with(
+        options, lambda: run_team(team, with_piped_input(message), to or [], options, mcp or ())
+    )
 
 
 @app.command(cls=Command)
+def chat(
+    team: TeamArgument = "",
+    mcp: McpOption = None,
+    limits: LimitsOption = "",
+    no_limits: NoLimitsOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Talk with a team while it works.
+
+    @NAME TEXT reaches an agent that works, /help shows the commands. It needs prompt_toolkit, the
+    extra agentouto[cli].
+    """
+    from agentouto.cli._exit_codes import ExitError
+
+    def start() -> int:
+        try:
+            from agentouto.cli._chat import run_chat
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "prompt_toolkit":
+                raise
+            raise ExitError(
+                "chat needs prompt_toolkit. Install the extra agentouto[cli]."
+            ) from error
+        return run_chat(team, options, mcp or ())
+
+    options = CommandOptions(limits=parse_run_limits(limits, no_limits), verbose=verbose)
+    exit_with(options, start)
+
+
+app.command(cls=Command)(serve)
+app.command(cls=Command)(ui)
+app.command(cls=Command)(lint)
+app.add_typer(runs, name="runs")
+
+
+@app.command(cls=Command)
+@with_run_options
 def demo(
     path: Annotated[
         Path,
@@ -131,160 +151,244 @@ def demo(
         typer.Option(metavar="KIND:NAME", help="A real model, for example openai:gpt-5.2-mini."),
     ] = "",
     base_url: Annotated[
-        str, typer.Option(metavar="URL", help="A server that speaks as KIND does.")
+        str, typer.Option(metavar="URL", help="A server with the API of KIND.")
     ] = "",
     report: Annotated[
-        Path, typer.Option(metavar="FILE", dir_okay=False, help="Where the report is written.")
+        Path, typer.Option(metavar="FILE", dir_okay=False, help="The file for the report.")
     ] = Path("agentouto-report.md"),
     pause: Annotated[
         float | None,
-        typer.Option(min=0.0, metavar="SECONDS", help="Between two words of a scripted model."),
+        typer.Option(
+            min=0.0, metavar="SECONDS", help="The pause between two words of a scripted model."
+        ),
     ] = None,
-    answer: Answers = None,
-    jsonl: Jsonl = False,
-    quiet: Quiet = False,
-    progress: Shown = Progress.AUTO.value,
-    no_color: NoColor = False,
-    verbose: Verbose = False,
+    in_browser: Annotated[
+        bool, typer.Option("--ui", help="Show it in a browser, as `agentouto ui` does.")
+    ] = False,
+    *,
+    options: CommandOptions,
 ) -> None:
-    """Let a team of four peers review the text files under PATH and write a report.
+    """Let four peers review the text files under PATH.
+
+    They write a report, by default agentouto-report.md.
 
     Without --model the models are scripted: no key and no network are used. The tools are real
-    either way, stay under PATH and change nothing; only the report is written.
+    in both cases; they stay under PATH and change nothing. Only the report is written.
+
+    Exit codes: those of `agentouto run`.
     """
-    from agentouto.cli._demo import run_demo
+    from agentouto.cli._demo import run_demo, serve_demo
 
-    manner = _manner(answer, jsonl, quiet, progress, no_color, verbose)
-    _ended(manner, lambda: run_demo(path, report, model, base_url, pause, manner))
+    command = serve_demo if in_browser else run_demo
+    exit_with(options, lambda: command(path, report, model, base_url, pause, options))
 
 
-Who = Annotated[
-    str,
-    typer.Argument(
-        metavar="PROVIDER",
-        help="openai, claude, google, or the https:// address of a server of your own.",
-    ),
-]
+@app.command(cls=Command)
+def init(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder; it must be empty or not exist.")
+    ] = Path(),
+    verbose: VerboseOption = False,
+) -> None:
+    """Write a new project: a team, and tests that need no key.
+
+    It passes its own tests, type check and lint, and has AGENTS.md for coding agents. A folder that
+    is not empty is refused.
+    """
+    from agentouto.cli._init import init_project
+
+    exit_with(CommandOptions(verbose=verbose), lambda: init_project(folder))
+
+
+@app.command(cls=Command)
+def check(
+    team: TeamArgument = "",
+    online: Annotated[
+        bool, typer.Option("--online", help="Send one short request to each model.")
+    ] = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Check the agents, tools and keys of a team without running it.
+
+    Exit codes: 0 it can run, 3 the team or its configuration is wrong or a key is missing, 4 a
+    model does not answer (--online).
+    """
+    from agentouto.cli._inspect import check_team
+
+    exit_with(CommandOptions(verbose=verbose), lambda: check_team(team, online=online))
+
+
+@app.command("show", cls=Command)
+def show_(
+    team: TeamArgument = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, with the full schema of each tool.")
+    ] = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show the agents, models and tools of a team."""
+    from agentouto.cli._inspect import show_team
+
+    exit_with(CommandOptions(verbose=verbose), lambda: show_team(team, as_json=as_json))
+
+
+@app.command(cls=Command)
+def schema() -> None:
+    """Print the JSON schema of agentouto.toml, for editors."""
+    from agentouto.cli._inspect import print_schema
+
+    exit_with(CommandOptions(), print_schema)
+
+
+@app.command(cls=Command)
+def doctor(verbose: VerboseOption = False) -> None:
+    """Show versions, keys, folders and local model servers. Of keys only the end is shown."""
+    from agentouto.cli._doctor import run_doctor
+
+    exit_with(CommandOptions(verbose=verbose), run_doctor)
+
+
+@app.command(cls=Command)
+def models(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="openai, openai_responses, anthropic, google.")
+    ] = "",
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask the server instead of our table.")
+    ] = False,
+    base_url: Annotated[
+        str, typer.Option(metavar="URL", help="With --online: a server with the API of KIND.")
+    ] = "",
+    verbose: VerboseOption = False,
+) -> None:
+    """List models with their context windows and prices."""
+    from agentouto.cli._models import print_models
+
+    options = CommandOptions(verbose=verbose)
+    exit_with(options, lambda: print_models(kind, online=online, base_url=base_url))
+
+
+@app.command(cls=Command)
+def completion(
+    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="Your shell.")],
+) -> None:
+    """Print a completion script for your shell.
+
+    bash: source <(agentouto completion bash)   zsh: the same, after compinit
+    fish: agentouto completion fish | source
+    """
+    from agentouto.cli._completion import print_completion
+
+    options: dict[str, list[str]] = {}
+    for name, command in all_commands(app):
+        own = [option for each in command.params for option in each.opts if option[0] == "-"]
+        options.setdefault(name.partition(" ")[0], []).extend((*own, "--help"))
+    exit_with(CommandOptions(), lambda: print_completion(shell, options))
+
+
+@app.command(cls=Command)
+def man() -> None:
+    """Print the manual page.
+
+    agentouto man | man -l -   shows it.
+    """
+    from agentouto.cli._man import CommandHelp, print_man_page
+
+    pages = [
+        CommandHelp(
+            name,
+            " ".join(command.collect_usage_pieces(typer.Context(command))),
+            command.help or "",
+            [each.get_help_record(typer.Context(command)) or ("", "") for each in command.params],
+        )
+        for name, command in all_commands(app)
+    ]
+    exit_with(
+        CommandOptions(),
+        lambda: print_man_page(agentouto.__version__, PROGRAM_SUMMARY, EXIT_CODES, pages),
+    )
 
 
 @app.command(cls=Command)
 def login(
-    provider: Who,
+    provider: ProviderArgument,
     client_id: Annotated[
         str,
-        typer.Option(metavar="ID", help="What PROVIDER calls your program; as last time, if any."),
+        typer.Option(
+            metavar="ID", help="The id of your program at PROVIDER; by default the last one."
+        ),
     ] = "",
     client_secret: Annotated[
         str,
         typer.Option(
             metavar="SECRET",
             envvar="AGENTOUTO_CLIENT_SECRET",
-            help="What PROVIDER knows it by, if it has one; better put into the environment.",
+            help="The secret of your program at PROVIDER; safer in the environment.",
         ),
     ] = "",
     device: Annotated[
         bool, typer.Option("--device", help="Sign in on another device, with a code.")
     ] = False,
     no_browser: Annotated[
-        bool, typer.Option("--no-browser", help="Open none; show the address, and take a paste.")
+        bool,
+        typer.Option("--no-browser", help="Show the address instead, and read a pasted answer."),
     ] = False,
-    verbose: Verbose = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Sign in at PROVIDER; programs then use it through auth=.
 
-    The tokens are kept in ~/.agentouto/tokens, or below AGENTOUTO_HOME, for your eyes only.
+    The tokens are stored in ~/.agentouto/tokens, or below AGENTOUTO_HOME, readable by you only.
     """
-    from agentouto.cli._sign_in import How
-    from agentouto.cli._sign_in import login as begin
+    from agentouto.cli._sign_in import SignInOptions, sign_in_at
 
-    how = How(client_id, client_secret, device, browser=not no_browser, may_warn=True)
-    _ended(Manner(answers={}, verbose=verbose), lambda: begin(provider, how))
-
-
-@app.command(cls=Command)
-def logout(provider: Who, verbose: Verbose = False) -> None:
-    """Sign out of PROVIDER: forget the tokens here, and hand them back where that is possible."""
-    from agentouto.cli._sign_in import logout as end
-
-    _ended(Manner(answers={}, verbose=verbose), lambda: end(provider))
+    how = SignInOptions(client_id, client_secret, device, browser=not no_browser, may_warn=True)
+    exit_with(CommandOptions(verbose=verbose), lambda: sign_in_at(provider, how))
 
 
 @app.command(cls=Command)
-def whoami(provider: Who, verbose: Verbose = False) -> None:
-    """Say who is signed in at PROVIDER. Exit code 1: nobody."""
-    from agentouto.cli._sign_in import whoami as tell
+def logout(provider: ProviderArgument, verbose: VerboseOption = False) -> None:
+    """Sign out of PROVIDER.
 
-    _ended(Manner(answers={}, verbose=verbose), lambda: tell(provider))
+    The tokens are deleted here, and revoked where PROVIDER can.
+    """
+    from agentouto.cli._sign_in import sign_out
+
+    exit_with(CommandOptions(verbose=verbose), lambda: sign_out(provider))
 
 
-def _ended(manner: Manner, command: Callable[[], int]) -> None:
-    """Exit with what ``command`` returns, or as the error says that it raises."""
-    import os
+@app.command(cls=Command)
+def whoami(provider: ProviderArgument, verbose: VerboseOption = False) -> None:
+    """Show who is signed in at PROVIDER. Exit code 1: not signed in."""
+    from agentouto.cli._sign_in import show_identity
 
-    from agentouto.cli._carry import give_reason
+    exit_with(CommandOptions(verbose=verbose), lambda: show_identity(provider))
 
+
+USAGE_ERROR = cast("type[Exception]", typer.BadParameter.__mro__[1])
+"""``UsageError`` of click, which typer does not export: its newer versions bring a click of their
+own.
+"""
+
+
+def run_app() -> int:
+    """Run the command that the command line names, and return the exit code.
+
+    Wrong usage is reported in one line; typer's own report has four.
+    """
     try:
-        code = command()
-    except BrokenPipeError:  # whoever read our output has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
-    except (typer.Exit, typer.BadParameter):
-        raise
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - said in a line, not a screen
-        code = int(give_reason(error, manner))
-    raise typer.Exit(code)
+        return int(app(prog_name="agentouto", standalone_mode=False) or 0)
+    except USAGE_ERROR as error:
+        typer.echo(_usage_text(error), err=True)
+        return 2
+    except typer.Abort:
+        return 130
 
 
-def _manner(
-    answers: list[str] | None,
-    jsonl: bool,  # noqa: FBT001
-    quiet: bool,  # noqa: FBT001
-    progress: str,
-    no_color: bool,  # noqa: FBT001
-    verbose: bool,  # noqa: FBT001
-) -> Manner:
-    by_name: dict[str, list[str]] = {}
-    for given in answers or ():
-        name, equals, text = given.partition("=")
-        if not (name and equals):
-            raise typer.BadParameter(f"--answer takes NAME=TEXT, not {given!r}")
-        by_name.setdefault(name, []).append(text)
-    if progress not in {*Progress}:
-        *others, last = Progress
-        raise typer.BadParameter(
-            f"--progress takes {', '.join(others)} or {last}, not {progress!r}"
-        )
-    return Manner(
-        answers=by_name,
-        jsonl=jsonl,
-        quiet=quiet,
-        progress=Progress(progress),
-        color=not no_color,
-        verbose=verbose,
-    )
-
-
-def _whole(message: str) -> str:
-    """Return the message, with what is piped in."""
-    if message == "-":
-        message = _read_all()
-        if not message.strip():
-            raise typer.BadParameter("MESSAGE is -, and nothing came in on standard input")
-        return message
-    kind = fstat(sys.stdin.fileno()).st_mode if sys.stdin else 0
-    if not (stat.S_ISFIFO(kind) or stat.S_ISREG(kind)):
-        return message
-    _have_patience(kind)
-    piped = _read_all()
-    return f"{message}\n\n{piped}" if piped.strip() else message
-
-
-def _have_patience(kind: int) -> None:
-    if stat.S_ISFIFO(kind) and sys.platform != "win32":
-        ready, _, _ = select.select([sys.stdin], [], [], PATIENCE)
-        if not ready:
-            sys.stderr.write("Reading standard input; start with </dev/null if there is none.\n")
-
-
-def _read_all() -> str:
-    return sys.stdin.buffer.read().decode(errors="replace").rstrip("\n")
+def _usage_text(error: Any) -> str:
+    """Return the message, and which help to read; the help itself if there were no arguments."""
+    text = str(error.format_message()).strip().removeprefix("Invalid value: ")
+    if text.startswith("Usage:"):
+        return text
+    command = "agentouto" if error.ctx is None else error.ctx.command_path
+    end = "" if text.endswith((".", "?")) else "."
+    return f"{text}{end} See: {command} --help"

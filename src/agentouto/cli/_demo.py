@@ -1,91 +1,130 @@
-"""``agentouto demo``: the demo's team, its models, and its report, put together.
+"""``agentouto demo``: builds the demo team, runs it, and completes its report.
 
-What the team does is written in ``demo``; how a run is carried out is not known here.
+The team itself, its tools and its scripted models are in the package ``demo``; the run is executed
+by ``_execute``.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from agentouto import Provider
-from agentouto.cli._carry import carry_out, check_answers, hand_over
-from agentouto.cli._exit import Code, Trouble
-from agentouto.cli._run import check_keys
-from agentouto.cli._view import Manner, Progress
+from agentouto.cli._arguments import require_page
+from agentouto.cli._execute import check_names, execute_run, print_answer
+from agentouto.cli._exit_codes import ExitCode, ExitError
+from agentouto.cli._run import check_keys, print_limits
+from agentouto.cli._terminal_text import print_notice
+from agentouto.cli._views import CommandOptions, Progress
+from agentouto.cli.demo.findings import Findings
 from agentouto.cli.demo.folder import Folder
-from agentouto.cli.demo.notes import Notes
-from agentouto.cli.demo.report import complete, may_write
+from agentouto.cli.demo.report import complete_report, may_overwrite
 from agentouto.cli.demo.team import MESSAGE, make_team, scripted
-from agentouto.cli.demo.tools import Toolbox
+from agentouto.cli.demo.tools import FolderTools
+from agentouto.wires import example_models
 
-PAUSE = 0.009
-"""Seconds between two pieces of a word, so that a person can watch."""
+WATCHED_PAUSE = 0.009
+"""Seconds between two pieces of a scripted word while a person watches.
 
-EXAMPLES = {
-    "openai": "gpt-5.2-mini",
-    "openai_responses": "gpt-5.2-mini",
-    "anthropic": "claude-sonnet-4-5",
-    "google": "gemini-2.5-flash",
-}
-"""A model of each kind, for those who name a kind only."""
+At this speed a whole demo takes about ten seconds: slow enough to read the tree, fast enough to
+wait for.
+"""
+
+
+def serve_demo(
+    path: Path,
+    report: Path,
+    model: str,
+    base_url: str,
+    pause: float | None,
+    options: CommandOptions,
+) -> ExitCode:
+    """Serve the page of the demo team, which reviews ``path`` when the person starts it."""
+    require_page()
+    from agentouto.cli._ui import PageOptions, serve_page  # noqa: PLC0415 - needs an extra
+    from agentouto.ui import PageSetup  # noqa: PLC0415 - likewise
+
+    _check_report(report)
+    provider, name = _choose_model(model, base_url, WATCHED_PAUSE if pause is None else pause)
+    findings = Findings(Folder(path, report, None))
+    team = make_team(FolderTools(findings, report).functions(), provider, name)
+    check_keys(team, has_file=False)
+    limits = options.limits if model else None
+    setup = PageSetup(team, source="the demo", limits=limits, message=MESSAGE)
+    return serve_page(setup, PageOptions())
 
 
 def run_demo(
-    path: Path, report: Path, model: str, base_url: str, pause: float | None, manner: Manner
-) -> Code:
+    path: Path,
+    report: Path,
+    model: str,
+    base_url: str,
+    pause: float | None,
+    options: CommandOptions,
+) -> ExitCode:
     """Review ``path``, write ``report`` and print the answer."""
     _check_report(report)
-    watched = manner.way() is Progress.TREE and not manner.jsonl
-    provider, name = _models(model, base_url, PAUSE if pause is None and watched else pause or 0.0)
-    notes = Notes(Folder(path, report, _say if manner.way() is Progress.LINES else None))
-    team = make_team(Toolbox(notes, report).functions(), provider, name)
-    check_answers(team, manner.answers)
-    check_keys(team)
-    if not (model or manner.quiet):
-        sys.stderr.write("Demo team, scripted models: no key and no network used.\n")
+    watched = options.resolved_progress() is Progress.TREE and not options.jsonl
+    provider, name = _choose_model(
+        model, base_url, WATCHED_PAUSE if pause is None and watched else pause or 0.0
+    )
+    findings = Findings(
+        Folder(
+            path, report, print_notice if options.resolved_progress() is Progress.LINES else None
+        )
+    )
+    team = make_team(FolderTools(findings, report).functions(), provider, name)
+    check_names(team, options)
+    check_keys(team, has_file=False)
+    if model:
+        print_limits(team, options)
+    else:  # scripted models cost nothing, and the person may take any time to answer
+        options = replace(options, limits=None)
+        if not options.quiet:
+            print_notice("Demo team, scripted models: no key and no network used.")
     lines: list[Mapping[str, object]] = []
     try:
-        result = carry_out(team, MESSAGE, None, manner, lines.append, asks=_can_ask(manner))
+        result = execute_run(team, MESSAGE, None, options, lines.append, asks=_can_ask(options))
     except BaseException:
-        if notes.sizes:
-            complete(notes, report, lines)
+        if findings.sizes:
+            complete_report(findings, report, lines)
         raise
-    complete(notes, report, lines)
-    code = hand_over(result, manner)
-    if not manner.quiet:
+    complete_report(findings, report, lines)
+    code = print_answer(result, options)
+    if not options.quiet:
         sys.stderr.write(f"Report: {report}\n")
     return code
 
 
-def _say(told: str) -> None:
-    sys.stderr.write(f"{told}\n")
-    sys.stderr.flush()
+def _can_ask(options: CommandOptions) -> bool:
+    return bool(options.answers) or (sys.stdin.isatty() and sys.stderr.isatty())
 
 
-def _can_ask(manner: Manner) -> bool:
-    return bool(manner.answers) or (sys.stdin.isatty() and sys.stderr.isatty())
-
-
-def _models(model: str, base_url: str, pause: float) -> tuple[Provider, str]:
+def _choose_model(model: str, base_url: str, pause: float) -> tuple[Provider, str]:
     if not model:
         if base_url:
-            raise Trouble("--base-url goes with --model KIND:NAME.", Code.USAGE)
+            raise ExitError("--base-url goes with --model KIND:NAME.", ExitCode.USAGE)
         return scripted(pause), "scripted"
     kind, _, name = model.partition(":")
-    if kind in EXAMPLES and not name:
+    examples = example_models()
+    if kind in examples and not name:
         why = f"--model {model} does not say which model of {kind}."
-        raise Trouble(f"{why} For example: --model {kind}:{EXAMPLES[kind]}", Code.USAGE)
+        raise ExitError(f"{why} For example: --model {kind}:{examples[kind]}", ExitCode.USAGE)
     if not (kind and name):
-        only = model.strip(":") or EXAMPLES["openai"]
-        raise Trouble(f"--model takes KIND:NAME, for example openai:{only}.", Code.USAGE)
+        only = model.strip(":") or examples["openai"]
+        raise ExitError(f"--model takes KIND:NAME, for example openai:{only}.", ExitCode.USAGE)
+    if kind not in examples:
+        why = f"--model {model}: the demo knows no kind {kind}; there are: {', '.join(examples)}."
+        more = "A kind of your own is an object: put it into a team file, and `agentouto run` that."
+        raise ExitError(f"{why} {more}", ExitCode.USAGE)
     return Provider(kind, base_url=base_url or None), name
 
 
 def _check_report(report: Path) -> None:
     if not report.parent.is_dir():
-        raise Trouble(f"There is no folder {report.parent} for the report.", Code.USAGE)
-    if not may_write(report):
+        raise ExitError(f"There is no folder {report.parent} for the report.", ExitCode.USAGE)
+    if not may_overwrite(report):
         why = f"{report} is there already, and was not written by the demo."
-        raise Trouble(f"{why} Name another: --report FILE", Code.USAGE)
+        raise ExitError(f"{why} Name another: --report FILE", ExitCode.USAGE)

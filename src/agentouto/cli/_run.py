@@ -1,4 +1,8 @@
-"""``agentouto run``: a team from a file, asked once. How it is carried out is not known here."""
+"""``agentouto run``: loads a team, checks names and keys, executes one run.
+
+Everything that can be wrong is checked before the first request, so that a missing key of the last
+agent does not cost the work of the others.
+"""
 
 from __future__ import annotations
 
@@ -7,67 +11,120 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 
-from agentouto import Agent, ConfigurationError, Provider, ProviderError, Team
-from agentouto.cli._carry import carry_out, check_answers, hand_over
-from agentouto.cli._exit import Code, Trouble
-from agentouto.cli._load import load_team
-from agentouto.cli._view import Manner
-from agentouto.providers import missing_key
+import typer
+
+from agentouto import Agent, Peer, Provider, ProviderError, Team
+from agentouto.cli._execute import check_names, execute_run, print_answer
+from agentouto.cli._exit_codes import ExitCode, ExitError
+from agentouto.cli._limits import limits_notice
+from agentouto.cli._load_team import load_team, model_agents
+from agentouto.cli._mcp_servers import start_notices, with_servers
+from agentouto.cli._terminal_text import print_notice
+from agentouto.cli._trusted_teams import find_team_file
+from agentouto.cli._views import CommandOptions
 
 
-def run_team(spec: str, message: str, to: Sequence[str], manner: Manner) -> Code:
+def team_and_message(words: Sequence[str]) -> tuple[str, str]:
+    """Return TEAM and MESSAGE; TEAM is empty if it was left out.
+
+    Raises:
+        BadParameter: The words are no message, or a message that was not quoted.
+    """
+    match words:
+        case [team, message]:
+            return team, message
+        case [word] if not _names_a_team(word):
+            return "", word
+        case [_]:
+            raise typer.BadParameter("Missing argument 'MESSAGE'")
+        case _:
+            raise typer.BadParameter(
+                f"TEAM and MESSAGE are two words, not {len(words)}. Put the message into quotes."
+            )
+
+
+def _names_a_team(word: str) -> bool:
+    return word.partition(":")[0].endswith((".py", ".toml")) or word == "-"
+
+
+def run_team(
+    spec: str,
+    message: str,
+    to: Sequence[str],
+    options: CommandOptions,
+    mcp_files: Sequence[str] = (),
+) -> ExitCode:
     """Run the team that ``spec`` names and print its answer."""
     with redirect_stdout(sys.stderr):
-        team = load_team(spec)
-    starting = [_agent(team, name) for name in to] or None
-    check_answers(team, manner.answers)
+        team = load_team(
+            spec or find_team_file("run"),
+            print_notice if shows_notices(options) else lambda _: None,
+        )
+        team = with_servers(team, mcp_files)
+    starting = [_find_participant(team, name) for name in to] or None
+    check_names(team, options)
     check_keys(team)
+    print_limits(team, options)
     try:
-        return hand_over(carry_out(team, message, starting, manner), manner)
+        return print_answer(execute_run(team, message, starting, options), options)
     except ProviderError as error:
-        if _is_of_a_broken_script(error, team):
-            raise Trouble(str(error), Code.FAILED) from error
+        if _is_script_failure(error, team):
+            raise ExitError(str(error), ExitCode.FAILED) from error
         raise
 
 
-def _is_of_a_broken_script(error: ProviderError, team: Team) -> bool:
-    """Tell whether a script has nothing to say, or fails, where no failure is played."""
-    providers = (_provider(team, agent) for agent in team.agents)
-    scripts = {each.name for each in providers if each is not None and each.kind == "script"}
+def shows_notices(options: CommandOptions) -> bool:
+    """Return whether notices are shown: not with only the answer or only events on a terminal."""
+    return not options.quiet and not (options.jsonl and sys.stdout.isatty())
+
+
+def print_limits(team: Team, options: CommandOptions) -> None:
+    """Say which limits apply to the run, and which programs it starts."""
+    if shows_notices(options):
+        print_notice(limits_notice(team, options.limits))
+        for sentence in start_notices(team):
+            print_notice(sentence)
+
+
+def _is_script_failure(error: ProviderError, team: Team) -> bool:
+    """Return whether ``error`` is a fault of a test script, and not a failure that it plays."""
+    given = (*team.providers, *(agent.provider for agent in model_agents(team)))
+    scripts = {
+        each.name for each in given if isinstance(each, Provider) and each.script is not None
+    }
     return type(error) is ProviderError and error.status is None and error.provider_name in scripts
 
 
-def check_keys(team: Team) -> None:
-    """Raise ``Trouble`` if a provider of ``team`` has no key, and needs one."""
+def check_keys(team: Team, *, has_file: bool = True) -> None:
+    """Raise ``ExitError`` if a provider of ``team`` needs a key and has none.
+
+    The team of the demo is in no file of the person, so there is no ``.env`` beside it.
+
+    Raises:
+        ConfigurationError: An agent names an unknown provider.
+        ExitError: A key is missing.
+    """
+    missing = team.missing_keys()
     without: dict[tuple[str, str], list[str]] = {}
-    for agent in team.agents:
-        provider = _provider(team, agent)
-        if provider is not None and (variable := missing_key(provider)):
-            without.setdefault((provider.name, variable), []).append(f"`{agent.name}`")
+    for agent in model_agents(team):
+        if variable := missing.get(agent.name):
+            without.setdefault((agent.provider_name, variable), []).append(f"`{agent.name}`")
     for (provider_name, variable), agents in without.items():
-        raise Trouble(
+        raise ExitError(
             f"{', '.join(agents)} cannot start: provider `{provider_name}` has no key. "
-            f'Set {variable}. No key at hand? `agentouto demo`, or Provider(kind="script").'
+            f"Set {variable}{', or put it into .env beside the team file' if has_file else ''}. "
+            f'No key at hand? `agentouto demo`, or Provider(kind="script").',
+            error_code="key-missing",
         )
 
 
-def _provider(team: Team, agent: Agent) -> Provider | None:
-    if isinstance(agent.provider, Provider):
-        return agent.provider
-    for provider in team.providers:
-        if provider.name == agent.provider:
-            return provider
-    try:
-        return Provider(agent.provider)
-    except ConfigurationError:
-        return None  # the run says better what is wrong
-
-
-def _agent(team: Team, name: str) -> Agent:
+def _find_participant(team: Team, name: str) -> Agent | Peer:
     for agent in team.agents:
         if agent.name == name:
             return agent
     names = [agent.name for agent in team.agents]
     nearest = difflib.get_close_matches(name, names, 1)
     hint = f" Did you mean {nearest[0]}?" if nearest else ""
-    raise Trouble(f"--to {name}: no such agent. There are: {', '.join(names)}.{hint}", Code.USAGE)
+    raise ExitError(
+        f"--to {name}: no such agent. There are: {', '.join(names)}.{hint}", ExitCode.USAGE
+    )

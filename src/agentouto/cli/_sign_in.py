@@ -1,6 +1,7 @@
-"""``agentouto login``, ``logout`` and ``whoami``: signing in from a terminal.
+"""``agentouto login``, ``logout`` and ``whoami``: signs a person in and out from a terminal.
 
-What a sign-in is made of is not known here; this is who is asked, and what a person is told.
+The protocol (OAuth 2.0, OpenID Connect) is in ``agentouto.auth``. This module chooses the sign-in
+for a name and prints what the person has to do.
 """
 
 from __future__ import annotations
@@ -9,35 +10,40 @@ import asyncio
 import sys
 import warnings
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from agentouto import ClaudeOAuth, GoogleOAuth, OAuth, OpenAIOAuth, TokenStore
-from agentouto.auth import Person, name_for
-from agentouto.cli._ask import read_line
-from agentouto.cli._exit import Code, Trouble
-from agentouto.cli._text import clean, listed
+from agentouto.auth import Prompts, name_for
+from agentouto.cli._exit_codes import ExitCode, ExitError
+from agentouto.cli._terminal_text import clean, join_words, print_notice
+from agentouto.cli._user_prompt import read_line
 
-STORE_NAMES = {
-    "openai": "openai_oauth",
-    "claude": "claude_oauth",
-    "google": "google_oauth",
-}
-"""Under which names the vendors' sign-ins are kept, unless a program says otherwise."""
+STORE_NAMES = MappingProxyType(
+    {
+        "openai": "openai_oauth",
+        "claude": "claude_oauth",
+        "google": "google_oauth",
+    }
+)
+"""The vendors' names in the token store, the defaults of their classes in ``agentouto.auth``."""
 
-SAME = {"anthropic": "claude", "chatgpt": "openai", "gemini": "google"}
+VENDOR_ALIASES = MappingProxyType({"anthropic": "claude", "chatgpt": "openai", "gemini": "google"})
+"""Names that people type for a vendor: the company for its product, and the reverse."""
 
 AnySignIn = OpenAIOAuth | ClaudeOAuth | GoogleOAuth | OAuth
+"""Every class of a sign-in; the last is for servers with OpenID Connect Discovery 1.0."""
 
 
 @dataclass(frozen=True, slots=True)
-class How:
-    """How somebody is to sign in.
+class SignInOptions:
+    """How a person signs in.
 
     Attributes:
-        client_id: What the server calls the program; empty for the one used last.
-        client_secret: What the server knows it by.
-        device: On another device, with a code.
-        browser: Whether to open one here.
-        may_warn: Whether a person is to be told of a vendor's terms.
+        client_id: The id of the program at the server; empty for the one used last.
+        client_secret: The secret of the program at the server, if it has one.
+        device: Whether to sign in on another device, with a code (RFC 8628).
+        browser: Whether to open a browser here.
+        may_warn: Whether to print a vendor's terms.
     """
 
     client_id: str = ""
@@ -47,90 +53,89 @@ class How:
     may_warn: bool = False
 
 
-def login(provider: str, how: How) -> Code:
-    """Let a person sign in at ``provider``."""
-    auth = _auth(provider, how)
+def sign_in_at(provider: str, options: SignInOptions) -> ExitCode:
+    """Sign a person in at ``provider``."""
+    auth = _make_sign_in(provider, options)
     asyncio.run(auth.login())
-    _say(f"Signed in: {_who(auth)}")
-    return Code.RETURNED
+    print_notice(f"Signed in: {_identity(auth)}")
+    return ExitCode.RETURNED
 
 
-def logout(provider: str) -> Code:
-    """Forget the tokens for ``provider``."""
-    if not _known_id(provider):
-        _say(f"Nobody is signed in at {provider}.")
-        return Code.RETURNED
-    asyncio.run(_auth(provider, How()).logout())
-    _say(f"Signed out of {provider}.")
-    return Code.RETURNED
+def sign_out(provider: str) -> ExitCode:
+    """Delete the tokens for ``provider``, and revoke them where the server can."""
+    if not _saved_client_id(provider):
+        print_notice(f"You are not signed in at {provider}.")
+        return ExitCode.RETURNED
+    asyncio.run(_make_sign_in(provider, SignInOptions()).logout())
+    print_notice(f"Signed out of {provider}.")
+    return ExitCode.RETURNED
 
 
-def whoami(provider: str) -> Code:
-    """Say who is signed in at ``provider``."""
-    auth = _auth(provider, How()) if _known_id(provider) else None
+def show_identity(provider: str) -> ExitCode:
+    """Print who is signed in at ``provider``, and for which scopes."""
+    auth = _make_sign_in(provider, SignInOptions()) if _saved_client_id(provider) else None
     tokens = auth.tokens if auth else None
     if auth is None or tokens is None or not auth.is_authenticated:
-        nobody = "Nobody is signed in" if tokens is None else "The sign-in has ended"
-        raise Trouble(
-            f"{nobody} at {provider}. To sign in: agentouto login {provider}", Code.FAILED
+        reason = "You are not signed in" if tokens is None else "The sign-in has ended"
+        raise ExitError(
+            f"{reason} at {provider}. To sign in: agentouto login {provider}", ExitCode.FAILED
         )
-    renewed = "renewed when that is due" if tokens.refresh_token else "good until it ends"
-    sys.stdout.write(
-        f"{_who(auth)}\nMay: {listed([clean(scope) for scope in tokens.scopes]) or 'unknown'}\n"
-        f"The token is {renewed}.\n"
-    )
-    return Code.RETURNED
+    renewed = "renewed when it expires" if tokens.refresh_token else "valid until it expires"
+    scopes = join_words([clean(scope) for scope in tokens.scopes]) or "unknown"
+    sys.stdout.write(f"{_identity(auth)}\nMay: {scopes}\nThe token is {renewed}.\n")
+    return ExitCode.RETURNED
 
 
-def _auth(provider: str, how: How) -> AnySignIn:
-    """Return the sign-in, with the program's own id or the one it was made with before."""
-    vendor, client_id = SAME.get(provider, provider), how.client_id or _known_id(provider)
+def _make_sign_in(provider: str, options: SignInOptions) -> AnySignIn:
+    """Return the sign-in, with the given program id or the one of the last sign-in."""
+    vendor = VENDOR_ALIASES.get(provider, provider)
+    client_id = options.client_id or _saved_client_id(provider)
     if not client_id and vendor != "openai":
-        raise Trouble(
-            f"{provider} has to know your program: --client-id ID, as it was given to you there.",
-            Code.USAGE,
+        raise ExitError(
+            f"{provider} needs the id that it gave to your program: --client-id ID.",
+            ExitCode.USAGE,
         )
-    person = Person(tell=_say, device=how.device)
-    if not how.browser:
-        person["open_browser"] = None
-        if sys.stdin.isatty() and not how.device:
-            person["ask"] = _pasted
+    prompts = Prompts(tell=print_notice, device=options.device)
+    if not options.browser:
+        prompts["open_browser"] = None
+        if sys.stdin.isatty() and not options.device:
+            prompts["ask"] = _ask_for_paste
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        auth = _made(vendor, client_id, how.client_secret, person)
-    for warning in caught if how.may_warn else ():
-        _say(str(warning.message))
+        auth = _sign_in_for(vendor, client_id, options.client_secret, prompts)
+    for warning in caught if options.may_warn else ():
+        print_notice(str(warning.message))
     return auth
 
 
-def _made(vendor: str, client_id: str, client_secret: str, person: Person) -> AnySignIn:
+def _sign_in_for(vendor: str, client_id: str, client_secret: str, prompts: Prompts) -> AnySignIn:
     match vendor:
         case "openai":
-            return OpenAIOAuth(client_id, **person)
+            return OpenAIOAuth(client_id, **prompts)
         case "claude":
-            return ClaudeOAuth(client_id, **person)
+            return ClaudeOAuth(client_id, **prompts)
         case "google":
-            return GoogleOAuth(client_id, client_secret, **person)
+            return GoogleOAuth(client_id, client_secret, **prompts)
         case _:
-            return OAuth(vendor, client_id, client_secret=client_secret, **person)
+            return OAuth(vendor, client_id, client_secret=client_secret, **prompts)
 
 
-def _known_id(provider: str) -> str:
-    """Return the program's id that the last sign-in at ``provider`` was made with."""
-    vendor = SAME.get(provider, provider)
+def _saved_client_id(provider: str) -> str:
+    """Return the program id of the last sign-in at ``provider``, or an empty string."""
+    vendor = VENDOR_ALIASES.get(provider, provider)
     if vendor not in STORE_NAMES and not provider.startswith(("https://", "http://")):
-        raise Trouble(
+        raise ExitError(
             f"There is no sign-in called {provider!r}. There are: {', '.join(STORE_NAMES)}, and "
             "the https:// address of any server that speaks OpenID Connect.",
-            Code.USAGE,
+            ExitCode.USAGE,
         )
     tokens = TokenStore().load(STORE_NAMES.get(vendor) or name_for(provider))
     client_id = tokens.extra.get("client_id") if tokens else None
     return str(client_id) if isinstance(client_id, str) else ""
 
 
-def _who(auth: AnySignIn) -> str:
-    """Return who has signed in, as far as the server says."""
+def _identity(auth: AnySignIn) -> str:
+    """Return the person's name, from the claims of the ID token (OpenID Connect Core, 5.1)."""
     claims = auth.claims
     for claim in ("email", "name", "preferred_username", "sub"):
         value = claims.get(claim)
@@ -139,12 +144,7 @@ def _who(auth: AnySignIn) -> str:
     return "the server does not say who"
 
 
-async def _pasted(question: str) -> str:
+async def _ask_for_paste(question: str) -> str:
     sys.stderr.write(question)
     sys.stderr.flush()
     return await read_line()
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{clean(text)}\n")
-    sys.stderr.flush()

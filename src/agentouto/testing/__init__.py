@@ -1,21 +1,32 @@
-"""Words for writing scripts: what a model would say, without a model.
+"""Functions for writing scripts, which take the place of models in tests.
 
-Give a ``Script`` to ``Provider("scripted", kind="script", script=...)``. Nothing here plays a
-script, and nothing here knows how a run works.
+Give a ``Script`` to ``Provider("scripted", kind="script", script=...)``. Each function returns one
+part of a reply. ``providers/_script`` plays scripts.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from agentouto._core.prompt import CALL_AGENT, FINISH
-from agentouto._core.script import Script
-from agentouto._domain.misuse import ConfigurationError
-from agentouto._domain.script import Ask, Fail, Mishap, Request, Say, Think, Turn, failure
+from agentouto._core.builtin_tools import CALL_AGENT, FINISH
+from agentouto._domain.configuration_error import ConfigurationError
+from agentouto.providers._script.replies import (
+    Ask,
+    Fail,
+    Mishap,
+    Request,
+    Say,
+    ScriptedReply,
+    Think,
+    Turn,
+    failure,
+)
+from agentouto.providers._script.script import Script
 
 __all__ = [
     "Request",
     "Script",
+    "ScriptedReply",
     "Turn",
     "call",
     "fail",
@@ -28,17 +39,17 @@ __all__ = [
 
 
 def say(text: str) -> Say:
-    """Return words meant to be read; a reply of nothing else is the agent's return."""
+    """Return text of a reply. A reply of text alone is the agent's return."""
     return Say(text)
 
 
 def think(text: str) -> Think:
-    """Return thinking aloud, which is shown to those who watch and kept out of answers."""
+    """Return thinking, which is streamed and never part of an answer."""
     return Think(text)
 
 
 def tool(name: str, /, **arguments: object) -> Ask:
-    """Return the use of a tool.
+    """Return a tool call.
 
     Raises:
         ConfigurationError: An argument cannot be written as JSON.
@@ -50,33 +61,34 @@ def tool(name: str, /, **arguments: object) -> Ask:
 
 
 def raw(name: str, arguments: str) -> Ask:
-    """Return the use of a tool with exactly this text for arguments, sound JSON or not."""
+    """Return a tool call with exactly this text as its arguments, valid JSON or not."""
     return Ask(name, arguments)
 
 
 def call(agent_name: str, message: str, **more: object) -> Ask:
-    """Return a forward to another agent; ``more`` is ``history=`` or ``background=``."""
+    """Return a call of another agent; ``more`` is ``history=`` or ``background=``."""
     return tool(CALL_AGENT, agent_name=agent_name, message=message, **more)
 
 
 def finish(message: str) -> Ask:
-    """Return the use of ``finish``: the agent returns ``message``."""
+    """Return a call of ``finish``: the agent returns ``message``."""
     return tool(FINISH, message=message)
 
 
 def fail(how: int | Mishap, *, retry_after: float | None = None, message: str = "") -> Fail:
-    """Return a failure. What stands before it in the same reply is said first.
+    """Return a failure. The parts before it in the same reply are sent first.
 
-    A failure does not use up the turn: whoever asks again hears the next reply of the script.
+    A failure does not use up the turn: the next request gets the next reply of the script.
 
     Args:
-        how: An HTTP status (429 slows down, 500 is broken, 401 knows no key); ``"cut"``, the stream
-            ends in the middle, of the arguments if a tool call stands before it; ``"nonsense"``,
-            something unreadable; ``"context"``, the request is too long; ``"quota"``, no credit is
-            left; ``"unreachable"``, nobody answers. Two are replies, and use up the turn:
-            ``"refused"``, and ``"out_of_tokens"``, which is cut at its token limit.
-        retry_after: How many seconds the provider asks to wait, for 429.
-        message: What the provider says about it.
+        how: An HTTP status (429 is a rate limit, 500 a server error, 401 a wrong key); ``"cut"``,
+            the stream ends in the middle, of the arguments if a tool call is before it;
+            ``"nonsense"``, an unreadable answer; ``"context"``, the request is too long;
+            ``"quota"``, the account has no credit; ``"unreachable"``, no connection. Two are
+            replies and use up the turn: ``"refused"``, and ``"out_of_tokens"``, cut at the token
+            limit.
+        retry_after: The seconds that the provider asks to wait, for 429.
+        message: The text of the provider's error.
 
     Raises:
         ConfigurationError: There is no such failure.

@@ -1,5 +1,4 @@
-"""What ``agentouto demo`` runs: a team of four peers with real tools, and its report.
+"""The team that ``agentouto demo`` runs: four peers with real tools, and their report.
 
-Read ``team.py`` first, then ``models.py``, where each peer decides what to do next. The command
-line around it is not known here.
+Read ``team.py`` first, then ``scripted_peers.py``, where each peer decides what to do next.
 """

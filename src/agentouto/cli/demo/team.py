@@ -1,7 +1,7 @@
-"""Four equal peers who review a folder. Nobody is above anybody; the user writes to one of them.
+"""The demo team: four equal peers that review a folder; the user writes to one of them.
 
-Whether a real model or a scripted one answers is one argument of ``make_team``: agents and tools
-are the same.
+``make_team`` takes the provider as an argument: scripted and real models use the same agents and
+tools.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from agentouto import Agent, Provider, Team
-from agentouto.cli.demo.models import PEERS
+from agentouto.cli.demo.scripted_peers import PEERS
 from agentouto.testing import Script
 
 MESSAGE = "Review the text and source files in this folder, and write a report."
+"""The user's message. It names no peer: the agents decide who does what."""
 
 SURVEYOR = (
     "You survey folders. List the files first. Start the scout in the background on the folder "
@@ -45,9 +46,9 @@ def make_team(tools: Sequence[Callable[..., object]], provider: Provider, model:
     """Return the team.
 
     Args:
-        tools: What everyone can use.
-        provider: What reaches the model.
-        model: The model of all four.
+        tools: The tools of every agent.
+        provider: The provider of the model.
+        model: The model of all four agents.
     """
     surveyor = Agent("surveyor", SURVEYOR, model, provider, role="Knows which files there are.")
     reader = Agent("reader", READER, model, provider, role="Reads files and looks for open ends.")
@@ -58,10 +59,10 @@ def make_team(tools: Sequence[Callable[..., object]], provider: Provider, model:
 
 
 def scripted(pause: float) -> Provider:
-    """Return models that need no key and no network: the functions in ``models.py``.
+    """Return models that need no key and no network: the functions in ``scripted_peers.py``.
 
     Args:
-        pause: Seconds between two pieces of a word; 0 tells every reply at once.
+        pause: Seconds between two pieces of a word; 0 sends each reply in one piece.
     """
     script = Script(PEERS, stream=pause > 0, pause=pause, delay=pause * 10)
     return Provider("scripted", kind="script", script=script)

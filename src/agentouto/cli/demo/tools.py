@@ -1,7 +1,6 @@
-"""What the peers can do: list, read, count, search, find repeated passages, write the report.
+"""The tools of the demo peers: list, read, count, search, find repeated passages, write the report.
 
-Every tool says how much it leaves out, and notes what it has found for the report. Who uses a tool,
-and what for, is not known here.
+Every tool says how much it leaves out, and adds what it found to ``Findings`` for the report.
 """
 
 from __future__ import annotations
@@ -12,32 +11,43 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from agentouto.cli._text import counted
-from agentouto.cli.demo.notes import Match, Notes
+from agentouto.cli._terminal_text import plural
+from agentouto.cli.demo.findings import Findings, Match
 from agentouto.cli.demo.repeats import find_repeats_in
-from agentouto.cli.demo.report import write
+from agentouto.cli.demo.report import write_report
 
-SHOWN_FILES = 200
-SHOWN_PLACES = 40
-SHOWN_LINES = 120
-SHOWN_SIGNS = 8_000
-LONGEST_LINE = 2_000
-"""How much of a line is searched and shown."""
+MAX_LISTED_FILES = 200
+"""File names in one listing: about 2,000 tokens."""
 
-EXPLOSIVE = re.compile(r"[+*}]\)[+*{]|\\\d")
-"""Patterns that can take for ever: repeated repetitions, and references back."""
+MAX_PLACES = 40
+"""Places in one search result: about 2,000 tokens at 160 characters each."""
+
+MAX_READ_LINES = 120
+"""Lines in one reading: two screens, enough to see what a file is about."""
+
+MAX_CHARACTERS = 8_000
+"""Characters in one reading: about 2,000 tokens, also when the lines are long."""
+
+MAX_LINE_LENGTH = 2_000
+"""Characters of a line that are searched and shown; longer lines are generated files."""
+
+SLOW_PATTERN = re.compile(r"[+*}]\)[+*{]|\\\d")
+"""Regular expressions that may backtrack without end: nested quantifiers and backreferences.
+
+Python's ``re`` has no time limit, and a model writes the pattern. An example: ``(a+)+$``.
+"""
 
 
-class Toolbox:
-    """The tools for one folder, and one report."""
+class FolderTools:
+    """The tools for one folder and one report."""
 
-    def __init__(self, notes: Notes, report: Path) -> None:
-        self._notes = notes
-        self._folder = notes.folder
+    def __init__(self, findings: Findings, report: Path) -> None:
+        self._findings = findings
+        self._folder = findings.folder
         self._report = report
 
     def functions(self) -> list[Callable[..., object]]:
-        """Return what the team is given as tools."""
+        """Return the functions that the team gets as tools."""
         return [
             self.list_files,
             self.read_file,
@@ -57,13 +67,13 @@ class Toolbox:
         names = sorted(self._folder.within([folder]), key=lambda name: (name.count("/"), name))
         return {
             "files_in_all": len(names),
-            "folders": dict(Counter(top_of(name) for name in names).most_common(SHOWN_PLACES)),
-            "files": names[:SHOWN_FILES],
-            "files_not_shown": max(0, len(names) - SHOWN_FILES),
+            "folders": dict(Counter(top_folder(name) for name in names).most_common(MAX_PLACES)),
+            "files": names[:MAX_LISTED_FILES],
+            "files_not_shown": max(0, len(names) - MAX_LISTED_FILES),
             "left_out": {why: those.number for why, those in self._folder.left_out.items()},
         }
 
-    def read_file(self, file: str, start: int = 1, lines: int = SHOWN_LINES) -> str:
+    def read_file(self, file: str, start: int = 1, lines: int = MAX_READ_LINES) -> str:
         """Read part of a file, with line numbers.
 
         Args:
@@ -74,15 +84,15 @@ class Toolbox:
         text = self._folder.texts.get(file)
         if text is None:
             raise ValueError(f"There is no file {file!r}. list_files tells what there is.")
-        self._notes.read.add(file)
+        self._findings.read.add(file)
         every = text.removesuffix("\n").split("\n")
         first = max(1, start)
-        part = every[first - 1 : first - 1 + max(1, min(lines, SHOWN_LINES))]
-        shown = "\n".join(f"{first + n:5} {line[:LONGEST_LINE]}" for n, line in enumerate(part))
+        part = every[first - 1 : first - 1 + max(1, min(lines, MAX_READ_LINES))]
+        shown = "\n".join(f"{first + n:5} {line[:MAX_LINE_LENGTH]}" for n, line in enumerate(part))
         left = len(every) - len(part)
-        cut = "\n(cut here)" if len(shown) > SHOWN_SIGNS else ""
-        rest = f"{counted(left, 'other line')} of {file} {'is' if left == 1 else 'are'} not shown"
-        return f"{shown[:SHOWN_SIGNS]}{cut}\n({rest})"
+        cut = "\n(cut here)" if len(shown) > MAX_CHARACTERS else ""
+        rest = f"{plural(left, 'other line')} of {file} {'is' if left == 1 else 'are'} not shown"
+        return f"{shown[:MAX_CHARACTERS]}{cut}\n({rest})"
 
     def count(self, places: list[str]) -> dict[str, object]:
         """Count the files, lines, words and bytes in some places.
@@ -91,12 +101,12 @@ class Toolbox:
             places: Files, folders or patterns such as "*.md"; "." is everything.
         """
         names = self._folder.within(places)
-        self._notes.count(names)
-        longest = self._notes.longest(names, 5)
+        self._findings.count(names)
+        longest = self._findings.longest(names, 5)
         return {
             "files": len(names),
-            **asdict(self._notes.total(names)),
-            "longest": {name: self._notes.sizes[name].lines for name in longest},
+            **asdict(self._findings.total(names)),
+            "longest": {name: self._findings.sizes[name].lines for name in longest},
         }
 
     def search(
@@ -114,22 +124,24 @@ class Toolbox:
             regex: Whether ``text`` is a regular expression.
             places: Where to look; everywhere if left out.
         """
-        if regex and EXPLOSIVE.search(text):
+        if regex and SLOW_PATTERN.search(text):
             raise ValueError("Such a pattern can take for ever. Use one without nested repetition.")
         pattern = re.compile(text if regex else re.escape(text))
         names = self._folder.within(places or ["."])
         matches = [
-            Match(f"{name}:{number}", line.strip()[:LONGEST_LINE])
+            Match(f"{name}:{number}", line.strip()[:MAX_LINE_LENGTH])
             for name in names
             for number, line in enumerate(self._folder.texts[name].split("\n"), 1)
-            if pattern.search(line[:LONGEST_LINE])
+            if pattern.search(line[:MAX_LINE_LENGTH])
         ]
-        self._notes.searches[title] = matches
+        self._findings.searches[title] = matches
         return {
             "matches": len(matches),
-            "by_file": dict(Counter(file_of(match.place) for match in matches).most_common(20)),
-            "places": [f"{match.place} {match.text[:160]}" for match in matches[:SHOWN_PLACES]],
-            "places_not_shown": max(0, len(matches) - SHOWN_PLACES),
+            "by_file": dict(
+                Counter(file_name_of(match.place) for match in matches).most_common(20)
+            ),
+            "places": [f"{match.place} {match.text[:160]}" for match in matches[:MAX_PLACES]],
+            "places_not_shown": max(0, len(matches) - MAX_PLACES),
         }
 
     def find_repeats(
@@ -141,13 +153,13 @@ class Toolbox:
             places: Where to look; everywhere if left out.
             leave_out: Files, folders or patterns not to look at, from now on.
         """
-        self._notes.left_aside.update(leave_out or ())
+        self._findings.excluded.update(leave_out or ())
         names = [
             name
-            for name in self._folder.within(places or ["."], self._notes.left_aside)
+            for name in self._folder.within(places or ["."], self._findings.excluded)
             if self._folder.texts[name]
         ]
-        self._notes.compared.update(names)
+        self._findings.compared.update(names)
         found, compared = find_repeats_in({name: self._folder.texts[name] for name in names})
         return {
             "files_compared": compared,
@@ -159,7 +171,7 @@ class Toolbox:
 
     def findings(self) -> dict[str, int]:
         """Tell how much of everything that was looked for has been found so far, by anyone."""
-        return self._notes.findings()
+        return self._findings.counts()
 
     def write_report(self, summary: str, first: str = "") -> str:
         """Write the report. Its figures are put in from what the tools have found.
@@ -168,16 +180,16 @@ class Toolbox:
             summary: What the reader should know, in a few sentences.
             first: Which of the findings to show first, by its title.
         """
-        self._notes.summary, self._notes.first = summary, first
-        write(self._notes, self._report)
+        self._findings.summary, self._findings.first = summary, first
+        write_report(self._findings, self._report)
         return f"Written to {self._report}."
 
 
-def top_of(name: str) -> str:
+def top_folder(name: str) -> str:
     """Return the topmost folder of a file, or "." for one that lies in none."""
     return name.partition("/")[0] if "/" in name else "."
 
 
-def file_of(place: str) -> str:
+def file_name_of(place: str) -> str:
     """Return the file of ``file:line``."""
     return place.rpartition(":")[0]

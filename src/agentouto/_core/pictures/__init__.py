@@ -1,0 +1,1 @@
+"""Pictures of a run: its messages as a sequence, and its time as lanes."""

@@ -1,0 +1,247 @@
+"""A run with a journal: records what it does, and goes on from what it has done.
+
+The log of a run is its journal. ``DurableRun`` gets every event of the log, in order, and hands it
+to a ``Keeper``, which writes it down. A run that is begun with events of earlier processes is the
+same run: ``restore.py`` makes its calls and mail, and each call that was at work goes through its
+turns again, with recorded results in place of effects, until there are none left.
+
+Theory of operation.
+
+* An event is recorded before anything that depends on it leaves the process. Before a function of
+  the user's begins, ``ToolBegun`` is kept, not only recorded. Nothing else waits for the keeper.
+* Each call, message and wait of an earlier process is claimed once, by what makes it again. A
+  second use of the same place, as by a hook that uses a tool twice, is a new one.
+* Only ``cancel`` ends a run for good. Ctrl-C, a loop that ends and a stream that is left cancel the
+  task of the run from outside. What follows from that is no event of the run, so nothing is kept
+  from then on. ``Task.cancel`` counts its requests at once, before any part of the run is
+  cancelled.
+* A journal that cannot be written ends the run, since what is not kept must not be acted on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from agentouto._core.builtin_tools import CALL_AGENT
+from agentouto._core.prompt import ASKED_OTHERWISE
+from agentouto._core.saved_errors import restored_error, save_error
+from agentouto._domain.clock import SYSTEM_CLOCK
+from agentouto._domain.errors import JournalError, ToolError
+from agentouto._domain.event import CallFailed, Event, RunEnded
+from agentouto._domain.kept_event import SavedError, ToolBegun
+from agentouto._domain.message import ToolResult
+from agentouto._domain.peer import Participant, Peer
+from agentouto._engine.call import Call
+from agentouto._engine.durable_effects import DurableEffects
+from agentouto._engine.durable_peer import answer_as_durable_peer
+from agentouto._engine.early_end import EarlyEnd
+from agentouto._engine.log import Log
+from agentouto._engine.loop import answer
+from agentouto._engine.past import Past, PastCall
+from agentouto._engine.plan import Plan
+from agentouto._engine.restore import restore_run
+from agentouto._engine.services import RunServices
+from agentouto._engine.toolbox import Forwards
+
+
+class Keeper(Protocol):
+    """Keeps the events of one run. ``take`` and ``flush`` are called from any thread."""
+
+    def take(self, event: Event) -> None:
+        """Take the next event, to be kept soon."""
+        ...
+
+    async def settle(self) -> None:
+        """Return when all that was taken is kept.
+
+        Raises:
+            JournalError: It cannot be kept.
+        """
+        ...
+
+    def flush(self) -> None:
+        """Keep all that was taken, before this returns.
+
+        Raises:
+            JournalError: It cannot be kept.
+        """
+        ...
+
+    def begin(self, fail: Callable[[JournalError], object]) -> None:
+        """Begin to keep events in the running loop; ``fail`` is called if that is impossible."""
+        ...
+
+    def cancel(self) -> None:
+        """Note that the run is ended for good."""
+        ...
+
+    def close(self) -> None:
+        """Keep what is left, and let go of the place."""
+        ...
+
+
+class DurableRun:
+    """What a run with a journal has besides.
+
+    Args:
+        keeper: Keeps the events.
+        run_id: The id of the run.
+        earlier: The events of earlier processes.
+    """
+
+    def __init__(self, keeper: Keeper, run_id: str, earlier: Sequence[Event] = ()) -> None:
+        self._keeper = keeper
+        self._run_id = run_id
+        self._past = Past(earlier)
+        self.earlier: Sequence[Event] = earlier
+        self.ended: RunEnded | None = self._past.ended
+        self._services: RunServices | None = None
+        self._early_end: EarlyEnd | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._cancelled_before = 0
+        self._for_good = False
+        self._frozen = False
+        self._calls: dict[str, Call] = {}
+        self._background: list[Call] = []
+        self._posted = set(self._past.posted)
+
+    # ── keeping ───────────────────────────────────────────────────────────────────────────────
+
+    def keep(self, event: Event) -> None:
+        """Take the next event, unless the run was stopped from outside."""
+        task = self._task
+        if task is not None and not self._for_good and task.cancelling() > self._cancelled_before:
+            self._frozen = True
+        if not self._frozen:
+            self._keeper.take(event)
+
+    async def settle(self) -> None:
+        """Wait until all that was recorded is kept."""
+        await self._keeper.settle()
+
+    def flush(self) -> None:
+        """Keep all that was recorded, before this returns."""
+        if not self._frozen:
+            self._keeper.flush()
+
+    def cancel(self) -> None:
+        """Note that the user ends the run for good."""
+        if not self._frozen:
+            self._for_good = True
+            self._keeper.cancel()
+
+    def freeze(self) -> None:
+        """Keep nothing more, unless the user has ended the run."""
+        self._frozen = not self._for_good
+
+    def close(self) -> None:
+        """Keep what is left, and let go of the journal."""
+        self._task = None
+        self._keeper.close()
+
+    # ── going on ──────────────────────────────────────────────────────────────────────────────
+
+    def restore(
+        self,
+        services: RunServices,
+        plan: Plan,
+        log: Log,
+        open_starter: Callable[[int, str], Call],
+    ) -> list[Call]:
+        """Make the calls and the mail of earlier processes; return those of starting agents."""
+        self._services = services
+        restored = restore_run(self._past, self._run_id, services, plan, log, open_starter)
+        self._calls = restored.claimable
+        self._background = restored.background
+        return restored.starters
+
+    def begin(self, run_in_background: Callable[[Call], object]) -> None:
+        """Begin in the running loop: calls in the background go on."""
+        self._task = task = asyncio.current_task()
+        # A task that has swallowed a cancellation may begin a run, which is not cancelled by that.
+        self._cancelled_before = 0 if task is None else task.cancelling()
+        services, loop = self._services, asyncio.get_running_loop()
+        if services is not None:
+            end_with = services.early_end.end_with
+            self._keeper.begin(lambda error: loop.call_soon_threadsafe(end_with, error))
+        for call in self._background:
+            run_in_background(call)
+
+    def has_started(self, call: Call) -> bool:
+        """Whether ``call`` had received its forward in an earlier process."""
+        past = self._past.calls.get(call.id)
+        return past is not None and past.started is not None and not past.started.withheld
+
+    def has_ended(self, call: Call) -> bool:
+        """Whether ``call`` had ended in an earlier process."""
+        past = self._past.calls.get(call.id)
+        return past is not None and past.end is not None
+
+    def claim(self, id_: str, name: str, content: str) -> Call | None:
+        """Return the call of an earlier process that is made again now; once for each of them.
+
+        Raises:
+            ToolError: What is asked now is not what was asked then.
+        """
+        call = self._calls.pop(id_, None)
+        if call is None:
+            return None
+        opened = self.past_of(call).opened
+        if opened is not None and (call.name, opened.message.content) != (name, content):
+            raise ToolError(CALL_AGENT, ASKED_OTHERWISE.format(name=call.name))
+        return call
+
+    def error_of(self, call: Call) -> Exception:
+        """Return the error with which ``call`` had failed."""
+        end = self.past_of(call).end
+        return restored_error(end.saved if isinstance(end, CallFailed) else SavedError())
+
+    def saved(self, error: BaseException) -> SavedError:
+        """Return what is kept of ``error``."""
+        return save_error(error)
+
+    def error_of_run(self) -> Exception:
+        """Return the error with which the run had ended."""
+        return restored_error(SavedError() if self.ended is None else self.ended.saved)
+
+    def seconds_left(self, call: Call, seconds: float) -> float:
+        """Return what is left of a time limit of ``call``."""
+        started = self.past_of(call).started
+        return seconds if started is None else seconds - self._past.seconds_since(started.at)
+
+    async def answer(self, call: Call, participant: Participant, forwards: Forwards) -> ToolResult:
+        """Have ``call`` answered, from where it had got to."""
+        services, past = self._services, self.past_of(call)
+        if services is None:
+            raise LookupError("the run was not restored")
+        if isinstance(participant, Peer):
+            return await answer_as_durable_peer(call, participant, services, forwards, past)
+        return await answer(DurableEffects(call, participant, services, forwards, past))
+
+    async def begin_tool(self, call: Call, place: str) -> None:
+        """Record that a function of the user's begins at ``place``, and wait until that is kept."""
+        call.log.record(ToolBegun, place)
+        await self.settle()
+
+    def past_of(self, call: Call) -> PastCall:
+        """Return what was done in ``call``; of a new one, that nothing was."""
+        return self._past.calls.get(call.id) or PastCall()
+
+    # ── mail and approvals ────────────────────────────────────────────────────────────────────
+
+    def has_posted(self, id_: str) -> bool:
+        """Whether the message ``id_`` was sent before; once for each of them."""
+        found = id_ in self._posted
+        self._posted.discard(id_)
+        return found
+
+    def seconds_to_wait(self, call: Call, sender: str, seconds: float) -> float | None:
+        """Return what is left of a wait that ``call`` had begun; ``None`` if it had not; once."""
+        awaited = self.past_of(call).waits.pop(sender, None)
+        return None if awaited is None else max(0.0, awaited.at + seconds - SYSTEM_CLOCK.now())
+
+    def decision(self, id_: str) -> tuple[bool, str | None]:
+        """Whether the request ``id_`` was made before, and its answer, if there is one."""
+        return id_ in self._past.approvals, self._past.approvals.get(id_)

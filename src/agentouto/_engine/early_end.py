@@ -1,0 +1,31 @@
+"""Ends a run early, from any call of it, with an error that no agent can do anything about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class EarlyEnd:
+    """The error that ends a run early, if one does.
+
+    It holds the run only while the run goes on, so that a finished run is freed at once.
+    """
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self._cancel: Callable[[], None] | None = None
+
+    def begin(self, cancel: Callable[[], None]) -> None:
+        """Call ``cancel`` when the run is ended early."""
+        self._cancel = cancel
+
+    def end_with(self, error: Exception) -> None:
+        """Cancel everything that still runs; the run then raises ``error``, the first one given."""
+        if self.error is None:
+            self.error = error
+            if self._cancel is not None:
+                self._cancel()
+
+    def close(self) -> None:
+        """Let go of the run."""
+        self._cancel = None

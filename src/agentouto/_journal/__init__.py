@@ -1,0 +1,1 @@
+"""Keeps runs on disk, so that they survive the end of their process."""

@@ -1,0 +1,169 @@
+"""``Journal``: the file that runs are kept in, and the runs in it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Protocol, TypeAlias, cast
+
+from agentouto._domain.clock import SYSTEM_CLOCK
+from agentouto._domain.configuration_error import ConfigurationError, did_you_mean
+from agentouto._engine.plan import Plan
+from agentouto._engine.services import Durable
+from agentouto._journal.saved_run import STATUSES, SavedRun
+
+RUN_ID = re.compile(r"(?!\.)[A-Za-z0-9._:-]{1,128}")
+"""What ``run_id=`` may be: text that is the same in addresses, file names and command lines."""
+
+
+class JournalReader(Protocol):
+    """What reads and changes the file of a journal."""
+
+    def runs(self) -> list[SavedRun]:
+        """Return all runs, newest first."""
+        ...
+
+    def run(self, run_id: str) -> SavedRun:
+        """Return one run."""
+        ...
+
+    def has(self, run_id: object) -> bool:
+        """Whether there is such a run."""
+        ...
+
+    def delete_ended(self, latest: float) -> int:
+        """Remove runs that have ended by the time ``latest``; return how many."""
+        ...
+
+
+class Journal:
+    """A file that keeps runs, so that they survive the end of their process.
+
+    ::
+
+        result = run("Write.", [lead], journal="runs.db", run_id="order-4711")
+        for saved in Journal("runs.db").runs():
+            print(saved.id, saved.status, saved.message)
+
+    Args:
+        place: The file, on a disk of this machine. ``journal=`` makes it if it does not exist.
+        power_loss: Whether every commit waits until the disk has it. Without that, a kill loses
+            nothing, and a power cut may lose the last moments of a run.
+
+    Raises:
+        ConfigurationError: ``place`` is no path.
+    """
+
+    def __init__(self, place: str | os.PathLike[str], *, power_loss: bool = False) -> None:
+        if not isinstance(cast("object", place), str | os.PathLike) or not os.fspath(place):
+            raise ConfigurationError(f"a journal is the path of a file, not {place!r:.60}")
+        self.path: Path = Path(place).absolute()
+        self.power_loss: bool = power_loss
+
+    def __repr__(self) -> str:
+        return f"Journal({str(self.path)!r})"
+
+    def runs(self, status: str | None = None) -> list[SavedRun]:
+        """Return the runs, newest first.
+
+        Args:
+            status: Only those in this state: ``running``, ``waiting``, ``interrupted``,
+                ``returned``, ``failed`` or ``cancelled``.
+
+        Raises:
+            JournalError: The file cannot be read.
+            ConfigurationError: There is no such state.
+        """
+        if status is not None and status not in STATUSES:
+            raise ConfigurationError(
+                f"a run is {', '.join(STATUSES)}; none is {status!r:.40}"
+                f"{did_you_mean(status, STATUSES)}"
+            )
+        return [run for run in self.file().runs() if status is None or run.status == status]
+
+    def __getitem__(self, run_id: str) -> SavedRun:
+        """Return the run ``run_id``.
+
+        Raises:
+            JournalError: The file cannot be read.
+            ConfigurationError: It has no such run.
+        """
+        return self.file().run(run_id)
+
+    def __contains__(self, run_id: object) -> bool:
+        """Whether there is a run ``run_id``."""
+        return self.file().has(run_id)
+
+    def delete(self, *, older_than: float) -> int:
+        """Remove runs that have ended and are not marked as kept; return how many.
+
+        Args:
+            older_than: How many seconds ago they have ended at least.
+
+        Raises:
+            JournalError: The file cannot be written.
+        """
+        return self.file().delete_ended(SYSTEM_CLOCK.now() - older_than)
+
+    def open_run(self, run_id: str, plan: Plan, *, accept_changes: bool) -> Durable:
+        """Return the run ``run_id``: new, to be gone on with, or ended. See ``open_run.py``."""
+        from agentouto._journal.open_run import open_run  # noqa: PLC0415 - imports SQLite
+
+        safe = self.power_loss
+        return open_run(self.path, run_id, plan, accept_changes=accept_changes, power_loss=safe)
+
+    def file(self) -> JournalReader:
+        """Return what reads and changes the file."""
+        from agentouto._journal.journal_file import JournalFile  # noqa: PLC0415 - imports SQLite
+
+        return JournalFile(self.path, power_loss=self.power_loss)
+
+
+JournalPlace: TypeAlias = str | os.PathLike[str] | Journal
+"""What ``journal=`` takes: the path of a file, or a ``Journal``."""
+
+
+def check_run_id(run_id: object) -> str:
+    """Return ``run_id`` if it can be one.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
+        raise ConfigurationError(
+            f"run_id={run_id!r:.140} must be 1 to 128 letters of a to z, digits, '.', '_', ':' and "
+            "'-', and not begin with a dot"
+        )
+    return run_id
+
+
+def journal_at(place: object) -> Journal:
+    """Return the journal that ``journal=`` names: a path, or a ``Journal``."""
+    if isinstance(place, Journal):
+        return place
+    if not isinstance(place, str | os.PathLike):
+        raise ConfigurationError(f"journal= takes a path or a Journal, not {place!r:.60}")
+    return Journal(cast("str | os.PathLike[str]", place))
+
+
+def kept_in(
+    journal: object, run_id: object, changed: object
+) -> tuple[Journal, str | None, bool] | None:
+    """Return the journal of a run, its id, and whether changes are accepted; ``None`` without one.
+
+    Raises:
+        ConfigurationError: An option cannot work, or has no meaning without a journal.
+    """
+    if changed not in (None, "refuse", "accept"):
+        raise ConfigurationError(f"changed must be 'refuse' or 'accept', not {changed!r:.60}")
+    if journal is not None:
+        id_ = None if run_id is None else check_run_id(run_id)
+        return journal_at(journal), id_, changed == "accept"
+    if run_id is not None:
+        raise ConfigurationError(
+            f"run_id={run_id!r:.80} names a run in a journal: give journal= as well"
+        )
+    if changed == "accept":
+        raise ConfigurationError("changed= is for runs in a journal: give journal= as well")
+    return None

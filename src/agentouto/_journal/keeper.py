@@ -1,0 +1,172 @@
+"""Writes the events of one run into the file of a journal.
+
+The loop of the run commits, once for all events of one of its steps. A thread that writes would
+wait for the interpreter's lock: with many peers and tools in threads, an event would reach the disk
+ten times later. A commit takes some 40 microseconds, since nothing waits for the disk.
+
+If another process writes to the file just then, the loop tries again a little later, and the events
+wait in memory. After ``WRITE_SECONDS``, or if the disk is full, the run ends with ``JournalError``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from agentouto._domain.clock import monotonic, pause
+from agentouto._domain.errors import JournalError
+from agentouto._domain.event import Event, RunEnded
+from agentouto._journal.rows import EventRow, RowWriter
+from agentouto._journal.run_lock import RunLock
+from agentouto._journal.saved_run import RunRow
+from agentouto._journal.store import WRITE_POLL_SECONDS, WRITE_SECONDS, RunEnd, Store
+
+RUN_STATES: Mapping[str, str] = MappingProxyType(
+    {"completed": "returned", "failed": "failed", "cancelled": "cancelled"}
+)
+"""The state of a run in the file, by the status of its last event."""
+
+
+class SqliteKeeper:
+    """Keeps the events of one run.
+
+    Args:
+        store: The file, which is closed with this.
+        run: The run.
+        lock: Its lock, which is released with this.
+        earlier: The events that the file has already.
+    """
+
+    def __init__(self, store: Store, run: RunRow, lock: RunLock, earlier: list[Event]) -> None:
+        self._store = store
+        self._run = run
+        self._run_lock = lock
+        self._writer = RowWriter()
+        for event in earlier:
+            self._writer.row(event)
+        self._written = len(earlier)
+        self._pending: list[EventRow] = []
+        self._ended: RunEnded | None = None
+        self._error: JournalError | None = None
+        self._fail: Callable[[JournalError], object] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._scheduled = False
+        self._busy_since: float | None = None
+        self._closed = False
+        self._lock = threading.RLock()
+
+    def take(self, event: Event) -> None:
+        """Take the next event, to be written in this step of the loop."""
+        try:
+            row = self._writer.row(event)
+        except (TypeError, ValueError, OverflowError) as error:
+            self._end_with(
+                JournalError(
+                    f"an event cannot be kept, because it has something that is no JSON: "
+                    f"{type(event).__name__} of {event.stamp.agent_name!r}: {error}"
+                )
+            )
+            return
+        with self._lock:
+            self._pending.append(row)
+            if isinstance(event, RunEnded):
+                self._ended = event
+            if self._scheduled or self._loop is None:
+                return
+            self._scheduled = True
+        if threading.get_ident() == self._thread:
+            self._loop.call_soon(self._write)
+        else:
+            self._loop.call_soon_threadsafe(self._write)
+
+    async def settle(self) -> None:
+        """Return when all that was taken is in the file."""
+        while True:
+            self._commit()
+            if not self._pending:
+                return
+            await asyncio.sleep(WRITE_POLL_SECONDS)
+
+    def flush(self) -> None:
+        """Write all that was taken before this returns, from any thread."""
+        while True:
+            self._commit()
+            if not self._pending:
+                return
+            pause(WRITE_POLL_SECONDS)
+
+    def begin(self, fail: Callable[[JournalError], object]) -> None:
+        """Begin to write in the running loop; ``fail`` is called if that is impossible."""
+        with self._lock:
+            self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+            self._fail = fail
+        if self._error is not None:
+            fail(self._error)
+        self._write()
+
+    def cancel(self) -> None:
+        """Note in the file that the run is ended for good."""
+        with self._lock:  # it may be another thread that cancels
+            if not self._closed:
+                self._store.set_status(self._run.no, "cancelled")
+
+    def close(self) -> None:
+        """Write what is left, and let go of the file and of the run."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self.flush()
+        finally:
+            self._store.close()
+            self._run_lock.release()
+
+    def _write(self) -> None:
+        """Write what is pending; if the file is busy, try again a little later."""
+        self._scheduled = False
+        if self._closed:
+            return
+        try:
+            self._commit()
+        except JournalError:
+            return  # ``_end_with`` was told
+        if self._pending and self._loop is not None:
+            self._scheduled = True
+            self._loop.call_later(WRITE_POLL_SECONDS, self._write)
+
+    def _commit(self) -> None:
+        """Write what is pending, unless the file is busy.
+
+        Raises:
+            JournalError: It cannot be written.
+        """
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            rows, ended = self._pending, self._ended
+            if not rows:
+                return
+            end: RunEnd | None = None
+            if ended is not None:
+                end = RunEnd(RUN_STATES[ended.status], ended.at, ended.error.get("what", ""))
+            try:
+                self._store.add_rows(self._run.no, self._written, rows, end)
+            except JournalError as error:
+                now = monotonic()
+                self._busy_since = self._busy_since or now
+                if self._store.is_busy(error) and now - self._busy_since < WRITE_SECONDS:
+                    return
+                self._end_with(error)
+                raise
+            self._busy_since = None
+            self._written += len(rows)
+            self._pending = []
+
+    def _end_with(self, error: JournalError) -> None:
+        if self._error is None:
+            self._error = error
+            if self._fail is not None:
+                self._fail(error)

@@ -1,0 +1,382 @@
+"""The SQLite file of a journal: opens and checks it, and reads and writes its tables.
+
+A file has many runs. Each run is written by one process (``run_lock.py``), and any process may
+read. Facts are only added: the row ``no * 2**32 + place`` is the event number ``place`` of the run
+``no``. A file that was sent is in ``files`` once, until no run uses it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from agentouto._domain.clock import SYSTEM_CLOCK, monotonic, pause
+from agentouto._domain.errors import JournalError
+from agentouto._domain.event import Event
+from agentouto._journal.files import marked_files
+from agentouto._journal.rows import EventRow, RowReader, RowWriter, UnreadableRow
+from agentouto._journal.saved_run import RunRow
+
+FILE_VERSION = 1
+"""``user_version`` of the file. A file of a higher one is refused, and not changed."""
+
+WRITE_SECONDS = 5.0
+"""How long other processes that write to the file are waited for. A commit takes milliseconds."""
+
+WRITE_POLL_SECONDS = 0.005
+"""Pause between two tries: about one commit of another process."""
+
+RUN_SHIFT = 32
+"""A run has fewer than 2**32 events."""
+
+_TABLES = """
+create table runs(
+    no integer primary key,
+    id text not null unique,
+    status text not null,
+    message text not null,
+    marks text not null default '{}',
+    started real not null,
+    ended real,
+    error text not null default '',
+    owner text not null default '',
+    forked_from text,
+    forked_at integer,
+    kept integer not null default 0
+);
+create table facts(at integer primary key, call integer not null, kind text not null, body blob);
+create table files(hash blob primary key, data blob not null);
+create table file_uses(
+    hash blob not null, run integer not null, primary key(hash, run)
+) without rowid;
+"""
+
+_NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "9p", "fuse.sshfs", "davfs"}
+)
+"""Types of file systems on which SQLite's locks and shared memory do not work (sqlite.org/wal.html,
+"WAL does not work over a network filesystem")."""
+
+
+_COLUMNS = ", ".join(RunRow._fields)
+
+
+class RunEnd(NamedTuple):
+    """How a run has ended: its state in the file, when, and why it has failed."""
+
+    status: str
+    at: float
+    error: str
+
+
+class Store:
+    """One connection to the file of a journal.
+
+    Args:
+        path: The file. It is made if it does not exist.
+        power_loss: Whether every commit waits until the disk has it.
+        must_exist: Whether it is an error if there is no such file.
+
+    Raises:
+        JournalError: The file cannot be opened, is none of a journal, or is of a newer version.
+    """
+
+    def __init__(self, path: Path, *, power_loss: bool = False, must_exist: bool = False) -> None:
+        self.path = path
+        self._refuse_unusable_places(must_exist=must_exist)
+        with self.errors("cannot be opened"):
+            if not path.exists():
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._connection = sqlite3.connect(
+                path, timeout=WRITE_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            try:
+                self._open_schema()
+                self._connection.execute("pragma journal_mode = wal")
+                mode = "full" if power_loss else "normal"
+                self._connection.execute(f"pragma synchronous = {mode}")
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        with suppress(sqlite3.Error):
+            self._connection.close()
+
+    @contextmanager
+    def errors(self, what: str) -> Generator[None]:
+        """Raise what SQLite and the system raise as a ``JournalError`` that says ``what``."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise JournalError(f"the journal {self.path} {what}: {error}") from error
+
+    def is_busy(self, error: JournalError) -> bool:
+        """Whether another process writes to the file just now."""
+        return isinstance(error.__cause__, sqlite3.OperationalError) and _is_busy(error.__cause__)
+
+    @contextmanager
+    def transaction(self, *, wait: bool = True) -> Generator[sqlite3.Connection]:
+        """Return the connection inside of a transaction that writes.
+
+        Args:
+            wait: Whether other processes are waited for; else one that writes is an error.
+
+        Raises:
+            JournalError: Nothing was written.
+        """
+        connection, deadline = self._connection, monotonic() + WRITE_SECONDS
+        connection.execute("pragma busy_timeout = 0")
+        with self.errors("cannot be written"):
+            while True:
+                try:
+                    connection.execute("begin immediate")
+                    break
+                except sqlite3.OperationalError as error:
+                    if not wait or not _is_busy(error) or monotonic() > deadline:
+                        raise
+                    pause(WRITE_POLL_SECONDS)
+            try:
+                yield connection
+                connection.execute("commit")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    connection.execute("rollback")
+                raise
+
+    # ── runs ──────────────────────────────────────────────────────────────────────────────────
+
+    def run(self, run_id: str) -> RunRow | None:
+        """Return the run ``run_id``, if there is one."""
+        with self.errors("cannot be read"):
+            query = f"select {_COLUMNS} from runs where id = ?"  # noqa: S608 - our own columns
+            row = self._connection.execute(query, (run_id,)).fetchone()
+        return None if row is None else RunRow(*row)
+
+    def runs(self) -> list[RunRow]:
+        """Return all runs, newest first."""
+        with self.errors("cannot be read"):
+            query = f"select {_COLUMNS} from runs order by started desc, no desc"  # noqa: S608
+            return [RunRow(*row) for row in self._connection.execute(query)]
+
+    def add_run(self, run_id: str, message: str, marks: str, started: float) -> RunRow:
+        """Add a run, and return it."""
+        with self.transaction() as connection:
+            connection.execute(
+                "insert into runs(id, status, message, marks, started) values (?, ?, ?, ?, ?)",
+                (run_id, "running", message, marks, started),
+            )
+        row = self.run(run_id)
+        if row is None:
+            raise JournalError(f"the journal {self.path} has lost the run {run_id!r}")
+        return row
+
+    def add_fork(self, original: RunRow, run_id: str, events: Iterable[Event]) -> None:
+        """Add a run with these ``events``, which goes on from them."""
+        writer = RowWriter()
+        rows = [writer.row(event) for event in events]
+        with self.transaction() as connection:
+            columns = "id, status, message, marks, started, forked_from, forked_at"
+            no = (
+                connection.execute(
+                    f"insert into runs({columns}) values (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                    (
+                        run_id,
+                        "running",
+                        original.message,
+                        original.marks,
+                        SYSTEM_CLOCK.now(),
+                        original.id,
+                        len(rows),
+                    ),
+                ).lastrowid
+                or 0
+            )
+            _insert_rows(connection, no, 0, rows)
+
+    def set_kept(self, no: int, *, kept: bool) -> None:
+        """Mark a run as one that is never deleted for its age."""
+        with self.transaction() as connection:
+            connection.execute("update runs set kept = ? where no = ?", (int(kept), no))
+
+    def set_owner(self, no: int, owner: str) -> None:
+        """Note which process works on a run."""
+        with self.transaction() as connection:
+            connection.execute(
+                "update runs set owner = ?, status = 'running' where no = ?", (owner, no)
+            )
+
+    def set_status(self, no: int, status: str) -> None:
+        """Note the state of a run."""
+        with self.transaction() as connection:
+            connection.execute("update runs set status = ? where no = ?", (status, no))
+
+    def delete_runs(self, numbers: Iterable[int]) -> None:
+        """Remove runs with all that they have, in steps that keep no other process waiting."""
+        for no in numbers:
+            left = 1
+            while left:
+                with self.transaction() as connection:
+                    left = connection.execute(
+                        "delete from facts where at in (select at from facts "
+                        "where at >= ? and at < ? limit 100)",
+                        (no << RUN_SHIFT, (no + 1) << RUN_SHIFT),
+                    ).rowcount
+            with self.transaction() as connection:
+                connection.execute("delete from file_uses where run = ?", (no,))
+                connection.execute(
+                    "delete from files where not exists "
+                    "(select 1 from file_uses where file_uses.hash = files.hash)"
+                )
+                connection.execute("delete from runs where no = ?", (no,))
+
+    # ── events ────────────────────────────────────────────────────────────────────────────────
+
+    def add_rows(
+        self, no: int, first: int, rows: Sequence[EventRow], end: RunEnd | None = None
+    ) -> None:
+        """Add the rows of a run, the first of which is its event number ``first``, and its end.
+
+        Raises:
+            JournalError: Nothing was added. Other processes that write are not waited for.
+        """
+        with self.transaction(wait=False) as connection:
+            _insert_rows(connection, no, first, rows)
+            if end is not None:
+                connection.execute(
+                    "update runs set status = ?, ended = ?, error = ? where no = ?", (*end, no)
+                )
+
+    def events(self, run: RunRow) -> list[Event]:
+        """Return the events of ``run``.
+
+        Raises:
+            JournalError: One of them cannot be read, or is missing.
+        """
+        reader, events, start = RowReader(), list[Event](), run.no << RUN_SHIFT
+        query = "select at, call, kind, body from facts where at >= ? and at < ? order by at"
+        with self.errors("cannot be read"):
+            found = self._connection.execute(query, (start, (run.no + 1) << RUN_SHIFT))
+            for place, (at, call, kind, body) in enumerate(found):
+                if at != start + place:
+                    raise JournalError(
+                        f"the journal {self.path} is damaged: event {place} of the run {run.id!r} "
+                        "is missing"
+                    )
+                try:
+                    events.append(reader.event(EventRow(call, kind, body, self._files(body))))
+                except UnreadableRow as error:
+                    raise JournalError(
+                        f"the journal {self.path} is damaged, or of another version: event "
+                        f"{place} of the run {run.id!r}: {error}"
+                    ) from error
+        return events
+
+    def _files(self, body: bytes) -> Mapping[bytes, bytes]:
+        """Return the files that the body of a row has marks for, as far as they are there."""
+        query = "select hash, data from files where hash = ?"
+        found = (self._connection.execute(query, (key,)).fetchone() for key in marked_files(body))
+        return dict(row for row in found if row is not None)
+
+    # ── the file ──────────────────────────────────────────────────────────────────────────────
+
+    def _refuse_unusable_places(self, *, must_exist: bool) -> None:
+        path = self.path
+        if path.is_dir():
+            raise JournalError(f"the journal {path} is a folder; journal= takes a file")
+        if not path.parent.is_dir():
+            raise JournalError(f"the journal {path} is in a folder that does not exist")
+        if must_exist and not path.exists():
+            raise JournalError(f"there is no journal {path}")
+        if not must_exist:
+            self._refuse_read_only_places()
+        kind = file_system_of(path.parent)
+        if kind in _NETWORK_FILE_SYSTEMS:
+            raise JournalError(
+                f"the journal {path} is on a network drive ({kind}), where SQLite cannot keep "
+                "several processes apart; name a file on a disk of this machine"
+            )
+
+    def _refuse_read_only_places(self) -> None:
+        path = self.path
+        if path.exists() and not os.access(path, os.W_OK):
+            raise JournalError(f"the journal {path} is read-only for this process")
+        if not os.access(path.parent, os.W_OK):
+            raise JournalError(
+                f"the journal {path} is in a folder that is read-only for this process, where "
+                "SQLite cannot write its log"
+            )
+
+    def _open_schema(self) -> None:
+        connection = self._connection
+        (version,) = connection.execute("pragma user_version").fetchone()
+        if version > FILE_VERSION:
+            raise JournalError(
+                f"the journal {self.path} was written by a newer agentouto (version {version} of "
+                f"the file; this one reads {FILE_VERSION}); install that, or name another file"
+            )
+        if version == FILE_VERSION:
+            return
+        (tables,) = connection.execute("select count(*) from sqlite_schema").fetchone()
+        if tables:
+            raise JournalError(f"the file {self.path} is a database, but no journal of runs")
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("begin immediate")
+        try:
+            (version,) = connection.execute("pragma user_version").fetchone()
+            if version == 0:  # no other process was faster
+                for statement in _TABLES.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"pragma user_version = {FILE_VERSION}")
+        finally:
+            connection.execute("commit")
+
+
+def _insert_rows(
+    connection: sqlite3.Connection, no: int, first: int, rows: Sequence[EventRow]
+) -> None:
+    """Add rows of the run ``no``, the first of which is its event number ``first``."""
+    start = (no << RUN_SHIFT) + first
+    values = [(start + n, row.call, row.kind, row.body) for n, row in enumerate(rows)]
+    connection.executemany("insert into facts values (?, ?, ?, ?)", values)
+    for row in rows:
+        for key, data in row.files.items():
+            connection.execute("insert or ignore into files values (?, ?)", (key, data))
+            connection.execute("insert or ignore into file_uses values (?, ?)", (key, no))
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    """Whether it is only another connection that is in the way."""
+    code = error.sqlite_errorcode & 0xFF  # the rest of an extended code says in what way
+    return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def file_system_of(folder: Path) -> str:
+    """Return the type of the file system that ``folder`` is on; empty where that is unknown."""
+    if sys.platform != "linux":
+        return ""
+    try:
+        mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace")
+        real = folder.resolve()
+    except OSError:
+        return ""
+    return file_system_in(mounts, real)
+
+
+def file_system_in(mounts: str, folder: Path) -> str:
+    """Return the type of the file system of ``folder`` in the text of ``/proc/mounts``."""
+    best, kind = 0, ""
+    for line in mounts.splitlines():
+        fields = line.split(" ")
+        if len(fields) < 3:
+            continue
+        point = Path(fields[1].replace("\\040", " "))
+        if folder.is_relative_to(point) and len(point.parts) >= best:
+            best, kind = len(point.parts), fields[2]
+    return kind

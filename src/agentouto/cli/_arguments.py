@@ -1,0 +1,229 @@
+"""Options that commands share, and how a command ends.
+
+``with_run_options`` gives a command the options of a run; they are the parameters of
+``_run_options``. ``exit_with`` executes a command and exits with its code.
+"""
+# ruff: noqa: FBT002 - typer reads flags from booleans
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
+from importlib import import_module
+from inspect import Signature, signature
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from agentouto import ConfigurationError, Limits
+from agentouto.cli._limits import DEFAULT_LIMITS, describe_limits, parse_limits
+from agentouto.cli._views import CommandOptions, Progress
+
+
+class Command(TyperCommand):
+    """A command whose usage line shows arguments in the same form as its help."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the parts of the usage line as they were written.
+
+        Some versions of typer put braces around them, and dots behind an argument of several words.
+        ``ctx`` is of a class that typer does not export.
+        """
+        pieces = super().collect_usage_pieces(ctx)
+        return [piece.removesuffix("...").strip("{}") for piece in pieces]
+
+
+TeamArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="TEAM",
+        help="team.py, team.py:name, package.module:name or agentouto.toml; the name is `team` if "
+        "left out. Without TEAM: agentouto.toml or team.py of this folder, after asking you once. "
+        "Loading it runs its Python.",
+    ),
+]
+
+VerboseOption = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Show errors with a traceback.")
+]
+
+LimitsOption = Annotated[
+    str,
+    typer.Option(
+        "--limits",
+        metavar="NAME=NUMBER,...",
+        help="Limits of the run, as in Limits(); those of the team come first.  "
+        f"[default: {describe_limits(DEFAULT_LIMITS)}]",
+    ),
+]
+NoLimitsOption = Annotated[
+    bool, typer.Option("--no-limits", help="No limits but those of the team.")
+]
+
+JournalOption = Annotated[
+    str,
+    typer.Option(metavar="FILE", help="Keep the run in FILE, so that it survives this process."),
+]
+RunIdOption = Annotated[
+    str,
+    typer.Option(
+        metavar="ID", help="The id of the run in the journal: begins it, or goes on with it."
+    ),
+]
+
+ProviderArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="PROVIDER",
+        help="openai, claude, google, or the https:// address of another server.",
+    ),
+]
+McpOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mcp",
+        metavar="FILE",
+        help="Use the MCP servers in FILE too: a JSON file with mcpServers, as other programs have "
+        "it. It starts their programs; may be repeated.",
+    ),
+]
+
+
+def all_commands(app: typer.Typer) -> Iterator[tuple[str, Any]]:
+    """Yield each command with its name; one of a group has the name of that before its own."""
+    for name, command in typer.main.get_group(app).commands.items():
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            yield name, command
+        else:
+            yield from ((f"{name} {each}", below) for each, below in inner.items())
+
+
+def exit_with(options: CommandOptions, command: Callable[[], int]) -> None:
+    """Exit with the code that ``command`` returns, or that belongs to the error it raises."""
+    from agentouto.cli._execute import report_error  # noqa: PLC0415 - slow to import
+
+    while_loading = signal.getsignal(signal.SIGINT)
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        code = command()
+    except BrokenPipeError:  # the reader of our output has closed it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except (typer.Exit, typer.BadParameter):
+        raise
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - one line instead of a traceback
+        code = int(report_error(error, options))
+    finally:
+        signal.signal(signal.SIGINT, while_loading)
+    raise typer.Exit(code)
+
+
+def require_page() -> None:
+    """Raise ``ExitError`` if the packages of the page are not installed."""
+    from agentouto.cli._exit_codes import ExitError  # noqa: PLC0415 - slow to import
+
+    try:
+        for package in ("starlette", "uvicorn"):
+            import_module(package)
+    except ModuleNotFoundError as error:
+        raise ExitError(
+            "The page needs starlette and uvicorn. Install the extra agentouto[serve]."
+        ) from error
+
+
+def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give ``command`` the options of a run, after its own, and pass them to it as ``options``.
+
+    Typer reads the parameters of a command from its signature, so the signature is replaced.
+    """
+    shared = signature(_run_options, eval_str=True).parameters
+    own = signature(command, eval_str=True).parameters
+    parameters = [*(each for name, each in own.items() if name != "options"), *shared.values()]
+    names = tuple(shared)
+
+    @wraps(command)
+    def with_options(**arguments: Any) -> None:
+        options = _run_options(**{name: arguments.pop(name) for name in names})
+        command(**arguments, options=options)
+
+    with_options.__annotations__ = {each.name: each.annotation for each in parameters}
+    with_options.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    return with_options
+
+
+def _run_options(
+    answer: Annotated[
+        list[str] | None,
+        typer.Option("--answer", metavar="NAME=TEXT", help="Answer the questions of agent NAME."),
+    ] = None,
+    approve: Annotated[
+        list[str] | None,
+        typer.Option("--approve", metavar="TOOL", help="Approve every use of TOOL."),
+    ] = None,
+    limits: LimitsOption = "",
+    no_limits: NoLimitsOption = False,
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", help="Print the events as JSON lines instead of the answer.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show only the answer and errors.")
+    ] = False,
+    progress: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(Progress),
+            help="How the run is shown on stderr; auto: a tree if that is a terminal.",
+        ),
+    ] = Progress.AUTO.value,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="No colours; NO_COLOR does the same.")
+    ] = False,
+    journal: JournalOption = "",
+    run_id: RunIdOption = "",
+    verbose: VerboseOption = False,
+) -> CommandOptions:
+    """Return the options of a run; the parameters are what a person may write."""
+    return CommandOptions(
+        answers=_parse_answers(answer or ()),
+        approved_tools=tuple(approve or ()),
+        limits=parse_run_limits(limits, no_limits),
+        jsonl=jsonl,
+        quiet=quiet,
+        progress=_parse_progress(progress),
+        color=not no_color,
+        verbose=verbose,
+        journal=journal,
+        run_id=run_id,
+    )
+
+
+def _parse_answers(given: Iterable[str]) -> dict[str, list[str]]:
+    answers: dict[str, list[str]] = {}
+    for name_and_text in given:
+        name, equals, text = name_and_text.partition("=")
+        if not (name and equals):
+            raise typer.BadParameter(f"--answer takes NAME=TEXT, not {name_and_text!r}")
+        answers.setdefault(name, []).append(text)
+    return answers
+
+
+def _parse_progress(given: str) -> Progress:
+    if given not in {*Progress}:
+        *others, last = Progress
+        raise typer.BadParameter(f"--progress takes {', '.join(others)} or {last}, not {given!r}")
+    return Progress(given)
+
+
+def parse_run_limits(text: str, no_limits: bool) -> Limits | None:  # noqa: FBT001 - an option
+    """Return the limits for a run that ``--limits`` and ``--no-limits`` ask for."""
+    if text and no_limits:
+        raise typer.BadParameter("--limits and --no-limits exclude each other")
+    try:
+        return None if no_limits else parse_limits(text)
+    except ConfigurationError as error:
+        raise typer.BadParameter(f"--limits: {error}") from error

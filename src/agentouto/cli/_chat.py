@@ -1,0 +1,85 @@
+"""``agentouto chat``: a conversation with a team at a terminal, with prompt_toolkit.
+
+prompt_toolkit draws the line that is typed and the status line below everything else, so that the
+run can write while the person types.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterable, Sequence
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.patch_stdout import patch_stdout
+
+from agentouto import Team
+from agentouto.cli._chat_session import COMMANDS, ChatSession
+from agentouto.cli._exit_codes import ExitCode, ExitError
+from agentouto.cli._load_team import load_team
+from agentouto.cli._mcp_servers import with_servers
+from agentouto.cli._run import check_keys, print_limits
+from agentouto.cli._trusted_teams import find_team_file
+from agentouto.cli._views import CommandOptions
+
+REFRESH_SECONDS = 0.5
+"""Seconds between two drawings of the status line, which counts whole seconds."""
+
+
+class ChatCompleter(Completer):
+    """Completes ``@`` with the names of agents and ``/`` with commands."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._words = [*COMMANDS, *(f"@{name}" for name in names)]
+
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterable[Completion]:
+        """Yield the words that begin as the line does."""
+        del complete_event  # how it was asked for makes no difference
+        typed = document.text_before_cursor
+        if typed.startswith(("@", "/")):
+            for word in self._words:
+                if word.startswith(typed):
+                    yield Completion(word, start_position=-len(typed))
+
+
+def run_chat(spec: str, options: CommandOptions, mcp_files: Sequence[str] = ()) -> ExitCode:
+    """Talk with the team that ``spec`` names until the person ends it."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ExitError(
+            'chat needs a terminal. For one message: agentouto run TEAM "MESSAGE"', ExitCode.USAGE
+        )
+    team = with_servers(load_team(spec or find_team_file("chat")), mcp_files)
+    check_keys(team)
+    print_limits(team, options)
+    asyncio.run(_converse(team, options))
+    return ExitCode.RETURNED
+
+
+async def _converse(team: Team, options: CommandOptions) -> None:
+    with patch_stdout():
+        session = ChatSession(team, options, sys.stdout)
+        prompt: PromptSession[str] = PromptSession(
+            "> ",
+            bottom_toolbar=session.status,
+            refresh_interval=REFRESH_SECONDS,
+            completer=ChatCompleter(agent.name for agent in team.agents),
+        )
+        try:
+            while True:
+                try:
+                    line = await prompt.prompt_async()
+                except KeyboardInterrupt:
+                    if not session.runs:
+                        sys.stdout.write("Ctrl+D or /quit ends.\n")
+                    session.stop()
+                    continue
+                except EOFError:
+                    return
+                if not await session.handle(line):
+                    return
+        finally:
+            await session.close()

@@ -1,0 +1,90 @@
+"""``agentouto doctor``: prints what matters when something does not work.
+
+Versions, keys, folders and local servers. It loads no team, and sends nothing to the network beyond
+the addresses of local servers. Its output can be pasted into a report: no key is shown.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import MappingProxyType
+
+import agentouto
+from agentouto import TokenStore
+from agentouto.cli._exit_codes import ExitCode
+from agentouto.cli._keys import key_end
+from agentouto.cli._local_servers import Candidate, find_servers, usual_candidates
+from agentouto.cli._terminal_text import clean, join_words
+from agentouto.wires import key_variables
+
+PACKAGES = ("aiohttp", "msgspec", "pydantic", "rich", "typer")
+"""The dependencies whose versions change behaviour most."""
+
+EXTRAS = MappingProxyType(
+    {
+        "a2a": "a2a-sdk",
+        "acp": "agent-client-protocol",
+        "cli": "prompt_toolkit",
+        "fast": "uvloop",
+        "mcp": "mcp",
+        "oauth": "oauthlib",
+        "otel": "opentelemetry-api",
+        "prices": "genai-prices",
+        "serve": "uvicorn",
+    }
+)
+"""The optional extras of this package that a team uses, and what they install first."""
+
+MAX_MODELS = 5
+"""Models of a local server that are named; the rest is counted."""
+
+
+def run_doctor() -> ExitCode:
+    """Print the report."""
+    _section("agentouto", [agentouto.__version__, f"in {Path(agentouto.__file__).parent}"])
+    _section("python", [platform.python_version(), sys.executable, platform.platform()])
+    _section("packages", [", ".join(f"{name} {_version(name)}" for name in PACKAGES)])
+    _section("extras", [f"{extra}: {_version(name)}" for extra, name in EXTRAS.items()])
+    _section("keys", _keys())
+    home = TokenStore().directory.parent
+    exists = "" if home.exists() else " (not made yet)"
+    _section("files", [f"{home}{exists}; AGENTOUTO_HOME names another folder"])
+    _section("servers", _servers(usual_candidates()))
+    return ExitCode.RETURNED
+
+
+def _keys() -> list[str]:
+    names = dict.fromkeys(name for names in key_variables().values() for name in names)
+    own = [name for name in os.environ if name.startswith("AGENTOUTO_") and name.endswith("_KEY")]
+    lines: list[str] = []
+    for name in [*names, *sorted(own)]:
+        key = os.environ.get(name, "").strip()
+        lines.append(f"{name} is set{key_end(key)}" if key else f"{name} is not set")
+    return lines
+
+
+def _servers(candidates: list[Candidate]) -> list[str]:
+    lines: list[str] = []
+    for server in find_servers(candidates):
+        models = join_words([clean(name) for name in server.models], MAX_MODELS) or "no models"
+        lines.append(f"{server.name} at {server.url}: {models}")
+        lines.append(f'  Provider("local", kind="openai", base_url="{server.url}")')
+    if not lines:
+        lines = [f"none at {', '.join(candidate.url for candidate in candidates)}"]
+    return lines
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _section(title: str, lines: list[str]) -> None:
+    for number, line in enumerate(lines):
+        sys.stdout.write(f"{'' if number else title:<10} {clean(line)}\n")

@@ -1,0 +1,98 @@
+"""Traces runs while they go on: hooks that read their lines, and make a tool's span current."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+
+from agentouto._core.run_history import Line
+from agentouto._domain.hooks import Hooks, ToolUse
+from agentouto.otel._api import captures_content, context, metrics, trace
+from agentouto.otel._meters import Meters
+from agentouto.otel._spans import SpanMapper
+
+
+def traced(
+    hooks: Hooks | None = None,
+    *,
+    name: str = "",
+    content: bool | None = None,
+    tracer_provider: trace.TracerProvider | None = None,
+    meter_provider: metrics.MeterProvider | None = None,
+) -> Hooks:
+    """Return hooks that trace every run which they are given to.
+
+    ``run("...", [lead], hooks=traced())``, or ``Team(..., hooks=traced())`` for all its runs. While
+    a tool runs, its span is the current one: spans of its own HTTP client or database, and runs
+    that it begins, are below it.
+
+    Args:
+        hooks: Hooks of your own, which stay.
+        name: The name of the workflow in the trace; by default the starting agents' names.
+        content: Whether spans have texts, arguments and results. By default only if the variable
+            ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` is ``true``.
+        tracer_provider: Where spans go; by default OpenTelemetry's global provider.
+        meter_provider: Where metrics go; by default OpenTelemetry's global provider.
+    """
+    own = hooks or Hooks()
+    tracing = _Tracing(
+        trace.get_tracer("agentouto", tracer_provider=tracer_provider),
+        Meters(meter_provider),
+        name,
+        content=captures_content(content),
+    )
+
+    def on_line(line: Line) -> None:
+        tracing.feed(line)
+        if own.on_line is not None:
+            own.on_line(line)
+
+    @contextmanager
+    def tool_context(use: ToolUse) -> Generator[None]:
+        with ExitStack() as stack:
+            stack.enter_context(tracing.current(use))
+            if own.tool_context is not None:
+                stack.enter_context(own.tool_context(use))
+            yield
+
+    return replace(own, on_line=on_line, tool_context=tool_context)
+
+
+class _Tracing:
+    """The spans of all runs that go on with the same hooks."""
+
+    def __init__(self, tracer: trace.Tracer, meters: Meters, name: str, *, content: bool) -> None:
+        self._tracer = tracer
+        self._meters = meters
+        self._name = name
+        self._content = content
+        self._runs: dict[str, SpanMapper] = {}
+
+    def feed(self, line: Line) -> None:
+        run = str(line["run"])
+        mapper = self._runs.get(run)
+        if mapper is None:
+            mapper = self._runs[run] = SpanMapper(
+                self._tracer,
+                self._name,
+                content=self._content,
+                parent=context.get_current(),
+                meters=self._meters,
+            )
+        mapper.feed(line)
+        if line["type"] == "run.end":
+            self._runs.pop(run, None)
+
+    @contextmanager
+    def current(self, use: ToolUse) -> Generator[None]:
+        found = (one.span_of(use.call_id, use.tool_call) for one in list(self._runs.values()))
+        span = next((each for each in found if each is not None), None)
+        if span is None:
+            yield
+            return
+        token = context.attach(trace.set_span_in_context(span))
+        try:
+            yield
+        finally:
+            context.detach(token)

@@ -1,0 +1,1 @@
+"""Anthropic's Messages API: requests written down, answers read, what servers have refused."""

@@ -1,0 +1,1 @@
+"""Facts about models by name: context windows, prices, and the settings for reasoning."""

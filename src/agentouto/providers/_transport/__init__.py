@@ -1,0 +1,1 @@
+"""HTTP for every wire format: sessions, retries, server-sent events, downloads, keys."""

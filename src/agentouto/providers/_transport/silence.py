@@ -1,0 +1,210 @@
+"""Ends requests whose server makes no progress for too long, or has closed the connection.
+
+How it works: a request has one ``IdleTimer``, which is restarted by progress and checked every
+``LOOK_SECONDS``, so that a token does not need a timer of its own. Whatever the request waits for
+(a connection, the headers, more of the body) it awaits in ``IdleTimer.wait``. When the time is up,
+the timer cancels the task that waits there, and ``wait`` turns this very cancellation into an
+error. Any other cancellation passes through.
+
+Why it is not left to aiohttp: its limits count bytes, so a ping or a ``100 Continue`` restarts
+them; they do not run during a TLS handshake or while an upload stands still; and they end with the
+connection. When aiohttp (3.11 to 3.14) closes a connection because of a fault in the chunked
+encoding, it does not wake the reader of the body, so the timer checks the transport too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from io import BytesIO
+from types import TracebackType
+from typing import TypeVar
+
+from agentouto.providers._transport.content_codings import Read, decoded
+from agentouto.providers._transport.http_limits import USUAL
+from agentouto.providers._transport.sessions import Exchange, Response
+
+LOOK_SECONDS = 0.25
+"""The longest time until a closed connection is noticed. A check costs some 2 µs."""
+
+GRACE_SECONDS = 0.05
+"""How long reading data that has arrived may take: perhaps the loop was blocked, not the server."""
+
+T = TypeVar("T")
+
+
+class ConnectionGone(ConnectionError):
+    """The connection is closed, and the answer is not complete."""
+
+
+class IdleTimer:
+    """Limits how long one try of a request may go without progress.
+
+    Attributes:
+        active_at: The time of the last progress, by the clock of the loop.
+    """
+
+    __slots__ = (
+        "_doubted",
+        "_failure",
+        "_loop",
+        "_seconds",
+        "_task",
+        "_timer",
+        "_transport",
+        "active_at",
+    )
+
+    def __init__(self, seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._seconds = seconds
+        self._task: asyncio.Task[object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._transport: asyncio.BaseTransport | None = None
+        self._failure: OSError | None = None
+        self._doubted = 0.0
+        self.active_at = self._loop.time()
+
+    def restart(self) -> None:
+        """Note progress: the time counts from now on."""
+        self.active_at = self._loop.time()
+
+    def watch(self, transport: asyncio.BaseTransport | None) -> None:
+        """Treat the connection as closed once ``transport`` is."""
+        self._transport = transport
+
+    def stop(self) -> None:
+        """Stop checking."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def wait(self, awaited: Awaitable[T]) -> T:
+        """Return what ``awaited`` returns.
+
+        Raises:
+            TimeoutError: There was no progress for too long.
+            ConnectionGone: The connection was closed meanwhile.
+        """
+        task = self._task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        if self._timer is None:
+            self._set_timer()
+        try:
+            return await awaited
+        except asyncio.CancelledError:
+            if self._failure is not None and task and task.cancelling() == before + 1:
+                raise self._failure from None
+            raise
+        finally:
+            self._task = None
+            if self._failure is not None and task:
+                self._failure = None
+                task.uncancel()
+
+    def _set_timer(self) -> None:
+        left = self.active_at + self._seconds - self._loop.time()
+        self._timer = self._loop.call_later(max(0.0, min(left, LOOK_SECONDS)), self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._task is None:
+            return  # nothing is waited for; ``wait`` sets the timer again
+        gone = self._transport is not None and self._transport.is_closing()
+        if not gone and self.active_at + self._seconds > self._loop.time():
+            self._set_timer()
+        elif self._doubted != self.active_at:
+            self._doubted = self.active_at
+            self._timer = self._loop.call_later(GRACE_SECONDS, self._look)
+        else:
+            self._failure = ConnectionGone() if gone else TimeoutError()
+            self._task.cancel()
+
+
+class WatchedResponse:
+    """A response whose body is read under an ``IdleTimer``. Its repr shows no address."""
+
+    __slots__ = ("_response", "_timer", "readany", "status")
+
+    def __init__(self, response: Response, timer: IdleTimer, portion: int) -> None:
+        self._response = response
+        self._timer = timer
+        self.status: int = response.status
+        self.readany: Read = decoded(response.headers, self._read, portion)
+        """Return what has arrived of the body, waiting for a byte of it; nothing at the end."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers; names are looked up in any case."""
+        return self._response.headers
+
+    def at_eof(self) -> bool:
+        """Return whether all of the body has been read."""
+        return self._response.content.at_eof()
+
+    async def _read(self) -> bytes:
+        return await self._timer.wait(_more(self._response))
+
+
+async def _more(response: Response) -> bytes:
+    try:
+        return await response.content.readany()
+    except RuntimeError:  # "Connection closed.": what aiohttp says to who reads on after a fault
+        raise ConnectionGone from None
+
+
+class WatchedExchange:
+    """A request and its response under an ``IdleTimer``.
+
+    ``open`` waits for the headers of the response. The context, which is entered then, without
+    waiting for anything in between, ends the request.
+    """
+
+    __slots__ = ("_exchange", "_portion", "_response", "_timer")
+
+    def __init__(self, exchange: Exchange, timer: IdleTimer, portion: int = USUAL.portion) -> None:
+        self._exchange = exchange
+        self._timer = timer
+        self._portion = portion
+        self._response: WatchedResponse | None = None
+
+    async def open(self) -> None:
+        """Send the request, and wait for the headers of the response."""
+        timer = self._timer
+        try:
+            response = await timer.wait(self._exchange.__aenter__())
+        except BaseException:
+            timer.stop()
+            raise
+        timer.restart()
+        connection = response.connection
+        timer.watch(connection.transport if connection is not None else None)
+        self._response = WatchedResponse(response, timer, self._portion)
+
+    async def __aenter__(self) -> WatchedResponse:
+        if self._response is None:
+            raise RuntimeError("open() comes first")
+        return self._response
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+        /,
+    ) -> None:
+        self._timer.stop()
+        await self._exchange.__aexit__(exc_type, exc, tb)
+
+
+class Upload(BytesIO):
+    """A large body that is sent in portions. Each portion that the network takes is progress."""
+
+    def __init__(self, body: bytes, timer: IdleTimer) -> None:
+        super().__init__(body)
+        self._timer = timer
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next portion."""
+        self._timer.restart()
+        return super().read(size)

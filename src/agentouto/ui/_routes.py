@@ -1,0 +1,221 @@
+"""The addresses of the page, and what each of them answers.
+
+Bodies are checked by msgspec against the structs below: what does not fit is 400 or 422 with the
+reason in words, and never 500.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, TypeVar
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from agentouto import ConfigurationError, JournalError, RoutingError, Team
+from agentouto.ui._guard import MAX_BODY, Access, PageGuard
+from agentouto.ui._live_run import Address, LiveRun
+from agentouto.ui._page_runs import PageRuns, TooMany
+from agentouto.ui._setup import PageSetup
+from agentouto.ui._static_files import StaticFiles
+
+Body = TypeVar("Body")
+
+NO_RUN = "There is no such run."
+
+NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class StartBody(msgspec.Struct, forbid_unknown_fields=True):
+    """``POST /api/runs``."""
+
+    text: NonEmpty
+    to: list[str] = []
+    history_of: str = ""
+    resume: str = ""
+
+
+class SendBody(msgspec.Struct, forbid_unknown_fields=True):
+    """``POST /api/runs/ID/send`` and ``/answer``."""
+
+    call: NonEmpty
+    text: NonEmpty
+
+
+class ApproveBody(msgspec.Struct, forbid_unknown_fields=True):
+    """``POST /api/runs/ID/approve``."""
+
+    call: NonEmpty
+    yes: bool
+    reason: str = ""
+
+
+class StopBody(msgspec.Struct, forbid_unknown_fields=True):
+    """``POST /api/runs/ID/stop``."""
+
+    call: str = ""
+
+
+class PageRoutes:
+    """Answers the requests of the page."""
+
+    def __init__(self, setup: PageSetup, runs: PageRuns) -> None:
+        self._setup = setup
+        self._runs = runs
+        self._static = StaticFiles()
+
+    def routes(self) -> list[Route]:
+        """Return all addresses."""
+        run = "/api/runs/{run_id:str}"
+        return [
+            Route("/", self._page),
+            Route("/healthz", self._health),
+            Route("/static/{name:str}", self._file),
+            Route("/api/team", self._team),
+            Route("/api/runs", self._list),
+            Route("/api/runs", self._start, methods=["POST"]),
+            Route(f"{run}/events", self._events),
+            Route(f"{run}/send", self._send, methods=["POST"]),
+            Route(f"{run}/answer", self._answer, methods=["POST"]),
+            Route(f"{run}/approve", self._approve, methods=["POST"]),
+            Route(f"{run}/stop", self._stop, methods=["POST"]),
+        ]
+
+    async def _page(self, _: Request) -> Response:
+        return self._static.page()
+
+    async def _health(self, _: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def _file(self, request: Request) -> Response:
+        return self._static.file(request)
+
+    async def _team(self, _: Request) -> Response:
+        return JSONResponse(self._setup.described())
+
+    async def _list(self, _: Request) -> Response:
+        return JSONResponse(await self._runs.summaries())
+
+    async def _start(self, request: Request) -> Response:
+        body = await _read_body(request, StartBody)
+        try:
+            run = await self._runs.start(body.text, body.to, body.history_of, body.resume)
+        except (ConfigurationError, JournalError) as error:
+            raise HTTPException(422, str(error)) from error
+        return JSONResponse({"id": run.id}, 201)
+
+    async def _events(self, request: Request) -> Response:
+        run_id = str(request.path_params["run_id"])
+        given = request.headers.get("last-event-id") or request.query_params.get("after")
+        after = None if given is None else _address(given)
+        if "application/x-ndjson" in request.headers.get("accept", ""):
+            lines = await self._runs.lines_of(run_id)
+            if lines is None:
+                raise HTTPException(404, NO_RUN)
+            start = 0 if after is None else lines.after(after)
+            return Response(
+                b"".join(b"%b\n" % text for text in lines.texts[start:]),
+                media_type="application/x-ndjson",
+            )
+        run = self._runs.find(run_id) or await self._runs.saved.find(run_id)
+        if run is None:
+            raise HTTPException(404, NO_RUN)
+        stream = self._runs.stream(run, after)
+        first = await anext(stream)  # what can be refused is refused here
+        return StreamingResponse(
+            _with_first(first, stream),
+            media_type="text/event-stream",
+            headers={"x-accel-buffering": "no"},  # nginx would hold the stream back
+        )
+
+    async def _send(self, request: Request) -> Response:
+        body = await _read_body(request, SendBody)
+        return JSONResponse((await self._find(request)).send(body.call, body.text), 202)
+
+    async def _answer(self, request: Request) -> Response:
+        body = await _read_body(request, SendBody)
+        return JSONResponse((await self._find(request)).answer(body.call, body.text), 202)
+
+    async def _approve(self, request: Request) -> Response:
+        body = await _read_body(request, ApproveBody)
+        run = await self._find(request)
+        return JSONResponse(run.approve(body.call, body.reason, yes=body.yes), 202)
+
+    async def _stop(self, request: Request) -> Response:
+        body = await _read_body(request, StopBody)
+        return JSONResponse((await self._find(request)).stop(body.call), 202)
+
+    async def _find(self, request: Request) -> LiveRun:
+        run_id = str(request.path_params["run_id"])
+        run = self._runs.find(run_id)
+        if run is None and await self._runs.saved.find(run_id) is not None:
+            raise HTTPException(409, "This run is of another process: it can only be watched here.")
+        if run is None:
+            raise HTTPException(404, NO_RUN)
+        return run
+
+
+def page_app(team: Team | PageSetup) -> ASGIApp:
+    """Return the page of ``team`` as an ASGI app, to be mounted in an app of yours.
+
+    Your app decides who may open it: ``Host`` and token are not checked. Mount it with a path that
+    ends in a slash, so that the page finds its files.
+    """
+    setup = PageSetup(team) if isinstance(team, Team) else team
+    return guarded_app(setup, PageRuns(setup), None)
+
+
+def guarded_app(setup: PageSetup, runs: PageRuns, access: Access | None) -> ASGIApp:
+    """Return the page as an ASGI app, with the checks of ``access``."""
+    app = Starlette(
+        routes=PageRoutes(setup, runs).routes(),
+        exception_handlers={RoutingError: _conflict, TooMany: _too_many},
+    )
+    return PageGuard(app, access)
+
+
+async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for message in rest:
+        yield message
+
+
+async def _read_body(request: Request, form: type[Body]) -> Body:
+    """Return the body of a request in its form.
+
+    Raises:
+        HTTPException: It is too long, no JSON, or has another form.
+    """
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BODY:
+            raise HTTPException(413, f"A request has at most {MAX_BODY} bytes.")
+    try:
+        return msgspec.json.decode(body, type=form)
+    except msgspec.ValidationError as error:
+        raise HTTPException(422, str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise HTTPException(400, f"This is no JSON: {error}") from error
+
+
+def _address(text: str) -> Address:
+    """Return the address of a line that ``SEQ`` or ``SEQ.PART`` names."""
+    seq, _, part = text.partition(".")
+    part = part or "0"
+    if not (text.isascii() and seq.isdecimal() and part.isdecimal() and len(text) < 40):
+        raise HTTPException(400, f"{text[:80]!r} is no address of a line, such as 12 or 12.3.")
+    return int(seq), int(part)
+
+
+async def _conflict(_: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), 409)
+
+
+async def _too_many(_: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), 503)

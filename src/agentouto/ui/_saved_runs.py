@@ -1,0 +1,109 @@
+"""The runs in a journal: those of earlier times, and those that other processes work on now.
+
+A run of another process is read again five times a second while it is at work. Its lines come when
+they have been written: each reply whole. Nothing can be sent to it from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import cast
+
+from starlette.concurrency import run_in_threadpool
+
+from agentouto import ConfigurationError, Journal, JournalError, SavedRun
+from agentouto.ui._live_run import Address, Lines
+
+READ_SECONDS = 0.2
+"""A run at work is read so often: a reader sees no delay. Long runs are read less often."""
+
+READ_SHARE = 4
+"""After each reading it pauses at least so many times as long as that took."""
+
+MAX_SAVED_RUNS = 200
+"""Runs in the list: the newest."""
+
+WORDS = (("returned", "completed"), ("interrupted", "lost"), ("waiting", "running"))
+"""What the page calls the states of saved runs; it has the same names for the others."""
+
+
+class SavedRuns:
+    """The runs of a journal. Every reading is done in a thread, because it waits for the disk.
+
+    Args:
+        journal: The journal; ``None`` if there is none.
+    """
+
+    def __init__(self, journal: Journal | None) -> None:
+        self._journal = journal
+
+    async def find(self, run_id: str) -> SavedRun | None:
+        """Return a run, or ``None``."""
+        journal = self._journal
+        return None if journal is None else await run_in_threadpool(_run_in, journal, run_id)
+
+    async def summaries(self, without: Iterable[str]) -> list[dict[str, object]]:
+        """Return what the list shows of the runs that are not in ``without``, newest first."""
+        journal = self._journal
+        if journal is None:
+            return []
+        known = set(without)
+        found = await run_in_threadpool(_runs_in, journal)
+        return [_saved_summary(run) for run in found[:MAX_SAVED_RUNS] if run.id not in known]
+
+    async def lines(self, run: SavedRun) -> Lines:
+        """Return the lines of a run, as far as they are written."""
+        return await run_in_threadpool(_saved_lines, run, 0)
+
+    async def stream(self, run: SavedRun, after: Address | None) -> AsyncIterator[Lines]:
+        """Yield the lines after an address, as they are written, until the run ends."""
+        clock = asyncio.get_running_loop().time
+        seq, part = (-1, 0) if after is None else after
+        while True:
+            began = clock()
+            new = (await run_in_threadpool(_saved_lines, run, max(seq, 0))).from_address(
+                (seq, part)
+            )
+            if new.texts:
+                seq, part = new.last_address()
+                yield new
+            if run.status not in {"running", "waiting"}:
+                return
+            await asyncio.sleep(max(READ_SECONDS, READ_SHARE * (clock() - began)))
+            now = await self.find(run.id)
+            if now is None:  # it was removed
+                return
+            run = now
+
+
+def _run_in(journal: Journal, run_id: str) -> SavedRun | None:
+    try:
+        return journal[run_id] if journal.path.exists() else None
+    except (ConfigurationError, JournalError):
+        return None
+
+
+def _runs_in(journal: Journal) -> list[SavedRun]:
+    try:
+        return journal.runs() if journal.path.exists() else []
+    except JournalError:
+        return []
+
+
+def _saved_lines(run: SavedRun, start: int) -> Lines:
+    lines = Lines(whole=True)
+    for line in run.lines(start):
+        lines.add(cast("Mapping[str, object]", line))
+    return lines
+
+
+def _saved_summary(run: SavedRun) -> dict[str, object]:
+    return {
+        "id": run.id,
+        "text": run.message,
+        "status": dict(WORDS).get(run.status, run.status),
+        "at": run.started,
+        "seconds": 0.0 if run.ended is None else run.ended - run.started,
+        "own": False,
+    }

@@ -1,0 +1,55 @@
+"""The completion scripts, as the shells themselves run them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cli.terminal import agentouto
+
+BASH = shutil.which("bash") or ""
+ASK_BASH = """
+source ./script
+COMP_WORDS=(agentouto {words})
+COMP_CWORD={current}
+_agentouto
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+
+
+def completed_by_bash(here: Path, *words: str) -> set[str]:
+    (here / "script").write_text(agentouto("completion", "bash", cwd=here).out)
+    quoted = " ".join(f"'{word}'" for word in words)
+    program = ASK_BASH.format(words=quoted, current=len(words))
+    done = subprocess.run(
+        [BASH, "-c", program], cwd=here, capture_output=True, encoding="utf-8", check=True
+    )
+    assert not done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.mark.skipif(not BASH, reason="there is no bash here")
+def test_bash_completes_commands_and_their_options(tmp_path: Path) -> None:
+    assert {"run", "demo", "check", "doctor", "--version"} <= completed_by_bash(tmp_path, "")
+    assert completed_by_bash(tmp_path, "do") == {"doctor"}
+    assert completed_by_bash(tmp_path, "run", "--no") == {"--no-limits", "--no-color"}
+    assert completed_by_bash(tmp_path, "check", "team.py", "--on") == {"--online"}
+    assert not completed_by_bash(tmp_path, "run", "te")  # left to the names of files
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_script_names_every_command_and_is_read_by_its_shell(tmp_path: Path, shell: str) -> None:
+    done = agentouto("completion", shell, cwd=tmp_path)
+    assert done.code == 0
+    for word in ("run", "demo", "login", "completion", "limits", "client-id"):
+        assert word in done.out
+    if shutil.which(shell):
+        subprocess.run([shell, "-n"], input=done.out, encoding="utf-8", check=True)
+
+
+def test_another_shell_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    done = agentouto("completion", "ksh", cwd=tmp_path)
+    assert (done.code, done.err) == (2, "There is no 'ksh'. There are: bash, zsh, fish\n")

@@ -1,0 +1,71 @@
+"""``agentouto run --journal``: a run that is stopped goes on with the same command."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from cli.terminal import agentouto, begun, read_until
+
+TEAM = """
+import asyncio, os
+from agentouto import Agent, Provider, Team, Tool
+from agentouto.testing import Script, say, tool
+
+@Tool(on_restart="run")
+async def wait() -> str:
+    while not os.path.exists("go"):
+        await asyncio.sleep(0.02)
+    return "waited"
+
+script = Script({"quick": [say("quick is done")], "slow": [tool("wait"), say("slow is done")]})
+provider = Provider("scripted", kind="script", script=script)
+team = Team([Agent(name, "", "m", provider) for name in ("quick", "slow")], [wait])
+"""
+
+KEPT = ("--journal", "runs.db", "--run-id", "order")
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    (tmp_path / "team.py").write_text(TEAM, "utf-8")
+    return tmp_path
+
+
+def test_a_run_that_ctrl_c_has_stopped_goes_on_with_the_same_command(here: Path) -> None:
+    with begun(here, "team.py", "Go", *KEPT) as process:
+        read_until(process, "return   quick")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == (
+        "It is kept: the same command with --run-id order goes on with it."
+    )
+    (here / "go").touch()
+    for _ in range(2):
+        done = agentouto("run", "team.py", "Go", *KEPT, cwd=here)
+        assert done.code == 0
+        assert "quick is done" in done.out
+        assert "slow is done" in done.out
+
+
+def test_a_run_that_is_terminated_goes_on_with_the_same_command(here: Path) -> None:
+    with begun(here, "team.py", "Go", *KEPT) as process:
+        read_until(process, "return   quick")
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode != 0
+    (here / "go").touch()
+    done = agentouto("run", "team.py", "Go", *KEPT, cwd=here)
+    assert (done.code, "slow is done" in done.out) == (0, True)
+
+
+def test_a_journal_that_cannot_be_used_is_named(here: Path) -> None:
+    done = agentouto("run", "team.py", "Go", "--journal", ".", cwd=here)
+    assert done.code in {1, 3}
+    assert "is a folder; journal= takes a file" in done.err
+    done = agentouto("run", "team.py", "Go", "--run-id", "order", cwd=here)
+    assert (done.code, done.out) == (3, "")
+    assert "give journal= as well" in done.err

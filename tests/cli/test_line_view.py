@@ -1,0 +1,63 @@
+"""A run as lines of a log: what gets a line, and what would only fill the log."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+from agentouto.cli._line_view import LineView
+
+
+def event(
+    type_: str, t: float, agent: str = "writer", call: str = "c1", **more: object
+) -> dict[str, object]:
+    return {"type": type_, "t": t, "agent": agent, "call": call, **more}
+
+
+def wait(t: float, seconds: float, error: str, call: str = "c1") -> dict[str, object]:
+    about: dict[str, object] = {
+        "why": "gate",
+        "seconds": seconds,
+        "attempt": 2,
+        "status": None,
+        "error": error,
+    }
+    return event("model.wait", t, call=call) | about
+
+
+def test_calls_that_meet_one_rate_limit_get_one_line() -> None:
+    out = io.StringIO()
+    view = LineView(out)
+    for number in range(12):
+        text = f"[openai] rate limit, {12 - number} s left"
+        call = f"c{number}"
+        view.feed(wait(1.0 + number / 10, 2.0, text, call=call))
+    view.feed(wait(1.5, 2.0, "[google] overloaded"))
+    view.feed(wait(3.5, 4.0, "[openai] rate limit, 4 s left"))
+    assert out.getvalue().splitlines() == [
+        "   1.00s wait     writer  2 s, then try 2: [openai] rate limit, 12 s left",
+        "   1.50s wait     writer  2 s, then try 2: [google] overloaded",
+        "   3.50s wait     writer  4 s, then try 2: [openai] rate limit, 4 s left",
+    ]
+
+
+def test_a_tool_gets_lines_only_if_it_runs_long() -> None:
+    async def play(out: io.StringIO) -> None:
+        view = LineView(out, long_tool=0.05)
+        view.feed(event("tool.start", 1.0, tool="look", arguments={}))
+        view.feed(event("tool.end", 1.01, tool="look", result=""))
+        view.feed(event("tool.start", 1.0, tool="finish", arguments={}))
+        view.feed(event("tool.start", 2.0, tool="build", arguments={}))
+        while not out.getvalue():
+            await asyncio.sleep(0.01)
+        view.feed(event("tool.end", 9.5, tool="build", result="no", failed=True))
+        view.feed(event("tool.start", 10.0, tool="never ends", arguments={}))
+        view.stop()
+        await asyncio.sleep(0.1)
+
+    out = io.StringIO()
+    asyncio.run(play(out))
+    assert out.getvalue().splitlines() == [
+        "   2.05s tool     writer  build still runs",
+        "   9.50s tool     writer  build failed after 7.5 s",
+    ]

@@ -1,0 +1,154 @@
+"""Runs in the journal of the page: of another process, of one that was killed, and of its own."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+from agentouto import Agent, Journal, Provider, Team
+from agentouto.testing import Script, finish
+from agentouto.ui import PageSetup
+from children import PIPE, child
+from page.browsing import Visitor
+from page.served import Site, served
+from page.teams import Gate, words
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from agentouto import Agent, Provider, Team, Tool
+from agentouto.testing import Script, finish, tool
+
+@Tool(on_restart="run")
+def measure() -> str:
+    mark = Path(__file__).with_name("mark")
+    if not mark.exists():
+        mark.touch()
+        print("at work", flush=True)
+        sys.stdin.read()
+    return "20 degrees"
+
+script = Script({"lead": [tool("measure"), finish("It is warm.")]})
+lead = Agent("lead", "", "m", Provider("scripted", kind="script", script=script))
+team = Team([lead], [measure])
+if __name__ == "__main__":
+    team.run("How warm is it?", journal=sys.argv[1], run_id="order-4711")
+"""
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "runs.db")
+
+
+def quick_team() -> Team:
+    script = Script({"one": finish("1")})
+    return Team([Agent("one", "", "m", Provider("s", kind="script", script=script))])
+
+
+@contextmanager
+def another_run(journal: Journal, gate: Gate, run_id: str) -> Iterator[None]:
+    """Run a team with the same journal, beside the page."""
+    options = {"journal": journal, "run_id": run_id}
+    thread = threading.Thread(target=words(gate).run, args=("Speak.",), kwargs=options)
+    thread.start()
+    try:
+        yield
+    finally:
+        gate.open()
+        thread.join(20)
+
+
+def wait_until_listed(site: Site, run_id: str) -> dict[str, object]:
+    for _ in range(200):
+        found = [each for each in site.get("/api/runs").json() if each["id"] == run_id]
+        if found:
+            return dict(found[0])
+        time.sleep(0.05)
+    raise AssertionError("the run is not in the list")
+
+
+def test_a_run_of_another_process_appears_and_moves(journal: Journal) -> None:
+    gate = Gate()
+    with (
+        served(PageSetup(quick_team(), journal=journal)) as site,
+        another_run(journal, gate, "a-1"),
+    ):
+        listed = wait_until_listed(site, "a-1")
+        assert (listed["status"], listed["own"], listed["text"]) == ("running", False, "Speak.")
+        stream = site.stream("a-1")
+        seen = [next(stream)]
+        while seen[-1]["type"] != "tool.start":
+            seen.append(next(stream))
+        refused = site.post("/api/runs/a-1/stop")
+        assert (refused.status, "another process" in refused.text) == (409, True)
+        gate.open()
+        seen += stream
+        assert (seen[0]["type"], seen[-1]["type"]) == ("run.start", "run.end")
+        addresses = [(line["seq"], line.get("part", 0)) for line in seen]
+        assert addresses == sorted(set(addresses))
+        assert seen == site.lines("a-1")
+
+
+def test_runs_of_the_page_are_in_the_journal_and_come_back(journal: Journal) -> None:
+    with served(PageSetup(quick_team(), journal=journal)) as site:
+        run = site.start("Go.")
+        lines = list(site.stream(run))
+        assert [each["own"] for each in site.get("/api/runs").json()] == [True]
+    with served(PageSetup(quick_team(), journal=journal)) as site:
+        [listed] = site.get("/api/runs").json()
+        assert (listed["id"], listed["status"], listed["own"]) == (run, "completed", False)
+        assert site.lines(run)[-1]["output"] == lines[-1]["output"] == "1"
+        continued = site.start("And?", history_of=run)
+        assert next(site.stream(continued))["history"] == 2
+
+
+def test_a_run_that_was_killed_ended_without_an_end_and_is_resumed(
+    journal: Journal, tmp_path: Path, visitor: Visitor
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM, encoding="utf-8")
+    with child(
+        [sys.executable, str(program), str(journal.path)], stdin=PIPE, stdout=PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "at work\n"
+        process.kill()
+    spec = spec_from_file_location("program", program)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    team = module.team
+    with served(PageSetup(team, journal=journal)) as site:
+        assert wait_until_listed(site, "order-4711")["status"] == "lost"
+        visitor.open(site)
+        visitor.page.click("nav li button")
+        visitor.sees_status("ended without an end")
+        visitor.page.get_by_role("button", name="Resume").click()
+        visitor.sees_status("returned")
+        visitor.see("It is warm.")
+        assert site.post("/api/runs", text="x", resume="order-4711").status == 422
+        assert site.post("/api/runs", text="x", resume="none").status == 422
+
+
+def test_a_run_that_is_at_work_when_the_page_ends_can_be_resumed(journal: Journal) -> None:
+    with served(PageSetup(words(Gate()), journal=journal)) as site:
+        run = site.start("Speak.")
+        site.wait_for(run, "tool.start")
+    assert journal[run].status == "interrupted"
+
+
+def test_a_journal_that_is_not_there_yet_is_no_error(journal: Journal) -> None:
+    with served(PageSetup(quick_team(), journal=journal)) as site:
+        assert site.get("/api/runs").json() == []
+        assert site.get("/api/runs/none/events").status == 404
+        assert json.loads(site.get("/api/team").text)["start"] == ["one"]
