@@ -6,6 +6,7 @@
     python3 dev.py demo [ARGS...]           the demo: four peers review the files of a folder
     python3 dev.py test [PYTEST ARGS...]    the checks and the tests, on the wheel as users get it
     python3 dev.py edges [PYTEST ARGS...]   the tests with programs and frameworks of others
+    python3 dev.py docs [FOLDER]            the site, which works from a folder: by default site/
     python3 dev.py kill [KILLS]             kills runs with a journal, and looks what was lost
     python3 dev.py real-model [ARGS...]     a real model on a real server, and what it said
     python3 dev.py nox [NOX ARGS...]        any session of noxfile.py; --list shows them
@@ -190,6 +191,11 @@ def edges(arguments: list[str]) -> int:
     return nox(["--sessions", "edges", *(["--", *arguments] if arguments else [])])
 
 
+def docs(arguments: list[str]) -> int:
+    """Build the site, and check its links."""
+    return nox(["--sessions", "docs", *(["--", *arguments] if arguments else [])])
+
+
 def kill(arguments: list[str]) -> int:
     """Kill runs with a journal again and again, 100 times by default, and count what was lost."""
     home = Environment(ROOT / ".venv")
@@ -253,6 +259,7 @@ def main(arguments: list[str]) -> int:
         "demo": demo,
         "test": test,
         "edges": edges,
+        "docs": docs,
         "real-model": real_model,
         "kill": kill,
         "nox": nox,

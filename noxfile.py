@@ -257,6 +257,14 @@ def edges(session: nox.Session) -> None:
     pytest(session, *(session.posargs or (EDGES,)))
 
 
+@nox.session(tags=["ci"])
+def docs(session: nox.Session) -> None:
+    """The site, with every link and anchor checked; in ``site/``, or the folder that is named."""
+    group = nox.project.dependency_groups(PROJECT, "docs")
+    session.install("--constraint=constraints.txt", *group)
+    session.run("python", "docs/build.py", *session.posargs)
+
+
 @nox.session(name="real-model")
 def real_model(session: nox.Session) -> None:
     """A real model on llama.cpp: runs, streams, types, overflow, a killed server."""
@@ -363,7 +371,7 @@ def dev(session: nox.Session) -> None:
 def lock(session: nox.Session) -> None:
     """Write ``constraints.txt``: the newest versions that go together, for every Python."""
     known = ["--universal", "--python-version=3.11", "--all-extras", "--upgrade"]
-    known += ["--group=dev", "--group=edges"]
+    known += ["--group=dev", "--group=docs", "--group=edges"]
     plain = ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
     file = ROOT / "constraints.txt"
     command = [UV, "pip", "compile", "--quiet", *known, *plain, "pyproject.toml"]

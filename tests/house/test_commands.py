@@ -39,7 +39,7 @@ def test_a_command_there_is_not_is_told_with_those_there_are() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert (
         done.stderr
-        == "dev.py: there is no 'frob'. There are: demo, test, edges, real-model, kill, nox.\n"
+        == "dev.py: there is no 'frob'. There are: demo, test, edges, docs, real-model, kill, nox.\n"
     )
 
 
