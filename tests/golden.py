@@ -139,6 +139,7 @@ def whole_run() -> RunStream:
         hooks=Hooks(on_forward=refuse, on_return=refuse),
         enabled_tools=["wait_for_messages"],
         limits=Limits(parallel=1, requests=60, warn_at=0.1, prices={"m": price, "m2": price}),
+        name="golden team",
     )
 
 

@@ -65,6 +65,7 @@ class OtherOptions(TypedDict, total=False):
     journal: JournalPlace | None
     run_id: str | None
     changed: Literal["refuse", "accept"]
+    name: str | None
 
 
 class Options(OtherOptions, total=False):
@@ -102,6 +103,7 @@ class Options(OtherOptions, total=False):
         run_id: Its id there: the same call begins a run, goes on with it after a crash, and returns
             what it came to. None: an id is drawn.
         changed: Whether a kept run goes on with changed agents: ``"accept"``. ``"refuse"``.
+        name: What the team is called, in event lines and traces. None.
     """
 
     output_type: object
@@ -212,6 +214,7 @@ def make_plan(
         output_type=options.get("output_type"),
         backends={name: open_backend(provider, memory) for name, provider in found.items()},
         memory=memory,
+        name=_checked_text(options, "name") or "",
     )
 
 

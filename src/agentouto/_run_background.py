@@ -56,6 +56,7 @@ def run_background(
     journal: JournalPlace | None = None,
     run_id: str | None = None,
     changed: Literal["refuse", "accept"] = "refuse",
+    name: str | None = None,
     entry: Participant | None = None,
     agents: Sequence[Participant] | None = None,
 ) -> Handle: ...
@@ -122,6 +123,7 @@ def run_background_sync(
     journal: JournalPlace | None = None,
     run_id: str | None = None,
     changed: Literal["refuse", "accept"] = "refuse",
+    name: str | None = None,
     entry: Participant | None = None,
     agents: Sequence[Participant] | None = None,
 ) -> Handle: ...

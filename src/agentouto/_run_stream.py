@@ -57,6 +57,7 @@ def run_stream(
     journal: JournalPlace | None = None,
     run_id: str | None = None,
     changed: Literal["refuse", "accept"] = "refuse",
+    name: str | None = None,
     entry: Participant | None = None,
     agents: Sequence[Participant] | None = None,
 ) -> PlainStream: ...

@@ -77,6 +77,7 @@ def run(
     journal: JournalPlace | None = None,
     run_id: str | None = None,
     changed: Literal["refuse", "accept"] = "refuse",
+    name: str | None = None,
     entry: Participant | None = None,
     agents: Sequence[Participant] | None = None,
 ) -> RunResult: ...
@@ -133,6 +134,7 @@ def run(
         run_id: Its id there: the same call begins a run, goes on with it after a crash, and returns
             what it came to. None: an id is drawn.
         changed: Whether a kept run goes on with changed agents: ``"accept"``. ``"refuse"``.
+        name: What the team is called, in event lines and traces. None.
         entry: One starting agent, instead of ``starting_agents``; an older word, used with
             ``agents``.
         agents: All agents of the run, instead of ``run_agents``; an older word, used with
@@ -187,6 +189,7 @@ def async_run(
     journal: JournalPlace | None = None,
     run_id: str | None = None,
     changed: Literal["refuse", "accept"] = "refuse",
+    name: str | None = None,
     entry: Participant | None = None,
     agents: Sequence[Participant] | None = None,
 ) -> CoroutineType[Any, Any, RunResult]: ...
@@ -242,6 +245,7 @@ def async_run_stream(
     journal: JournalPlace | None = None,
     run_id: str | None = None,
     changed: Literal["refuse", "accept"] = "refuse",
+    name: str | None = None,
     entry: Participant | None = None,
     agents: Sequence[Participant] | None = None,
 ) -> RunStream: ...

@@ -87,6 +87,7 @@ class Team(Generic[Data_co]):
         journal: JournalPlace | None = None,
         run_id: str | None = None,
         changed: Literal["refuse", "accept"] = "refuse",
+        name: str | None = None,
     ) -> None: ...
     @declared
     def __init__(
@@ -150,6 +151,7 @@ class Team(Generic[Data_co]):
         journal: JournalPlace | None = None,
         run_id: str | None = None,
         changed: Literal["refuse", "accept"] = "refuse",
+        name: str | None = None,
     ) -> RunResult: ...
     @declared
     def run(
@@ -205,6 +207,7 @@ class Team(Generic[Data_co]):
         journal: JournalPlace | None = None,
         run_id: str | None = None,
         changed: Literal["refuse", "accept"] = "refuse",
+        name: str | None = None,
     ) -> CoroutineType[Any, Any, RunResult]: ...
     @declared
     async def async_run(
@@ -260,6 +263,7 @@ class Team(Generic[Data_co]):
         journal: JournalPlace | None = None,
         run_id: str | None = None,
         changed: Literal["refuse", "accept"] = "refuse",
+        name: str | None = None,
     ) -> RunStream: ...
     @declared
     def start(
@@ -321,6 +325,7 @@ class Team(Generic[Data_co]):
         journal: JournalPlace | None = None,
         run_id: str | None = None,
         changed: Literal["refuse", "accept"] = "refuse",
+        name: str | None = None,
     ) -> Handle: ...
     @declared
     def run_background(

@@ -63,6 +63,20 @@ def test_the_events_are_lines_of_json_and_end_with_one_run_end(here: Path) -> No
     assert returns == [("critic", "writer", "yes [/writer]"), ("writer", "user", "Done.")]
 
 
+def test_the_first_event_names_the_team_or_where_it_was_loaded_from(here: Path) -> None:
+    (here / "named.py").write_text("from team import team\nteam.options['name'] = 'reviewers'\n")
+    starts = [
+        agentouto("run", spec, "Go", "--jsonl", cwd=here).lines[0]
+        for spec in ("team.py", f"{here / 'team.py'}:team", "team:team", "named.py")
+    ]
+    assert [start["team"] for start in starts] == [
+        "team.py",
+        "team.py:team",
+        "team:team",
+        "reviewers",
+    ]
+
+
 def test_a_failed_run_ends_its_events_with_run_end_too(here: Path) -> None:
     done = agentouto("run", "team.py:refused", "Go", "--jsonl", cwd=here)
     assert done.code == 4

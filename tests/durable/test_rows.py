@@ -13,7 +13,7 @@ from agentouto._domain.kept_event import CallOpened
 from agentouto._journal.rows import ROW_KINDS, EventRow, RowReader, RowWriter, UnreadableRow
 
 FIELDS = {
-    "RunStarted": "stamp at message starting agents peers tools limits history attachments",
+    "RunStarted": "stamp at message starting agents peers tools limits history attachments team",
     "CallStarted": "stamp at message background withheld tool_call person",
     "ModelAsked": "stamp at model turn attempt",
     "ModelWaited": "stamp at why attempt seconds error status most",

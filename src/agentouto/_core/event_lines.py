@@ -70,6 +70,7 @@ def run_started_line(event: RunStarted, _state: LineState) -> Iterator[LineForm]
             "text": event.message,
             "to": list(event.starting),
             "at": round(event.at, 3),
+            **({"team": event.team} if event.team else {}),
             "agents": [
                 {"name": name, "model": model, "provider": provider, "role": role}
                 for name, model, provider, role in event.agents

@@ -119,6 +119,11 @@ LINE_TYPES: Mapping[str, LineType] = MappingProxyType(
                 "text": _always("text", "the user's message"),
                 "to": _always("list", "the names of the starting agents"),
                 "at": _always("number", "when it began, in seconds since 1970"),
+                "team": _if_any(
+                    "text",
+                    "what the team is called, `name=` of `Team` or `run`; on the command line, the "
+                    "file or module that it was loaded from",
+                ),
                 "agents": _always("list", "all agents: `name`, `model`, `provider`, `role`"),
                 "peers": _if_any("list", "all peers: `name`, `role`, `person`"),
                 "tools": _always("list", "all tools of the user's: `name`, `approval`"),

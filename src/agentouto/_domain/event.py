@@ -43,7 +43,7 @@ class RunStarted(msgspec.Struct, frozen=True, gc=False):
     provider and role of each, ``peers`` names and roles, each with whether it is a person: the
     objects would keep the user's functions and keys alive as long as a result is kept. ``tools``
     are the names of the user's tools, each with whether it needs approval; ``history`` is a number
-    of messages.
+    of messages; ``team`` is what the team is called, if anything.
     """
 
     stamp: Stamp
@@ -56,6 +56,7 @@ class RunStarted(msgspec.Struct, frozen=True, gc=False):
     limits: Limits
     history: int
     attachments: tuple[Attachment, ...]
+    team: str = ""
 
 
 class RunEnded(msgspec.Struct, frozen=True, gc=False):

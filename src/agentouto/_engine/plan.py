@@ -47,6 +47,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     debug: bool = False
     output_type: object = None
     memory: Memory = msgspec.field(default_factory=Memory)
+    name: str = ""
 
 
 def first_event(plan: Plan, stamp: Stamp, at: float) -> RunStarted:
@@ -67,4 +68,5 @@ def first_event(plan: Plan, stamp: Stamp, at: float) -> RunStarted:
         plan.limits,
         len(plan.history),
         plan.attachments,
+        plan.name,
     )

@@ -32,7 +32,7 @@ DEFAULT_NAME = "team"
 
 
 def load_team(spec: str, notify: Callable[[str], object] = print_notice) -> Team:
-    """Return the team that ``spec`` names.
+    """Return the team that ``spec`` names. If it has no name, it gets that of its place.
 
     Args:
         spec: A file or a module, with the name of the team or without.
@@ -45,6 +45,12 @@ def load_team(spec: str, notify: Callable[[str], object] = print_notice) -> Team
     from_file = place.endswith((".py", ".toml"))
     if sentence := read_env_file(Path(place).parent if from_file else Path()):
         notify(sentence)
+    team = _load(place, name, from_file=from_file)
+    team.options.setdefault("name", Path(spec).name if from_file else spec)
+    return team
+
+
+def _load(place: str, name: str, *, from_file: bool) -> Team:
     if place.endswith(".toml"):
         return read_team(Path(place), _load_tool)
     if from_file:

@@ -29,7 +29,8 @@ def traced(
 
     Args:
         hooks: Hooks of your own, which stay.
-        name: The name of the workflow in the trace; by default the starting agents' names.
+        name: The name of the workflow in the trace; by default that of the team, or the names of
+            the starting agents.
         content: Whether spans have texts, arguments and results. By default only if the variable
             ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` is ``true``.
         tracer_provider: Where spans go; by default OpenTelemetry's global provider.

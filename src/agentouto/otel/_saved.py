@@ -27,7 +27,8 @@ def send_spans(
 
     Args:
         run: A result, a handle, lines, or a file of lines.
-        name: The name of the workflow in the trace; by default the starting agents' names.
+        name: The name of the workflow in the trace; by default that of the team, or the names of
+            the starting agents.
         content: Whether spans have texts, arguments and results. By default only if the variable
             ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` is ``true``.
         tracer_provider: Where spans go; by default OpenTelemetry's global provider.
@@ -68,7 +69,8 @@ def send_otlp(run: RunSource, *, name: str = "", content: bool | None = None) ->
 
     Args:
         run: A result, a handle, lines, or a file of lines.
-        name: The name of the workflow in the trace; by default the starting agents' names.
+        name: The name of the workflow in the trace; by default that of the team, or the names of
+            the starting agents.
         content: Whether spans have texts, arguments and results; see ``send_spans``.
 
     Raises:

@@ -47,7 +47,7 @@ class SpanMapper:
 
     Args:
         tracer: Makes the spans.
-        name: The name of the workflow; by default the names of the starting agents.
+        name: The name of the workflow; by default that of the team, else the starting agents'.
         content: Whether spans have texts.
         parent: What the span of the run is a child of, if anything.
         meters: Records metrics, of a run that goes on.
@@ -147,7 +147,7 @@ class SpanMapper:
         for agent in cast("Sequence[Mapping[str, object]]", line.get("agents", ())):
             self._agents[str(agent.get("name"))] = agent
         starters = ", ".join(map(str, cast("Sequence[object]", line.get("to", ()))))
-        name = self._name or starters
+        name = self._name or str(line.get("team", "")) or starters
         about: dict[str, Attribute] = {
             names.OPERATION: "invoke_workflow",
             names.WORKFLOW_NAME: name,

@@ -66,7 +66,7 @@ export class Run {
     Object.assign(this, {
       calls: new Map(), now: 0, over: false, turns: 0, sent: 0,
       // for the page
-      text: '', status: 'none', error: null, count: 0,
+      text: '', team: '', status: 'none', error: null, count: 0,
       agents: new Map(), messages: [], edges: new Map(), letters: new Map(), problems: [],
     });
     this.agent('user');
@@ -106,7 +106,7 @@ export class Run {
   }
 
   #start(line) {
-    Object.assign(this, {text: line.text, status: 'running'});
+    Object.assign(this, {text: line.text, team: line.team ?? '', status: 'running'});
     for (const one of [...(line.agents ?? []), ...(line.peers ?? [])]) Object.assign(this.agent(one.name), one);
   }
 
