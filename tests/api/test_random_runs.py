@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import pytest
 
-from agentouto import Agent, Limits, Provider, RunStream, Tool, async_run_stream
+from agentouto import Agent, Limits, Provider, RunStream, Tool, async_run_stream, here
 from agentouto._core.critical_path import find_held
 from agentouto._core.run_history import RunHistory
-from agentouto.events import critical, figures, held
+from agentouto.events import Doing, critical, figures, held
 from agentouto.providers._script.replies import ReplyPart, ScriptedReply
 from agentouto.testing import Request, Script, call, fail, finish, say, think, tool
 from golden import Lines, collect
@@ -39,6 +39,25 @@ def dice_of(seed: object) -> random.Random:
     return random.Random(str(seed))  # noqa: S311 - no secret
 
 
+@Tool(needs_approval=True)
+def buy() -> str:
+    """Buy."""
+    return "bought"
+
+
+@Tool
+async def survey(names: list[str]) -> str:
+    """Ask peers, all at once."""
+
+    async def ask(name: str) -> None:
+        await here().call(name, "Surveyed.")
+
+    async with asyncio.TaskGroup() as group:
+        for name in names:
+            group.create_task(ask(name))
+    return "surveyed"
+
+
 class Chance:
     """A model that does anything, the same again for the same seed."""
 
@@ -58,7 +77,7 @@ class Chance:
     def act(self, dice: random.Random, request: Request) -> ReplyPart:
         """Return one tool call."""
         name = dice.choice((*NAMES, "nobody"))
-        match dice.randint(0, 9):
+        match dice.randint(0, 11):
             case 0 | 1 | 2 | 3:
                 return call(name, dice.choice(("Go.", "Do it.")))
             case 4:
@@ -71,6 +90,10 @@ class Chance:
                 return tool("send_message", task_id=request.call_id, message="To me.")
             case 8:
                 return tool("lazy")
+            case 9:
+                return tool("buy")
+            case 10:
+                return tool("survey", names=dice.sample(NAMES, 2))
             case _:
                 return tool("rest", seconds=dice.choice((0, 0.001)))
 
@@ -84,9 +107,10 @@ def random_run(seed: int) -> RunStream:
     return async_run_stream(
         "Go.",
         agents[: dice.choice((1, 1, 2))],
-        [rest, lazy],
+        [rest, lazy, buy, survey],
         run_agents=agents,
         ask_user=lambda message: "this",
+        approve=lambda approval: dice.random() < 0.7,
         enabled_tools=["wait_for_messages"],
         limits=limits,
     )
@@ -120,6 +144,30 @@ def test_at_every_line_each_open_call_acts_or_is_held_up(runs: list[Lines]) -> N
         assert not open_calls
 
 
+def test_a_tool_that_waits_for_a_person_or_a_peer_does_not_act(runs: list[Lines]) -> None:
+    waited = 0
+    for lines in runs:
+        history = RunHistory()
+        tools, calls = set[tuple[object, object]](), dict[object, tuple[object, object]]()
+        for line in lines:
+            history.feed(line)
+            place = line.get("call"), line.get("tool_call")
+            if line["type"] == "tool.start" and line["tool"] != "wait_for_messages":
+                tools.add(place)
+            elif line["type"] == "tool.end":
+                tools.discard(place)
+            elif line["type"] in {"forward", "ask"} and not line["background"]:
+                calls[line["call"]] = line["parent"], line.get("tool_call")
+            elif line["type"] in {"return", "error"}:
+                calls.pop(line["call"], None)
+            waiting = tools & set(calls.values())
+            waited += len(waiting)
+            working = {call for call, _ in tools - waiting}
+            using = {one.call for one in find_held(history) if one.doing is Doing.TOOL}
+            assert using == working
+    assert waited
+
+
 def test_held_of_some_lines_is_what_it_was_then(runs: list[Lines]) -> None:
     for seed, lines in enumerate(runs[:40]):
         length = dice_of(seed).randrange(len(lines))
@@ -151,5 +199,6 @@ def test_the_critical_path_has_no_gap_and_adds_up_to_the_answer(runs: list[Lines
 
 def test_the_runs_have_what_they_are_to_be_tried_with(runs: list[Lines]) -> None:
     seen = {line["type"] for lines in runs for line in lines}
+    assert any(line.get("kind") == "approval" for lines in runs for line in lines)
     assert {"ask", "wait", "message", "model.wait", "note", "limit", "error", "repeated"} <= seen
     assert any(line.get("background") for lines in runs for line in lines)

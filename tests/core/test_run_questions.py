@@ -73,6 +73,67 @@ def test_a_call_that_uses_a_tool_beside_a_peer_acts_too() -> None:
     }
 
 
+def approved(*, allowed: bool = True) -> Lines:
+    """Return the lines of a tool that waits five seconds for an approval and works for two."""
+    lines = Lines()
+    lines.forward(0.0, "a")
+    about = {"tool_call": "0.0", "tool": "buy"}
+    lines.add(1.0, "tool.start", "a", **about, arguments={"x": 1}, builtin=False)
+    lines.forward(1.0, "q", "a", agent="user", text="Allow?", kind="approval", **about)
+    lines.returns(6.0, "q")
+    end = 8.0 if allowed else 6.0
+    lines.add(end, "tool.end", "a", **about, result="ok", failed=not allowed)
+    lines.returns(9.0, "a")
+    return lines
+
+
+def test_a_tool_that_waits_for_an_approval_is_held_up_by_a_person() -> None:
+    lines = approved()
+    [person] = held(lines[:3])
+    assert (person.agent, person.doing, person.holds) == ("user", Doing.PERSON, ("a",))
+    [tool] = held(lines[:4])
+    assert (tool.agent, tool.doing, tool.detail, tool.since) == ("a", Doing.TOOL, "buy", 6.0)
+
+
+def test_a_tool_that_calls_peers_waits_until_the_last_of_them_has_returned() -> None:
+    lines = Lines()
+    lines.forward(0.0, "a")
+    about = {"tool_call": "0.0", "tool": "survey"}
+    lines.add(1.0, "tool.start", "a", **about, arguments={}, builtin=False)
+    lines.forward(2.0, "b", "a", tool_call="0.0")
+    lines.forward(2.0, "c", "a", tool_call="0.0")
+    lines.forward(2.0, "d", "a", tool_call="0.0", background=True)
+    lines.returns(3.0, "b")
+    assert [one.agent for one in held(lines)] == ["c", "d"]
+    lines.returns(4.0, "c")
+    assert {one.agent: one.since for one in held(lines) if one.doing is Doing.TOOL} == {"a": 4.0}
+    lines.add(5.0, "tool.end", "a", **about, result="ok", failed=False)
+    lines.returns(5.0, "a")
+    assert path(lines)[1:] == [
+        ("a", "tool", 1.0, 2.0),
+        ("c", "engine", 2.0, 4.0),
+        ("a", "tool", 4.0, 5.0),
+    ]
+
+
+@pytest.mark.parametrize("how", ["returns", "ends with the run", "is cut off"])
+def test_a_tool_whose_call_is_open_when_it_ends_does_not_go_on(how: str) -> None:
+    lines = Lines()
+    lines.forward(0.0, "a")
+    about = {"tool_call": "0.0", "tool": "survey"}
+    lines.add(1.0, "tool.start", "a", **about, arguments={}, builtin=False)
+    lines.forward(2.0, "b", "a", tool_call="0.0")
+    if how == "returns":
+        lines.add(3.0, "tool.end", "a", **about, result="late", failed=True)
+        lines.returns(4.0, "b")
+        assert [(one.agent, one.doing) for one in held(lines)] == [("a", Doing.ENGINE)]
+        lines.returns(4.0, "a")
+    if how != "is cut off":
+        lines.add(4.0, "run.end", "a", status="completed")
+        assert held(lines) == []
+    assert total(lines) == pytest.approx(2.0 if how == "is cut off" else 4.0)
+
+
 def test_who_waits_for_the_message_of_another_is_held_up_by_that_one() -> None:
     lines = Lines()
     lines.forward(0.0, "a")
@@ -259,6 +320,16 @@ def test_work_that_was_asked_for_again_is_counted() -> None:
         '{"x": 1}',
         2.0,
     )
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_time_of_an_approval_is_the_persons_and_not_the_tools(allowed: bool) -> None:
+    count = figures(approved(allowed=allowed))
+    [one] = count.people
+    assert (one.asked_by, one.seconds, one.decided) == ("a", 5.0, 5.0)
+    assert count.path[Doing.PERSON] == 5.0
+    assert count.path.get(Doing.TOOL, 0.0) == (2.0 if allowed else 0.0)
+    assert count.repeated == (), "a tool that goes on is used once"
 
 
 def test_waits_for_people_are_told_with_what_they_decided() -> None:

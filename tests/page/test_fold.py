@@ -1,4 +1,7 @@
-"""``fold.js`` and ``agentouto.events`` say the same of the same lines, at every 50th of them."""
+"""``fold.js`` and ``agentouto.events`` say the same of the same lines.
+
+They are compared at every line of short runs, and at every 50th of long ones.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,8 @@ import pytest
 import agentouto.ui
 from agentouto._core.critical_path import find_critical, find_held
 from agentouto._core.run_history import RunHistory
-from golden import collect, guided_run, limited_run, whole_run
+from api.test_random_runs import random_run
+from golden import collect, guided_run, late_lines, limited_run, whole_run
 from outside.simulators import absent
 from page.teams import crowd
 
@@ -27,11 +31,12 @@ PROGRAM = """
 import {readFileSync} from 'node:fs';
 import {Run, critical, held} from './fold.mjs';
 const lines = JSON.parse(readFileSync(process.argv[2], 'utf8')), run = new Run(), states = [];
+const step = Number(process.argv[3]);
 const calls = () => run.all.map(({id, agent, start, end, outcome, background}) =>
   [id, agent, start, end, outcome, background]);
 lines.forEach((line, i) => {
   run.feed(line);
-  if ((i + 1) % 50 && i + 1 < lines.length) return;
+  if ((i + 1) % step && i + 1 < lines.length) return;
   states.push({line: i + 1, held: held(run), critical: critical(run), calls: calls(),
     now: run.now, over: run.over, turns: run.turns, messages: run.sent});
 });
@@ -54,12 +59,12 @@ def fields(one: object, names: Sequence[str]) -> dict[str, Any]:
     return {name: getattr(one, name) for name in names}
 
 
-def states_in_python(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    states = []
+def states_in_python(lines: Sequence[dict[str, Any]], step: int) -> list[dict[str, Any]]:
+    states: list[dict[str, Any]] = []
     run = RunHistory()
     for n, line in enumerate(lines, 1):
         run.feed(line)
-        if n % 50 and n < len(lines):
+        if n % step and n < len(lines):
             continue
         states.append(
             {
@@ -79,27 +84,40 @@ def states_in_python(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return states
 
 
-RUNS = {"whole": whole_run, "limited": limited_run, "guided": guided_run}
+def crowd_lines() -> list[dict[str, Any]]:
+    team = crowd(pause=0.001, delay=0.005)
+    return list(team.run("Survey the field.").lines())
 
 
-@pytest.mark.parametrize("name", ["whole", "limited", "guided", "crowd", "cut"])
+RUNS: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    "whole": lambda: asyncio.run(collect(whole_run())),
+    "limited": lambda: asyncio.run(collect(limited_run())),
+    "guided": lambda: asyncio.run(collect(guided_run())),
+    "late": lambda: asyncio.run(late_lines()),
+    "random": lambda: asyncio.run(collect(random_run(47))),
+    "crowd": crowd_lines,
+    "cut": lambda: crowd_lines()[:-200],
+}
+OFTEN = 300
+"""In runs with fewer lines than this, they are compared at every line."""
+
+
+@pytest.mark.parametrize("name", RUNS)
 def test_both_say_the_same_of_recorded_runs(name: str, tmp_path: Path) -> None:
-    lines = asyncio.run(collect(RUNS[name]())) if name in RUNS else crowd_lines()
-    lines = lines[: len(lines) * 2 // 3] if name == "cut" else lines
+    lines = RUNS[name]()
+    step = 1 if len(lines) < OFTEN else 50
     (tmp_path / "fold.mjs").write_bytes((STATIC / "fold.js").read_bytes())
     (tmp_path / "program.mjs").write_text(PROGRAM, encoding="utf-8")
     (tmp_path / "lines.json").write_text(json.dumps(lines), encoding="utf-8")
     done = subprocess.run(
-        [node(), "program.mjs", "lines.json"], cwd=tmp_path, capture_output=True, check=False
+        [node(), "program.mjs", "lines.json", str(step)],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
     there: Any = json.loads(done.stdout)
-    here = json.loads(json.dumps(states_in_python(lines)))
+    here = json.loads(json.dumps(states_in_python(lines, step)))
     assert len(there) == len(here)
     for one, other in zip(there, here, strict=True):
         assert one == other, f"at line {other['line']} of {len(lines)}"
-
-
-def crowd_lines() -> list[dict[str, Any]]:
-    team = crowd(pause=0.001, delay=0.005)
-    return list(team.run("Survey the field.").lines())

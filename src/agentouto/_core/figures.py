@@ -19,7 +19,7 @@ class Doing(StrEnum):
     WRITING = "writing"
     """Its model writes."""
     TOOL = "tool"
-    """It uses a tool."""
+    """It uses a tool, and that waits neither for an approval nor for calls that it has made."""
     PERSON = "person"
     """A person is asked."""
     RATE_LIMIT = "rate limit"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from statistics import median
 
 from agentouto._core.critical_path import Work, find_critical
@@ -56,13 +56,22 @@ def _repetitions(run: RunHistory) -> Iterator[Repetition]:
     for call in run.calls.values():
         if not call.is_of_person:
             lengths["forward", call.agent, call.text].append(_length(run, call))
-        for activity in call.activities:
-            if activity.doing is Doing.TOOL:
-                arguments = json.dumps(activity.arguments, sort_keys=True, ensure_ascii=False)
-                lengths["tool", activity.detail, arguments].append(_length(run, activity))
+        for parts in _tool_uses(call):
+            arguments = json.dumps(parts[0].arguments, sort_keys=True, ensure_ascii=False)
+            seconds = sum(_length(run, part) for part in parts)
+            lengths["tool", parts[0].detail, arguments].append(seconds)
     for (kind, name, text), each in lengths.items():
         if len(each) > 1:
             yield Repetition(kind, name, text, len(each), sum(each[1:]))
+
+
+def _tool_uses(call: CallHistory) -> Iterable[list[Activity]]:
+    """Return the activities of each use of a tool: several, if it has waited for calls."""
+    uses: dict[str, list[Activity]] = defaultdict(list)
+    for activity in call.activities:
+        if activity.doing is Doing.TOOL:
+            uses[activity.tool_call].append(activity)
+    return uses.values()
 
 
 def _stragglers(run: RunHistory) -> Iterator[Straggler]:

@@ -5,7 +5,8 @@ that is smaller than an earlier one counts as that one: causes never come after 
 of unknown types are skipped, and a run that was cut off is one whose calls are still open.
 
 A question to the user is a call like any other, answered by the user. So a call waits for two
-things only: for the calls that it made, and for messages.
+things only: for the calls that it made, and for messages. A tool that makes a call, or needs an
+approval, does nothing until that call has ended: its use has several activities then.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ class Activity:
         end: When it ended.
         cause: Of ``MAIL``: the call whose message ended the wait, and when that was sent.
         arguments: Of ``TOOL``: its arguments.
+        tool_call: Of ``TOOL``: which tool call it belongs to.
     """
 
-    __slots__ = ("arguments", "cause", "detail", "doing", "end", "start")
+    __slots__ = ("arguments", "cause", "detail", "doing", "end", "start", "tool_call")
 
     def __init__(self, doing: Doing, start: float, detail: str = "") -> None:
         self.doing = doing
@@ -41,6 +43,7 @@ class Activity:
         self.detail = detail
         self.cause: tuple[str, float] | None = None
         self.arguments: object = None
+        self.tool_call = ""
 
 
 class CallHistory:
@@ -52,6 +55,7 @@ class CallHistory:
         parent: The call it was made from, if that is known.
         background: Whether its caller goes on without waiting.
         by_tool: Whether a model has made it with a tool call, and not the user or code.
+        tool_call: The tool call of its caller that it came from, or empty.
         text: The forward.
         start: When it began, in seconds since the start of the run.
         end: When it ended; ``None`` while it is open.
@@ -68,6 +72,7 @@ class CallHistory:
         self.parent = parent
         self.background = line.get("background") is True
         self.by_tool = "tool_call" in line
+        self.tool_call = str(line.get("tool_call", ""))
         self.text = str(line.get("text", ""))
         self.start = start
         self.end: float | None = None
@@ -88,7 +93,8 @@ class CallHistory:
         if self.is_of_person:
             return [] if self.end is not None else self.activities[:1]
         model = [] if self.model is None else [self.model]
-        return [*self.tools.values(), *model, *self.waits]
+        tools = (tool for tool in self.tools.values() if tool.end is None)
+        return [*tools, *model, *self.waits]
 
     def open_children(self) -> list[CallHistory]:
         """Return the calls that it waits for."""
@@ -106,6 +112,27 @@ class CallHistory:
             self.model.end = now
         self.model = None if doing is None else self.begin(doing, now, detail)
 
+    def begin_tool(self, tool_call: str, name: str, arguments: object, now: float) -> None:
+        """Begin the use of a tool, or go on with it."""
+        tool = self.tools[tool_call] = self.begin(Doing.TOOL, now, name)
+        tool.tool_call, tool.arguments = tool_call, arguments
+
+    def end_tool(self, tool_call: str, now: float) -> None:
+        """End the use of a tool, which may be paused."""
+        tool = self.tools.pop(tool_call, None)
+        if tool is not None and tool.end is None:
+            tool.end = now
+
+    def pause_or_resume(self, tool_call: str, now: float) -> None:
+        """Pause a tool that has made a call, or go on with it when the last of these has ended."""
+        tool = self.tools.get(tool_call)
+        if tool is None:
+            return
+        if any(child.tool_call == tool_call for child in self.open_children()):
+            tool.end = now if tool.end is None else tool.end
+        elif tool.end is not None:
+            self.begin_tool(tool_call, tool.detail, tool.arguments, now)
+
     def finish(self, outcome: str, now: float) -> None:
         """End it, and everything it does."""
         self.outcome, self.end = outcome, now
@@ -115,6 +142,8 @@ class CallHistory:
         self.model = None
         self.tools.clear()
         self.waits.clear()
+        if self.parent is not None and self.parent.end is None:
+            self.parent.pause_or_resume(self.tool_call, now)
 
 
 class RunHistory:
@@ -164,6 +193,7 @@ class RunHistory:
         if parent is not None:
             parent.children.append(call)
             parent.since = self.now
+            parent.pause_or_resume(call.tool_call, self.now)
 
     def _end(self) -> None:
         self.over = True
@@ -188,11 +218,9 @@ class RunHistory:
                 _split_at_first_word(call, line)
                 call.turn_to(None, now)
             case "tool.start" if line["tool"] != WAIT_FOR_MESSAGES:
-                tool = call.begin(Doing.TOOL, now, str(line["tool"]))
-                tool.arguments = line["arguments"]
-                call.tools[str(line["tool_call"])] = tool
+                call.begin_tool(str(line["tool_call"]), str(line["tool"]), line["arguments"], now)
             case "tool.end":
-                _end_activity(call.tools.pop(str(line["tool_call"]), None), now)
+                call.end_tool(str(line["tool_call"]), now)
             case "wait":
                 call.waits.append(call.begin(Doing.MAIL, now, str(line["for"])))
             case "wait.end":
@@ -221,11 +249,6 @@ class RunHistory:
         wait.end = self.now
         if call.mail and call.mail[-1][1] > wait.start:
             wait.cause = next(one for one in call.mail if one[1] > wait.start)
-
-
-def _end_activity(activity: Activity | None, now: float) -> None:
-    if activity is not None:
-        activity.end = now
 
 
 def _split_at_first_word(call: CallHistory, line: Line) -> None:

@@ -195,8 +195,6 @@ const wordFor = doing => WORDS[doing].replace('waits', 'wait').replace('uses a t
 
 // You first, all questions in one chip; more than four others are grouped by what they do.
 function grouped(run, entries) {
-  // A tool that waits for an approval does nothing: the person does.
-  entries = entries.filter(one => one.doing !== TOOL || !run.calls.get(one.call).openChildren().some(child => child.kind === 'approval'));
   const isYou = one => one.agent === 'user' && one.doing === PERSON, others = entries.filter(one => !isYou(one)), byKey = new Map();
   const isMany = others.length > CHIPS - (others.length < entries.length);
   for (const one of entries) {

@@ -20,8 +20,8 @@ class Call {
   constructor(line, parent, start, number) {
     Object.assign(this, {
       id: line.call, agent: line.agent, parent, background: line.background === true, text: line.text ?? '', start,
-      end: null, outcome: '', children: [], activities: [], since: start, model: null, tools: new Map(), waits: [],
-      mail: [], isPerson: line.type === 'ask',
+      end: null, outcome: '', children: [], activities: [], since: start, model: null, tools: new Map(),
+      toolCall: line.tool_call, waits: [], mail: [], isPerson: line.type === 'ask',
       // for the page
       sender: line.sender, number, lane: 0, log: [], writing: null, modelName: '', input: 0, output: 0, cost: 0,
       kind: line.kind, tool: line.tool, arguments: line.arguments, options: line.options ?? [], error: '', answer: null, until: 0,
@@ -31,7 +31,7 @@ class Call {
 
   openActivities() {
     if (this.isPerson) return this.end === null ? this.activities.slice(0, 1) : [];
-    return [...this.tools.values(), ...(this.model ? [this.model] : []), ...this.waits];
+    return [...[...this.tools.values()].filter(one => one.end === null), ...(this.model ? [this.model] : []), ...this.waits];
   }
 
   openChildren() { return this.children.filter(child => child.end === null && !child.background) }
@@ -47,6 +47,14 @@ class Call {
     this.model = doing === null ? null : this.begin(doing, now, detail);
   }
 
+  // A tool that makes a call, or needs an approval, does nothing until that has ended.
+  pauseOrResume(at, now) {
+    const tool = this.tools.get(at);
+    if (!tool) return;
+    if (this.openChildren().some(one => one.toolCall === at)) tool.end ??= now;
+    else if (tool.end !== null) this.tools.set(at, this.begin(TOOL, now, tool.detail));
+  }
+
   finish(outcome, now) {
     this.outcome = outcome;
     this.end = now;
@@ -54,6 +62,7 @@ class Call {
     this.model = null;
     this.tools.clear();
     this.waits.length = 0;
+    if (this.parent?.end === null) this.parent.pauseOrResume(this.toolCall, now);
   }
 
   add(entry) { this.log.push(entry); return entry }
@@ -66,7 +75,7 @@ export class Run {
     Object.assign(this, {
       calls: new Map(), now: 0, over: false, turns: 0, sent: 0,
       // for the page
-      text: '', team: '', status: 'none', error: null, count: 0,
+      text: '', status: 'none', error: null, count: 0,
       agents: new Map(), messages: [], edges: new Map(), letters: new Map(), problems: [],
     });
     this.agent('user');
@@ -106,7 +115,7 @@ export class Run {
   }
 
   #start(line) {
-    Object.assign(this, {text: line.text, team: line.team ?? '', status: 'running'});
+    Object.assign(this, {text: line.text, status: 'running'});
     for (const one of [...(line.agents ?? []), ...(line.peers ?? [])]) Object.assign(this.agent(one.name), one);
   }
 
@@ -121,7 +130,7 @@ export class Run {
     const call = new Call(line, parent, this.now, this.calls.size + 1);
     this.calls.set(call.id, call);
     this.sent++;
-    if (parent) { parent.children.push(call); parent.since = this.now }
+    if (parent) { parent.children.push(call); parent.since = this.now; parent.pauseOrResume(call.toolCall, this.now) }
     const agent = this.agent(call.agent);
     const free = agent.lanes.findIndex(last => last.end !== null);
     call.lane = free < 0 ? agent.lanes.length : free;
@@ -136,7 +145,7 @@ export class Run {
   // As agentouto._core.run_history does.
   #take(call, type, line) {
     const now = this.now;
-    if (type in PIECES) {
+    if (type in PIECES || type === 'text') {
       if (call.model?.doing !== WRITING) call.turnTo(WRITING, now);
     } else if (type === 'model.start') call.turnTo(MODEL, now, line.model);
     else if (type === 'model.wait') call.turnTo(line.why === 'parallel' ? QUEUE : LIMITED, now, line.error);
@@ -148,7 +157,7 @@ export class Run {
       call.tools.set(line.tool_call, call.begin(TOOL, now, line.tool));
     } else if (type === 'tool.end') {
       const tool = call.tools.get(line.tool_call);
-      if (tool) tool.end = now;
+      if (tool) tool.end ??= now;
       call.tools.delete(line.tool_call);
     } else if (type === 'wait') call.waits.push(call.begin(MAIL, now, line.for));
     else if (type === 'wait.end') this.#endWait(call, line.for);
@@ -180,12 +189,12 @@ export class Run {
   // The conversation of a call, for people to read.
   #converse(call, type, line) {
     if (type in PIECES) return void this.#write(call, type, line);
-    if (type.startsWith('model.')) this.#ask(call, type, line);
+    if (type in NOTES) this.#note(call, type, line);
+    else if (type.startsWith('model.')) this.#ask(call, type, line);
     else if (type.startsWith('message.')) this.#letter(type, line);
     else if (type.startsWith('tool.')) this.#tool(call, type, line);
     else if (type === 'return' || type === 'error') this.#answer(call, type, line);
     else if (type === 'spent') this.#count(call, line);
-    else if (type in NOTES) this.#note(call, type, line);
   }
 
   #note(call, type, line) {
@@ -209,8 +218,7 @@ export class Run {
       const last = call.log.at(-1);
       const entry = last?.kind === 'wait' ? last : call.add({kind: 'wait', who: '', text: '', t: line.t});
       Object.assign(entry, {why: line.why, seconds: line.seconds, attempt: line.attempt, text: line.error});
-    } else if (type === 'model.switch') this.#note(call, type, line);
-    else if (type === 'model.end') {
+    } else if (type === 'model.end') {
       call.log = call.log.filter(entry => entry.kind !== 'draft');
       call.writing = null;
       this.#count(call, line);
@@ -232,7 +240,7 @@ export class Run {
       if (open) open.progress = told;
     } else if (open) {
       Object.assign(open, {text: line.result, end: line.t, bad: line.failed, files: line.files});
-    } else if (line.failed) call.add({kind: 'tool', who: line.tool, args: null, text: line.result, t: line.t, end: line.t, bad: true});
+    }
   }
 
   #letter(type, line) {
@@ -246,7 +254,7 @@ export class Run {
     const text = type === 'return' ? line.text : line.error, bad = type === 'error';
     call.writing = null;
     call.log = call.log.filter(entry => entry.kind !== 'draft');
-    if (bad) call.error = text; else call.answer = text;
+    call[bad ? 'error' : 'answer'] = text;
     if (call.isPerson) {
       if (!bad) this.#message('answer', call.agent, call.sender, line, call);
       return;
@@ -317,9 +325,8 @@ export function held(run) {
 }
 
 function entryOf(call, holds) {
-  const all = call.openActivities();
-  if (!all.length) return {call: call.id, agent: call.agent, doing: ENGINE, detail: '', since: call.since, holds};
-  const {doing, start} = all[0], detail = all.filter(one => one.doing === doing).map(one => one.detail).join(', ');
+  const all = call.openActivities(), {doing, start} = all[0] ?? {doing: ENGINE, start: call.since};
+  const detail = all.filter(one => one.doing === doing).map(one => one.detail).join(', ');
   return {call: call.id, agent: call.agent, doing, detail, since: start, holds};
 }
 
@@ -374,8 +381,8 @@ function walk(run) {
 export function spentOn(path) {
   const sums = new Map(), all = path.reduce((sum, piece) => sum + piece.end - piece.start, 0) || 1;
   for (const {doing, agent, detail, call, start, end} of path) {
-    const key = [doing, agent, doing === TOOL ? detail : ''].join('\n');
-    const sum = sums.get(key) ?? {doing, agent, detail: doing === TOOL ? detail : '', call, seconds: 0};
+    const what = doing === TOOL ? detail : '', key = [doing, agent, what].join('\n');
+    const sum = sums.get(key) ?? {doing, agent, detail: what, call, seconds: 0};
     sum.seconds += end - start;
     sums.set(key, sum);
   }
