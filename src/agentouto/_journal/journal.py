@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeAlias, cast
 
 from agentouto._domain.clock import SYSTEM_CLOCK
 from agentouto._domain.configuration_error import ConfigurationError, did_you_mean
+from agentouto._domain.errors import JournalError
 from agentouto._engine.plan import Plan
 from agentouto._engine.services import Durable
 from agentouto._journal.saved_run import STATUSES, SavedRun
 
 RUN_ID = re.compile(r"(?!\.)[A-Za-z0-9._:-]{1,128}")
 """What ``run_id=`` may be: text that is the same in addresses, file names and command lines."""
+
+NO_SQLITE = "a journal needs SQLite, and this Python was built without it"
 
 
 class JournalReader(Protocol):
@@ -36,6 +41,10 @@ class JournalReader(Protocol):
         """Remove runs that have ended by the time ``latest``; return how many."""
         ...
 
+    def trim(self, max_runs: int, max_bytes: int, max_seconds: float) -> int:
+        """Remove the oldest runs that are too many or too large together; return how many."""
+        ...
+
 
 class Journal:
     """A file that keeps runs, so that they survive the end of their process.
@@ -50,16 +59,29 @@ class Journal:
         place: The file, on a disk of this machine. ``journal=`` makes it if it does not exist.
         power_loss: Whether every commit waits until the disk has it. Without that, a kill loses
             nothing, and a power cut may lose the last moments of a run.
+        team: The team of new runs, as on a command line: ``team.py``, ``package.module:name``. It
+            is written beside them for ``agentouto runs resume``, with the current folder.
+        on_lost: Called once for a run that cannot be kept, or not to its end, with the reason;
+            the run goes on. Left out, such a run ends with ``JournalError``.
 
     Raises:
         ConfigurationError: ``place`` is no path.
     """
 
-    def __init__(self, place: str | os.PathLike[str], *, power_loss: bool = False) -> None:
+    def __init__(
+        self,
+        place: str | os.PathLike[str],
+        *,
+        power_loss: bool = False,
+        team: str = "",
+        on_lost: Callable[[JournalError], object] | None = None,
+    ) -> None:
         if not isinstance(cast("object", place), str | os.PathLike) or not os.fspath(place):
             raise ConfigurationError(f"a journal is the path of a file, not {place!r:.60}")
         self.path: Path = Path(place).absolute()
         self.power_loss: bool = power_loss
+        self.team: str = team
+        self.on_lost: Callable[[JournalError], object] | None = on_lost
 
     def __repr__(self) -> str:
         return f"Journal({str(self.path)!r})"
@@ -106,18 +128,63 @@ class Journal:
         """
         return self.file().delete_ended(SYSTEM_CLOCK.now() - older_than)
 
-    def open_run(self, run_id: str, plan: Plan, *, accept_changes: bool) -> Durable:
-        """Return the run ``run_id``: new, to be gone on with, or ended. See ``open_run.py``."""
-        from agentouto._journal.open_run import open_run  # noqa: PLC0415 - imports SQLite
+    def trim(
+        self,
+        *,
+        max_runs: int = 500,
+        max_bytes: int = 1_000_000_000,
+        max_seconds: float = math.inf,
+    ) -> int:
+        """Remove the oldest runs if there are too many, or too large ones; return how many.
 
-        safe = self.power_loss
-        return open_run(self.path, run_id, plan, accept_changes=accept_changes, power_loss=safe)
+        Runs that have not ended stay, and so do those that are marked as kept.
+
+        Args:
+            max_runs: How many runs may stay.
+            max_bytes: How large they may be together.
+            max_seconds: How long this may take; what is left then is left for the next time.
+
+        Raises:
+            JournalError: The file cannot be written.
+        """
+        return self.file().trim(max_runs, max_bytes, max_seconds)
+
+    def open_run(self, run_id: str, plan: Plan, *, accept_changes: bool) -> Durable | None:
+        """Return the run ``run_id``: new, to be gone on with, or ended. See ``open_run.py``.
+
+        Returns:
+            ``None`` if it cannot be kept, and ``on_lost`` was told.
+        """
+        try:
+            return self._open_run(run_id, plan, accept_changes=accept_changes)
+        except JournalError as error:
+            if self.on_lost is None:
+                raise
+            self.on_lost(error)
+            return None
 
     def file(self) -> JournalReader:
         """Return what reads and changes the file."""
-        from agentouto._journal.journal_file import JournalFile  # noqa: PLC0415 - imports SQLite
-
+        try:
+            from agentouto._journal.journal_file import JournalFile  # noqa: PLC0415 - imports SQLite
+        except ImportError as error:
+            raise JournalError(NO_SQLITE) from error
         return JournalFile(self.path, power_loss=self.power_loss)
+
+    def _open_run(self, run_id: str, plan: Plan, *, accept_changes: bool) -> Durable:
+        try:
+            from agentouto._journal.open_run import open_run  # noqa: PLC0415 - imports SQLite
+        except ImportError as error:
+            raise JournalError(NO_SQLITE) from error
+        return open_run(
+            self.path,
+            run_id,
+            plan,
+            accept_changes=accept_changes,
+            power_loss=self.power_loss,
+            team=self.team,
+            on_lost=self.on_lost,
+        )
 
 
 JournalPlace: TypeAlias = str | os.PathLike[str] | Journal

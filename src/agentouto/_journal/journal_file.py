@@ -9,7 +9,9 @@ from pathlib import Path
 from agentouto._domain.clock import new_id
 from agentouto._domain.configuration_error import ConfigurationError, did_you_mean
 from agentouto._domain.event import CallFailed, CallReturned, Event
+from agentouto._domain.journal_errors import RunTaken
 from agentouto._engine.past import Past, PastCall
+from agentouto._journal.deletion import finish_removals, remove_run, remove_surplus
 from agentouto._journal.forks import cut_before, cut_before_failure, with_run_id
 from agentouto._journal.run_lock import lock_path, lock_run
 from agentouto._journal.saved_run import ENDED, RunRow, SavedCall, SavedRun
@@ -59,12 +61,18 @@ class JournalFile:
         """Remove runs that have ended by the time ``latest``, unless they are kept."""
         with self._opened() as store:
             old = [
-                row.no
+                row
                 for row in store.runs()
                 if row.status in ENDED and not row.kept and (row.ended or 0.0) <= latest
             ]
-            store.delete_runs(old)
-        return len(old)
+            finish_removals(store)
+            return sum(remove_run(store, row) for row in old)
+
+    def trim(self, max_runs: int, max_bytes: int, max_seconds: float) -> int:
+        """Remove the oldest runs that are too many or too large together; return how many."""
+        with self._opened() as store:
+            finish_removals(store)
+            return remove_surplus(store, store.runs(), max_runs, max_bytes, max_seconds)
 
     def events_of(self, row: RunRow) -> Sequence[Event]:
         """Return the events of a run."""
@@ -118,10 +126,10 @@ class JournalFile:
         Raises:
             ConfigurationError: It is at work.
         """
-        if self._is_at_work(row.id):
-            raise ConfigurationError(f"the run {row.id!r} is at work: stop it before it is removed")
         with self._opened() as store:
-            store.delete_runs([row.no])
+            if not remove_run(store, row):
+                raise RunTaken(f"the run {row.id!r} is at work: stop it before it is removed")
+            finish_removals(store)
 
     @contextmanager
     def _opened(self) -> Generator[Store]:

@@ -5,7 +5,9 @@ wait for the interpreter's lock: with many peers and tools in threads, an event 
 ten times later. A commit takes some 40 microseconds, since nothing waits for the disk.
 
 If another process writes to the file just then, the loop tries again a little later, and the events
-wait in memory. After ``WRITE_SECONDS``, or if the disk is full, the run ends with ``JournalError``.
+wait in memory. After ``WRITE_SECONDS``, or if the disk is full, the run ends with ``JournalError``,
+unless it may be lost: then it goes on, and nothing more of it is kept. What is kept of it is marked
+as failed, because to go on from there would do things twice.
 """
 
 from __future__ import annotations
@@ -13,15 +15,20 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
+from typing import TypeAlias
 
-from agentouto._domain.clock import monotonic, pause
+from agentouto._domain.clock import SYSTEM_CLOCK, monotonic, pause
 from agentouto._domain.errors import JournalError
 from agentouto._domain.event import Event, RunEnded
 from agentouto._journal.rows import EventRow, RowWriter
 from agentouto._journal.run_lock import RunLock
 from agentouto._journal.saved_run import RunRow
 from agentouto._journal.store import WRITE_POLL_SECONDS, WRITE_SECONDS, RunEnd, Store
+
+OnLost: TypeAlias = Callable[[JournalError], object]
+"""Is told why a run cannot be kept any more."""
 
 RUN_STATES: Mapping[str, str] = MappingProxyType(
     {"completed": "returned", "failed": "failed", "cancelled": "cancelled"}
@@ -37,10 +44,20 @@ class SqliteKeeper:
         run: The run.
         lock: Its lock, which is released with this.
         earlier: The events that the file has already.
+        on_lost: Called if the run cannot be kept, which then goes on; ``None`` if that ends it.
     """
 
-    def __init__(self, store: Store, run: RunRow, lock: RunLock, earlier: list[Event]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        run: RunRow,
+        lock: RunLock,
+        earlier: list[Event],
+        on_lost: OnLost | None = None,
+    ) -> None:
         self._store = store
+        self._on_lost = on_lost
+        self._lost: JournalError | None = None
         self._run = run
         self._run_lock = lock
         self._writer = RowWriter()
@@ -60,6 +77,8 @@ class SqliteKeeper:
 
     def take(self, event: Event) -> None:
         """Take the next event, to be written in this step of the loop."""
+        if self._lost is not None:
+            return
         try:
             row = self._writer.row(event)
         except (TypeError, ValueError, OverflowError) as error:
@@ -71,6 +90,8 @@ class SqliteKeeper:
             )
             return
         with self._lock:
+            if self._lost is not None:
+                return
             self._pending.append(row)
             if isinstance(event, RunEnded):
                 self._ended = event
@@ -110,7 +131,7 @@ class SqliteKeeper:
     def cancel(self) -> None:
         """Note in the file that the run is ended for good."""
         with self._lock:  # it may be another thread that cancels
-            if not self._closed:
+            if not self._closed and self._lost is None:
                 self._store.set_status(self._run.no, "cancelled")
 
     def close(self) -> None:
@@ -120,6 +141,8 @@ class SqliteKeeper:
         self._closed = True
         try:
             self.flush()
+            if self._lost is not None:
+                self._note_the_loss(self._lost)
         finally:
             self._store.close()
             self._run_lock.release()
@@ -160,13 +183,25 @@ class SqliteKeeper:
                 if self._store.is_busy(error) and now - self._busy_since < WRITE_SECONDS:
                     return
                 self._end_with(error)
+                if self._on_lost is not None:
+                    return
                 raise
             self._busy_since = None
             self._written += len(rows)
             self._pending = []
 
     def _end_with(self, error: JournalError) -> None:
-        if self._error is None:
+        if self._on_lost is not None:
+            if self._lost is None:
+                self._lost, self._pending = error, []
+                self._on_lost(error)
+        elif self._error is None:
             self._error = error
             if self._fail is not None:
                 self._fail(error)
+
+    def _note_the_loss(self, error: JournalError) -> None:
+        """Mark what is kept of the run as failed, if the file can be written by now."""
+        why = f"not all of it was kept: {error}"
+        with suppress(JournalError):
+            self._store.add_rows(self._run.no, 0, (), RunEnd("failed", SYSTEM_CLOCK.now(), why))

@@ -20,9 +20,9 @@ from agentouto._domain.message import USER
 from agentouto._domain.participants import Agent
 from agentouto._engine.durable_run import DurableRun
 from agentouto._engine.plan import Plan
-from agentouto._journal.keeper import SqliteKeeper
+from agentouto._journal.keeper import OnLost, SqliteKeeper
 from agentouto._journal.run_lock import RunLock, lock_path, lock_run
-from agentouto._journal.saved_run import RunRow
+from agentouto._journal.saved_run import TEAM, RunRow
 from agentouto._journal.store import Store
 
 RUN_LOCK_SECONDS = 0.2
@@ -30,9 +30,18 @@ RUN_LOCK_SECONDS = 0.2
 
 
 def open_run(
-    path: Path, run_id: str, plan: Plan, *, accept_changes: bool, power_loss: bool
+    path: Path,
+    run_id: str,
+    plan: Plan,
+    *,
+    accept_changes: bool,
+    power_loss: bool,
+    team: str = "",
+    on_lost: OnLost | None = None,
 ) -> DurableRun:
     """Return the run ``run_id`` of the file ``path``: new, to be gone on with, or ended.
+
+    ``Journal`` says what ``power_loss``, ``team`` and ``on_lost`` are.
 
     Raises:
         JournalError: The file cannot be used.
@@ -49,7 +58,8 @@ def open_run(
             earlier: list[Event] = []
             marks = marks_of(plan)
             if row is None:
-                text = msgspec.json.encode(marks).decode()
+                begun_with = {TEAM: {"name": team, "folder": str(Path.cwd())}} if team else {}
+                text = msgspec.json.encode(marks | begun_with).decode()
                 row = store.add_run(run_id, plan.message, text, SYSTEM_CLOCK.now())
             else:
                 earlier = _earlier_events(store, row)
@@ -58,7 +68,7 @@ def open_run(
                     _check_marks(row, marks, accept_changes=accept_changes)
             if not (earlier and isinstance(earlier[-1], RunEnded)):
                 store.set_owner(row.no, f"process {os.getpid()} on host {platform.node()}")
-            return DurableRun(SqliteKeeper(store, row, lock, earlier), run_id, earlier)
+            return DurableRun(SqliteKeeper(store, row, lock, earlier, on_lost), run_id, earlier)
         except BaseException:
             lock.release()
             raise
@@ -90,6 +100,11 @@ def _earlier_events(store: Store, row: RunRow) -> list[Event]:
         # ``cancel`` was called, and the process ended before the run did.
         stamp = Stamp(USER, row.id, None)
         events.append(RunEnded(stamp, row.ended or events[-1].at, "cancelled", ()))
+    if row.status == "failed" and not (events and isinstance(events[-1], RunEnded)):
+        raise JournalError(
+            f"run {row.id!r} cannot be gone on with: {row.error}. What it did then would be done "
+            "twice; fork(before=(call, turn)) begins again from an earlier turn"
+        )
     return events
 
 

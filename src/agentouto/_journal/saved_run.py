@@ -18,8 +18,14 @@ from agentouto._domain.stream_event import AnyStreamEvent
 ENDED = ("returned", "failed", "cancelled")
 """The states of a run that has ended for good."""
 
+REMOVED = "removed"
+"""In the file, the state of a run that is being removed; readers do not get it."""
+
 STATUSES = ("running", "waiting", "interrupted", *ENDED)
 """All states of a run."""
+
+TEAM = "team"
+"""What the marks of a run say of its team, beside the hashes of agents and tools."""
 
 
 class RunRow(NamedTuple):
@@ -94,6 +100,9 @@ class SavedRun:
         ended: When it ended; ``None`` if it has not.
         error: Why it has failed; empty if it has not.
         forked_from: The id of the run that it was forked from, if it was.
+        kept: Whether it is marked as one that is never removed for its age.
+        team: The team that it was begun with, as ``Journal(team=)`` said; empty if it did not.
+        folder: The folder that it was begun in, if there is a ``team``.
     """
 
     def __init__(self, file: RunFile, row: RunRow, status: str) -> None:
@@ -106,6 +115,10 @@ class SavedRun:
         self.ended: float | None = row.ended
         self.error: str = row.error
         self.forked_from: str | None = row.forked_from
+        self.kept: bool = bool(row.kept)
+        begun_with = msgspec.json.decode(row.marks, type=dict[str, dict[str, str]]).get(TEAM, {})
+        self.team: str = begun_with.get("name", "")
+        self.folder: str = begun_with.get("folder", "")
 
     def __repr__(self) -> str:
         return f"SavedRun({self.id!r}, {self.status!r})"

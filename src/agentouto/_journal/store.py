@@ -20,7 +20,7 @@ from agentouto._domain.errors import JournalError
 from agentouto._domain.event import Event
 from agentouto._journal.files import marked_files
 from agentouto._journal.rows import EventRow, RowReader, RowWriter, UnreadableRow
-from agentouto._journal.saved_run import RunRow
+from agentouto._journal.saved_run import REMOVED, RunRow
 
 FILE_VERSION = 1
 """``user_version`` of the file. A file of a higher one is refused, and not changed."""
@@ -162,8 +162,9 @@ class Store:
     def runs(self) -> list[RunRow]:
         """Return all runs, newest first."""
         with self.errors("cannot be read"):
-            query = f"select {_COLUMNS} from runs order by started desc, no desc"  # noqa: S608
-            return [RunRow(*row) for row in self._connection.execute(query)]
+            order = "where status != ? order by started desc, no desc"
+            query = f"select {_COLUMNS} from runs {order}"  # noqa: S608 - our own columns
+            return [RunRow(*row) for row in self._connection.execute(query, (REMOVED,))]
 
     def add_run(self, run_id: str, message: str, marks: str, started: float) -> RunRow:
         """Add a run, and return it."""
@@ -217,24 +218,21 @@ class Store:
         with self.transaction() as connection:
             connection.execute("update runs set status = ? where no = ?", (status, no))
 
-    def delete_runs(self, numbers: Iterable[int]) -> None:
-        """Remove runs with all that they have, in steps that keep no other process waiting."""
-        for no in numbers:
-            left = 1
-            while left:
-                with self.transaction() as connection:
-                    left = connection.execute(
-                        "delete from facts where at in (select at from facts "
-                        "where at >= ? and at < ? limit 100)",
-                        (no << RUN_SHIFT, (no + 1) << RUN_SHIFT),
-                    ).rowcount
-            with self.transaction() as connection:
-                connection.execute("delete from file_uses where run = ?", (no,))
-                connection.execute(
-                    "delete from files where not exists "
-                    "(select 1 from file_uses where file_uses.hash = files.hash)"
-                )
-                connection.execute("delete from runs where no = ?", (no,))
+    def removed_runs(self) -> list[int]:
+        """Return the numbers of runs that are removed, but for some of their rows."""
+        with self.errors("cannot be read"):
+            query = "select no from runs where status = ?"
+            return [no for (no,) in self._connection.execute(query, (REMOVED,))]
+
+    def used_bytes(self) -> int:
+        """Return how much of the file is in use; the rest is used again before it grows."""
+        with self.errors("cannot be read"):
+            pages, free, size = map(self._pragma, ("page_count", "freelist_count", "page_size"))
+        return (pages - free) * size
+
+    def _pragma(self, name: str) -> int:
+        (value,) = self._connection.execute(f"pragma {name}").fetchone()
+        return int(value)
 
     # ── events ────────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,121 @@
+"""Removes runs from the file of a journal, in steps so small that no other process waits for long.
+
+The first step takes the run away from all readers at once; the others free its space, last rows
+first. What is left of a process that ended in between is removed with the next runs.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from agentouto._domain.clock import monotonic, pause
+from agentouto._journal.run_lock import lock_path, lock_run
+from agentouto._journal.saved_run import ENDED, REMOVED, RunRow
+from agentouto._journal.store import RUN_SHIFT, WRITE_POLL_SECONDS, Store
+
+STEP_ROWS = 100
+"""At most so many rows are removed in one commit: about a millisecond."""
+
+STEP_BYTES = 1_000_000
+"""And at most so many bytes, unless one row has more: SQLite reads every page that it frees."""
+
+STEP_PAUSE = 2 * WRITE_POLL_SECONDS
+"""Between two steps, so that a process that has found the file busy finds it free."""
+
+
+def remove_run(store: Store, row: RunRow) -> bool:
+    """Remove a run; return whether that was possible: it is not while a process works on it."""
+    lock = lock_run(lock_path(store.path, row.id))
+    if lock is None:
+        return False
+    try:
+        with store.transaction() as connection:  # no id begins with a dot: see ``RUN_ID``
+            connection.execute(
+                "update runs set id = ?, status = ? where no = ? and id = ?",
+                (f".{row.no}", REMOVED, row.no, row.id),
+            )
+    finally:
+        lock.release()
+    _free_space(store, row.no)
+    return True
+
+
+def finish_removals(store: Store) -> None:
+    """Free the space of runs whose removal has been cut off."""
+    for no in store.removed_runs():
+        _free_space(store, no)
+
+
+def remove_surplus(
+    store: Store, rows: Sequence[RunRow], max_runs: int, max_bytes: int, max_seconds: float
+) -> int:
+    """Remove the oldest runs that are too many or too large together; return how many.
+
+    Runs that have not ended and those that are kept stay. What is left after ``max_seconds`` is
+    left for the next time.
+    """
+    latest, left, removed = monotonic() + max_seconds, len(rows), 0
+    ended = (row for row in rows if row.status in ENDED and not row.kept)
+    for row in sorted(ended, key=lambda row: row.ended or row.started):
+        if left <= max_runs and store.used_bytes() <= max_bytes:
+            break
+        if monotonic() > latest:
+            break
+        if remove_run(store, row):
+            left, removed = left - 1, removed + 1
+    return removed
+
+
+def _free_space(store: Store, no: int) -> None:
+    while _free_some(store, no):
+        pause(STEP_PAUSE)
+
+
+def _free_some(store: Store, no: int) -> bool:
+    """Do one step for a run that is removed; return whether there is more to do."""
+    with store.transaction() as connection:
+        # Another process may have done all of it, and the number may be that of a new run by now.
+        query = "select 1 from runs where no = ? and status = ?"
+        if connection.execute(query, (no, REMOVED)).fetchone() is None:
+            return False
+        if _free_last_rows(connection, no) or _free_one_file(connection, no):
+            return True
+        connection.execute("delete from runs where no = ?", (no,))
+        return False
+
+
+def _free_last_rows(connection: sqlite3.Connection, no: int) -> bool:
+    """Remove the last rows of a run; return whether there were any."""
+    end = (no + 1) << RUN_SHIFT
+    found = connection.execute(
+        "select at, length(body) from facts where at >= ? and at < ? order by at desc limit ?",
+        (no << RUN_SHIFT, end, STEP_ROWS),
+    ).fetchall()
+    if found:
+        first = _first_of_step(found)
+        connection.execute("delete from facts where at >= ? and at < ?", (first, end))
+    return bool(found)
+
+
+def _first_of_step(rows: Iterable[tuple[int, int]]) -> int:
+    first, size = -1, 0
+    for at, length in rows:
+        if first >= 0 and size + length > STEP_BYTES:
+            break
+        first, size = at, size + length
+    return first
+
+
+def _free_one_file(connection: sqlite3.Connection, no: int) -> bool:
+    """Remove one file that a run has, unless another run has it too; return whether it had one."""
+    used = connection.execute("select hash from file_uses where run = ? limit 1", (no,)).fetchone()
+    if used is None:
+        return False
+    connection.execute("delete from file_uses where hash = ? and run = ?", (*used, no))
+    connection.execute(
+        "delete from files where hash = ? and not exists "
+        "(select 1 from file_uses where file_uses.hash = files.hash)",
+        used,
+    )
+    return True
