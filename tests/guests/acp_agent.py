@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from acp import (
     PROTOCOL_VERSION,
@@ -91,11 +91,17 @@ class Agent:
                 sys.stderr.write("out of ink\n")
                 sys.stderr.flush()
                 os._exit(3)
+            case "complain":
+                sys.stderr.write(f"cannot do this: OWN={os.environ['OWN']}\n")
+                sys.stderr.flush()
+                os._exit(3)
             case "refuse":
                 await say("I would rather not.")
                 return PromptResponse(stop_reason="refusal")
             case "fail":
                 raise RequestError.internal_error({"details": "no paper"})
+            case _:
+                pass
         cost = Cost(amount=0.25, currency="USD")
         spent = UsageUpdate(session_update="usage_update", used=1, size=9, cost=cost)
         await self.client.session_update(session_id, spent)
@@ -119,4 +125,4 @@ class Agent:
         self.cancelled.set()
 
 
-asyncio.run(run_agent(Agent()))
+asyncio.run(run_agent(cast("Any", Agent())))

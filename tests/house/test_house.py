@@ -147,13 +147,17 @@ MAY_IMPORT_THE_PACKAGE = ("a2a/", "acp/", "cli/", "peers/", "serve/", "tools/", 
 OUTER_PACKAGES = [f"agentouto.{folder.rstrip('/')}" for folder in MAY_IMPORT_THE_PACKAGE]
 
 MAY_IMPORT_PRIVATE_NAMES = {
+    "a2a/_client.py": {"agentouto._domain.redaction"},
+    "acp/_process.py": {"agentouto._domain.redaction"},
+    "acp/_program.py": {"agentouto._domain.redaction"},
+    "acp/_session.py": {"agentouto._domain.redaction"},
     "serve/_model_reply.py": {"agentouto._domain.clock"},
     "serve/_openai.py": {"agentouto._domain.clock"},
     "serve/_saved_talks.py": {"agentouto._domain.clock"},
     "serve/_waiting.py": {"agentouto._domain.clock"},
     "tools/_web.py": {"agentouto.providers._transport.downloads"},
 }
-"""Fronts ask the clock of the package for times and for random ids. The last applies to pages the
+"""What is secret is hidden by one rule. Fronts ask the clock for times and random ids. The last applies to pages the
 rules for public addresses that apply to files of messages."""
 
 PUBLIC_MODULES = {

@@ -49,6 +49,21 @@ def sample(id_: Any, arguments: dict[str, Any]) -> None:
     send({"id": f"ask-{id_}", "method": "sampling/createMessage", "params": params})
 
 
+def variables_with_values() -> str:
+    text = " ".join(f"{name}={value}" for name, value in sorted(os.environ.items()))
+    print(text, file=sys.stderr, flush=True)
+    return text
+
+
+def complain(id_: Any, _arguments: dict[str, Any]) -> None:
+    send({"id": id_, "error": {"code": -32_001, "message": variables_with_values()}})
+
+
+def fail(id_: Any, _arguments: dict[str, Any]) -> None:
+    text = {"type": "text", "text": variables_with_values()}
+    send({"id": id_, "result": {"content": [text], "isError": True}})
+
+
 USES: dict[str, Callable[[Any, dict[str, Any]], None]] = {
     "add": lambda id_, arguments: returned(id_, str(arguments["a"] + arguments["b"])),
     "variables": lambda id_, _: returned(id_, " ".join(sorted(os.environ))),
@@ -57,6 +72,8 @@ USES: dict[str, Callable[[Any, dict[str, Any]], None]] = {
     "die_once": die_once,
     "wait": wait,
     "ask": ask,
+    "complain": complain,
+    "fail": fail,
     "sample": sample,
 }
 SCHEMAS = {"bad": {"type": "array"}}
@@ -79,7 +96,7 @@ def answer(message: dict[str, Any], names: list[str]) -> None:
         returned(int(str(id_).removeprefix("ask-")), json.dumps(result))
     elif method == "initialize":
         info = {"name": "tiny", "version": "1"}
-        result = {
+        result: Any = {
             "protocolVersion": "2025-11-25",
             "capabilities": {"tools": {}},
             "serverInfo": info,

@@ -13,9 +13,10 @@ from agentouto._domain.content import Incoming
 from agentouto._domain.errors import ConfigurationError
 from agentouto._domain.kinds import Kind
 from agentouto._domain.memory import Memory
+from agentouto._domain.redaction import CUT, hidden_in, in_all_forms, secrets_in
 from agentouto.providers import open_backend
 from agentouto.providers._anthropic import wire as anthropic
-from agentouto.providers._format.errors import CUT, LONGEST, ErrorDetails, parse_error, short
+from agentouto.providers._format.errors import LONGEST, ErrorDetails, parse_error, short
 from agentouto.providers._format.json import arguments_text, dump, parse
 from agentouto.providers._format.quirks import MOST_QUIRKS, LearnedQuirks, Quirks, field_named
 from agentouto.providers._format.wire import Wire
@@ -23,7 +24,7 @@ from agentouto.providers._google import wire as google
 from agentouto.providers._google.raw_arguments import written_arguments
 from agentouto.providers._openai import chat_wire, responses_wire
 from agentouto.providers._transport.downloads import is_public
-from agentouto.providers._transport.keys import hidden_in, in_all_forms, secrets, secrets_in
+from agentouto.providers._transport.keys import secrets
 from wire.dialects import DIALECTS, Call, Words
 from wire.server import serving, streams
 from wire.words import asking
@@ -213,12 +214,16 @@ def test_no_format_remembers_models_without_end(
 # Secrets ------------------------------------------------------------------------------------------
 
 
-def test_of_an_agents_headers_those_are_secret_that_look_so() -> None:
+def test_headers_are_secret_under_every_name_but_a_few() -> None:
     headers = {
         "X-Api-Key": "key-number-one",
         "X-Seal": "Bearer token-number-two",
         "Authorization": "Seal Credential=AK/one, Signature=abcdefgh",
-        "X-Title": "harmless",
+        "X-Own": "value-number-three",
+        "X-Title": "The Application",
+        "User-Agent": "harmless/1.0",
+        "anthropic-beta": "harmless-2025-08-07",
+        "Content-Type": "application/json",
     }
     hidden = set(secrets_in(headers))
     assert {
@@ -226,5 +231,8 @@ def test_of_an_agents_headers_those_are_secret_that_look_so() -> None:
         "token-number-two",
         "Credential=AK/one",
         "Signature=abcdefgh",
+        "value-number-three",
+        "The Application",
     } <= hidden
-    assert "harmless" not in hidden
+    shown = {"Application", "harmless/1.0", "harmless-2025-08-07", "application/json"}
+    assert not shown & hidden

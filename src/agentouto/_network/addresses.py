@@ -11,8 +11,11 @@ def shown(url: str) -> str:
     """Return ``url`` without what may be secret in it: user, password and query."""
     try:
         parts = urlsplit(url)
-    except ValueError:
-        return re.sub(r"//[^/]*@|[?#].*", "", url, flags=re.DOTALL)
+        _ = parts.port
+    except (
+        ValueError
+    ):  # such as a slash in a password: then everything before the last @ may be one
+        return re.sub(r"//.*@|[?#].*", "//", url, count=1, flags=re.DOTALL).partition("?")[0]
     host = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=host, query="", fragment="").geturl()
 

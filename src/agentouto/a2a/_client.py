@@ -33,6 +33,7 @@ from a2a.types import Message as A2AMessage
 from a2a.utils.errors import A2AError
 
 from agentouto import AgentError, Attachment, Here, Message, ToolResult, here
+from agentouto._domain.redaction import hidden_in, hide, secrets_in, secrets_in_address
 from agentouto.peers._requests import answer_of_user, as_text, prompt_text
 
 REACH_SECONDS = 10.0
@@ -62,6 +63,15 @@ async def read_card(url: str, headers: Mapping[str, str], name: str) -> AgentCar
     Raises:
         AgentError: It cannot be read, or names no address that can be asked.
     """
+    secrets = _secrets_of(url, headers)
+    try:
+        return await _checked_card(url, headers, hidden_in(name, secrets))
+    except AgentError as error:
+        hide(error, secrets)
+        raise
+
+
+async def _checked_card(url: str, headers: Mapping[str, str], name: str) -> AgentCard:
     try:
         async with _http(headers) as http:
             card = await A2ACardResolver(http, url).get_agent_card()
@@ -90,12 +100,14 @@ class RemoteAgent:
 
     Args:
         card: Its card.
+        url: The address that the card was read at.
         headers: Headers of each request.
         name: Its name in runs.
     """
 
-    def __init__(self, card: AgentCard, headers: Mapping[str, str], name: str) -> None:
+    def __init__(self, card: AgentCard, url: str, headers: Mapping[str, str], name: str) -> None:
         self.name = name
+        self._secrets = _secrets_of(url, headers)
         self._card = card
         self._headers = headers
         self._conversations: dict[str, str] = {}
@@ -106,6 +118,13 @@ class RemoteAgent:
         Raises:
             AgentError: The agent has failed, has refused, or is gone.
         """
+        try:
+            return await self._answer(message)
+        except AgentError as error:
+            hide(error, self._secrets)
+            raise
+
+    async def _answer(self, message: Message) -> ToolResult:
         at = here()
         async with _http(self._headers) as http:
             config = ClientConfig(httpx_client=http, supported_protocol_bindings=[*BINDINGS])
@@ -231,6 +250,11 @@ class _RemoteTask:
 def _http(headers: Mapping[str, str]) -> httpx.AsyncClient:
     limits = httpx.Timeout(REACH_SECONDS, read=None)
     return httpx.AsyncClient(headers=dict(headers), timeout=limits, follow_redirects=False)
+
+
+def _secrets_of(url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what is hidden in errors: the agent may repeat what it was given."""
+    return secrets_in(headers) + secrets_in_address(url)
 
 
 def _origin(url: str) -> str:

@@ -42,7 +42,7 @@ async def remote(
     from agentouto.a2a._client import RemoteAgent, read_card  # noqa: PLC0415 - imports the SDK
 
     card = await read_card(url, headers or {}, name or url)
-    agent = RemoteAgent(card, headers or {}, name or card.name)
+    agent = RemoteAgent(card, url, headers or {}, name or card.name)
 
     async def answer(message: Message) -> object:
         return await agent.answer(message)

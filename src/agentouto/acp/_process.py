@@ -12,8 +12,10 @@ import logging
 import os
 import signal
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+
+from agentouto._domain.redaction import hidden_in
 
 logger = logging.getLogger("agentouto")
 
@@ -39,7 +41,7 @@ class RunningProgram:
         errors: The end of its error output.
     """
 
-    def __init__(self, name: str, process: Process) -> None:
+    def __init__(self, name: str, process: Process, secrets: Collection[str]) -> None:
         assert process.stdin is not None  # noqa: S101 - for checkers; it was started with pipes
         assert process.stdout is not None  # noqa: S101
         self.process = process
@@ -47,13 +49,14 @@ class RunningProgram:
         self.reader = process.stdout
         self.errors = ""
         self._name = name
+        self._secrets = secrets
 
     async def read_errors(self) -> None:
         """Read the error output to its end."""
         stream = self.process.stderr
         while stream is not None and (piece := await stream.read(65_536)):
             text = piece.decode(errors="replace")
-            logger.debug("%s: %s", self._name, text.rstrip())
+            logger.debug("%s: %s", self._name, hidden_in(text.rstrip(), self._secrets))
             self.errors = (self.errors + text)[-KEPT_ERROR_CHARACTERS:]
 
     async def exited(self) -> None:
@@ -106,9 +109,13 @@ class RunningProgram:
 
 @asynccontextmanager
 async def running(
-    name: str, command: Sequence[str], cwd: str, env: Mapping[str, str]
+    name: str,
+    command: Sequence[str],
+    cwd: str,
+    env: Mapping[str, str],
+    secrets: Collection[str],
 ) -> AsyncGenerator[RunningProgram]:
-    """Run a program for the length of the block.
+    """Run a program for the length of the block. Its lines in the log are without ``secrets``.
 
     Raises:
         OSError: It cannot be started.
@@ -116,7 +123,7 @@ async def running(
     process = await asyncio.create_subprocess_exec(
         *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, cwd=cwd, env=env, start_new_session=True
     )
-    program = RunningProgram(name, process)
+    program = RunningProgram(name, process, secrets)
     tasks = [asyncio.create_task(each()) for each in (program.read_errors, program.end_children)]
     try:
         yield program

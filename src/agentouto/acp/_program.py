@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, cast, get_args
 
 from agentouto import ConfigurationError, Message, Peer
+from agentouto._domain.redaction import secrets_in, secrets_in_address, secrets_in_variables
 
 Permissions: TypeAlias = Literal["ask", "allow", "deny"]
 """What becomes of a program's requests for permission: the user decides, all are granted, none."""
@@ -44,6 +45,21 @@ class Program(NamedTuple):
     auth: str | None
     permissions: Permissions
     mcp: Mapping[str, Mapping[str, object]]
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return what is hidden in errors and logs: the program may repeat what it was given."""
+        given = {name: value for name, value in self.env.items() if name not in INHERITED}
+        hidden = secrets_in_variables(given)
+        for server in self.mcp.values():
+            env, headers = (_texts_in(server.get(each)) for each in ("env", "headers"))
+            hidden += secrets_in_variables(env) + secrets_in(headers)
+            hidden += secrets_in_address(str(server.get("url", "")))
+        return hidden
+
+
+def _texts_in(fields: object) -> dict[str, str]:
+    items = cast("Mapping[object, object]", fields).items() if isinstance(fields, Mapping) else ()
+    return {str(name): value for name, value in items if isinstance(value, str)}
 
 
 class ProgramAnswer:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, cast
@@ -40,6 +40,7 @@ from acp.schema import (
 
 import agentouto
 from agentouto import AgentError, Attachment, Here, Message, ToolResult, here
+from agentouto._domain.redaction import hide
 from agentouto.acp._process import RunningProgram, running
 from agentouto.acp._program import Program
 from agentouto.peers._requests import as_fields, prompt_text, refusal
@@ -67,9 +68,18 @@ async def answer_with(program: Program, message: Message) -> ToolResult:
     Raises:
         AgentError: It cannot be started, has ended, or has not answered.
     """
-    at, name = here(), program.name
+    secrets = program.secrets()
     try:
-        async with running(name, program.command, program.cwd, program.env) as process:
+        return await _answered(program, message, secrets)
+    except AgentError as error:
+        hide(error, secrets)
+        raise
+
+
+async def _answered(program: Program, message: Message, secrets: Collection[str]) -> ToolResult:
+    at, name, command = here(), program.name, program.command
+    try:
+        async with running(name, command, program.cwd, program.env, secrets) as process:
             session = _Session(program, at)
             try:
                 return await session.run(process, message)
@@ -78,8 +88,7 @@ async def answer_with(program: Program, message: Message) -> ToolResult:
             except RequestError as error:
                 raise AgentError(name, session.explain(error)) from error
     except OSError as error:
-        command = program.command[0]
-        raise AgentError(name, f"the program {command!r} cannot be started: {error}") from error
+        raise AgentError(name, f"the program {command[0]!r} cannot be started: {error}") from error
 
 
 class _Session:

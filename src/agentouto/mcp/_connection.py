@@ -18,6 +18,7 @@ import mcp_types as types
 from agentouto._domain.configuration_error import ConfigurationError
 from agentouto._domain.errors import ToolError
 from agentouto._domain.message import ToolResult
+from agentouto._domain.redaction import hide
 from agentouto._engine.here import Here
 from agentouto._engine.tool import AnyTool, Tool
 from agentouto.mcp._names import tool_names
@@ -60,6 +61,7 @@ class ServerConnection:
         self._opening = asyncio.Lock()
         self._starts: deque[float] = deque(maxlen=MAX_STARTS)
         self._made: dict[str, tuple[Origin, AnyTool]] = {}
+        self._secrets: set[str] = {*settings.secrets()}
 
     async def tools(self) -> list[AnyTool]:
         """Return the tools that are used; the same objects while the server describes them alike.
@@ -71,13 +73,10 @@ class ServerConnection:
         """
         settings = self._settings
         try:
-            listed = await (await self._connected()).list_tools()
-        except SessionForgotten:
-            try:
-                listed = await (await self._connected()).list_tools()
-            except SessionForgotten as error:
-                why = "it cannot be reached, or ends the connection when it is asked for its tools"
-                raise ToolError(settings.name, why) from error
+            listed = await self._listed()
+        except ToolError as error:
+            hide(error, self._secrets)
+            raise
         settings.check_names(tool.name for tool in listed)
         used = [tool for tool in listed if settings.uses(tool.name)]
         names = [tool.name for tool in used]
@@ -88,6 +87,16 @@ class ServerConnection:
         made = {tool.name: self._tool(tool, called[tool.name]) for tool in used}
         self._made = made
         return [tool for _, tool in made.values()]
+
+    async def _listed(self) -> list[types.Tool]:
+        try:
+            return await (await self._connected()).list_tools()
+        except SessionForgotten:
+            try:
+                return await (await self._connected()).list_tools()
+            except SessionForgotten as error:
+                why = "it cannot be reached, or ends the connection when it is asked for its tools"
+                raise ToolError(self._settings.name, why) from error
 
     def _tool(self, listed: types.Tool, name: str) -> tuple[Origin, AnyTool]:
         hints = listed.annotations
@@ -134,6 +143,15 @@ class ServerConnection:
         Raises:
             ToolError: It has failed.
         """
+        try:
+            return await self._use(origin, arguments, here)
+        except ToolError as error:
+            hide(error, self._secrets)
+            raise
+
+    async def _use(
+        self, origin: Origin, arguments: Mapping[str, object], here: Here[Any]
+    ) -> ToolResult:
         server, tool = self._settings.name, origin.tool
         for attempt in (1, 2):
             session = await self._connected()
@@ -165,7 +183,7 @@ class ServerConnection:
                 await session.close()
             self._session = None
             self._count_start()
-            self._session = await ServerSession(self._settings).opened()
+            self._session = await ServerSession(self._settings, self._secrets).opened()
             return self._session
 
     def _count_start(self) -> None:

@@ -10,6 +10,7 @@ import httpx2
 from mcp.client.streamable_http import streamable_http_client
 
 from agentouto._domain.errors import AuthError
+from agentouto._domain.redaction import in_all_forms
 from agentouto._network import is_local, shown
 from agentouto.mcp._settings import Authorization, Settings
 
@@ -28,9 +29,10 @@ class _SignIn(httpx2.Auth):
 
     requires_request_body = True
 
-    def __init__(self, auth: Authorization, name: str) -> None:
+    def __init__(self, auth: Authorization, name: str, secrets: set[str]) -> None:
         self._auth = auth
         self._name = name
+        self._secrets = secrets
 
     async def async_auth_flow(
         self, request: httpx2.Request
@@ -52,17 +54,19 @@ class _SignIn(httpx2.Auth):
     async def _authorize(self, request: httpx2.Request, token: str) -> None:
         sign = cast("Callable[..., Any] | None", getattr(self._auth, "headers", None))
         if sign is None:
-            request.headers["Authorization"] = f"Bearer {token}"
+            made = {"Authorization": f"Bearer {token}"}
         else:
-            request.headers.update(await sign(request.method, str(request.url), request.content))
+            made = dict(await sign(request.method, str(request.url), request.content))
+        self._secrets.update(in_all_forms(made.values()))
+        request.headers.update(made)
 
 
 @asynccontextmanager
-async def http_streams(settings: Settings) -> AsyncGenerator[Streams]:
-    """Connect to the server, and yield its streams."""
+async def http_streams(settings: Settings, secrets: set[str]) -> AsyncGenerator[Streams]:
+    """Connect to the server, and yield its streams. Tokens are added to ``secrets``."""
     auth = settings.auth
     if auth is not None and not isinstance(auth, httpx2.Auth):
-        auth = _SignIn(cast("Authorization", auth), settings.name)
+        auth = _SignIn(cast("Authorization", auth), settings.name, secrets)
     timeout = httpx2.Timeout(CONNECT_SECONDS, read=None)  # a use may take longer, and has a limit
     async with httpx2.AsyncClient(
         headers=dict(settings.headers), auth=auth, timeout=timeout

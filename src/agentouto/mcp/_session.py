@@ -30,6 +30,7 @@ from mcp import Client, MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from agentouto._domain.errors import RoutingError, ToolError
+from agentouto._domain.redaction import hidden_in
 from agentouto._domain.version import PACKAGE_VERSION
 from agentouto._engine.here import Here
 from agentouto._network import shown
@@ -69,14 +70,20 @@ class SessionForgotten(Exception):
 
 
 class ServerSession:
-    """A connection to a server. Everything here runs in the loop of the portal."""
+    """A connection to a server. Everything here runs in the loop of the portal.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: How the server is reached.
+        secrets: What is hidden in errors and logs. Tokens of ``auth=`` are added.
+    """
+
+    def __init__(self, settings: Settings, secrets: set[str]) -> None:
         self._settings = settings
+        self._secrets = secrets
         self._uses = Uses()
         self._over = asyncio.Event()
         self._ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
-        self._lines = ErrorLines(settings.name)
+        self._lines = ErrorLines(settings.name, secrets)
         self._listening = False
         self._tools: list[types.Tool] | None = None
         self._fresh_until = 0.0
@@ -199,7 +206,8 @@ class ServerSession:
                 self._ready.exception()  # where nothing waits for it, it is not reported
             if not isinstance(error, Exception):
                 raise
-            log.debug("%s: the session ended with %r", self._settings.name, error)
+            ended = hidden_in(repr(error), self._secrets)
+            log.debug("%s: the session ended with %s", self._settings.name, ended)
         finally:
             self._over.set()
 
@@ -222,7 +230,9 @@ class ServerSession:
     async def _transport(self) -> AsyncGenerator[tuple[Any, Any]]:
         settings = self._settings
         streams = (
-            stdio_streams(settings, self._lines) if settings.command else http_streams(settings)
+            stdio_streams(settings, self._lines)
+            if settings.command
+            else http_streams(settings, self._secrets)
         )
         async with streams as (reading, writing):
             yield _Watched(reading, self._over), writing
@@ -248,7 +258,7 @@ class ServerSession:
 
     async def _log(self, params: types.LoggingMessageNotificationParams) -> None:
         level = logging.ERROR if params.level in SEVERE else LEVELS.get(params.level, logging.INFO)
-        log.log(level, "%s: %s", self._settings.name, params.data)
+        log.log(level, "%s: %s", self._settings.name, hidden_in(str(params.data), self._secrets))
 
     def _no_session(self, why: str) -> ToolError:
         settings = self._settings

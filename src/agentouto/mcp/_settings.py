@@ -11,6 +11,7 @@ from os import PathLike, fspath
 from typing import Literal, Protocol, TypeAlias, cast, get_args
 
 from agentouto._domain.configuration_error import ConfigurationError
+from agentouto._domain.redaction import secrets_in, secrets_in_address, secrets_in_variables
 from agentouto._domain.secret import Secret
 
 Protocols: TypeAlias = Literal["auto", "2025-11-25", "2026-07-28"]
@@ -49,6 +50,11 @@ class Settings:
     prefix: bool
     protocol: Protocols
     sampling: str | None
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return what is hidden in errors and logs: the server may repeat what it was given."""
+        of_address = secrets_in_address(self.url)
+        return secrets_in(self.headers) + of_address + secrets_in_variables(self.env)
 
     def uses(self, tool: str) -> bool:
         """Whether the tool that the server calls ``tool`` is used."""

@@ -7,12 +7,13 @@ import logging
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
+from agentouto._domain.redaction import hidden_in
 from agentouto.mcp._settings import Settings
 
 log = logging.getLogger("agentouto.mcp")
@@ -25,10 +26,16 @@ MAX_LINE = 2_000
 
 
 class ErrorLines(asyncio.Protocol):
-    """Passes the lines of a server's standard error on to the log, and keeps the last ones."""
+    """Passes the lines of a server's standard error on to the log, and keeps the last ones.
 
-    def __init__(self, server: str) -> None:
+    Args:
+        server: The name of the server.
+        secrets: What is hidden in the lines.
+    """
+
+    def __init__(self, server: str, secrets: Collection[str]) -> None:
         self._server = server
+        self._secrets = secrets
         self._rest = b""
         self.last: deque[str] = deque(maxlen=LAST_LINES)
 
@@ -48,7 +55,7 @@ class ErrorLines(asyncio.Protocol):
         self._rest = b""
 
     def _pass_on(self, line: bytes) -> None:
-        text = line.decode("utf-8", "replace").rstrip()[:MAX_LINE]
+        text = hidden_in(line.decode("utf-8", "replace").rstrip(), self._secrets)[:MAX_LINE]
         if text:
             self.last.append(text)
             log.info("%s: %s", self._server, text)

@@ -31,15 +31,13 @@ from agentouto._domain.errors import (
     RateLimited,
     Refused,
 )
+from agentouto._domain.redaction import CUT
 from agentouto.providers._format import server_messages
 from agentouto.providers._format.json import Json, as_list, as_object, as_str, dump, parse
 
 LONGEST = 500
 """Characters of a server's text that an error shows: enough for every text in our tables of
 patterns, and a few lines in a log."""
-
-CUT = "…"
-"""How a text ends that was cut."""
 
 _MAX_READ = 4096
 """Characters of a text or page that are read at all. It bounds the time of all searches: a hostile

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 
+from agentouto._domain.redaction import hidden_in
 from agentouto._network import proxy_refusal, shown
 from agentouto.providers._format.errors import ErrorDetails, parse_error
 from agentouto.providers._format.json import parse
 from agentouto.providers._transport.connections import network_errors
 from agentouto.providers._transport.content_codings import decoded
 from agentouto.providers._transport.http_limits import HttpLimits, UnusableBody, megabytes
-from agentouto.providers._transport.keys import hidden_in
 from agentouto.providers._transport.sessions import Exchange
 from agentouto.providers._transport.silence import WatchedResponse
 

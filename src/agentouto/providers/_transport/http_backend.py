@@ -25,6 +25,7 @@ from agentouto._domain.kinds import kind_spec
 from agentouto._domain.memory import Memory
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.ports import ModelRequest
+from agentouto._domain.redaction import hide, in_all_forms, secrets_in
 from agentouto._domain.secret import HiddenFrames, hide_frames
 from agentouto._domain.visible_text import visible_line
 from agentouto._network import proxy_for, shown
@@ -56,13 +57,10 @@ from agentouto.providers._transport.context_windows import FoundWindows, Windows
 from agentouto.providers._transport.downloads import PUBLIC, Downloads
 from agentouto.providers._transport.http_limits import USUAL, HttpLimits, ReplyBounds, UnusableBody
 from agentouto.providers._transport.keys import (
-    hide,
-    in_all_forms,
     key_wanted,
     renewed,
     resolve_key,
     secrets,
-    secrets_in,
     signed,
 )
 from agentouto.providers._transport.progress import is_progress

@@ -1,4 +1,4 @@
-"""Decides which key is sent with a request, and hides keys in texts.
+"""Decides which key is sent with a request, and knows what is secret in the settings of a provider.
 
 A vendor's own variable is read only for the vendor's own host, so that its key never reaches
 another server that ``base_url`` names.
@@ -8,28 +8,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar, cast
-from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
 from agentouto._domain.errors import AuthError, ConfigurationError, ProviderError
 from agentouto._domain.kinds import kind_spec
 from agentouto._domain.participants import Provider, Signer
+from agentouto._domain.redaction import secrets_in, secrets_in_address
 from agentouto._domain.secret import Secret, secret_values
 from agentouto._network import is_local, shown
-from agentouto.providers._format.errors import CUT
 from agentouto.providers._transport.sessions import Renewal
 
-_SHORTEST_HIDDEN = 8
-"""Characters. Shorter keys are words such as ``none`` that users set for local servers; replacing
-them would make texts unreadable."""
-
 _CARRIES_A_KEY = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "key"})
-_SECRET = re.compile(r"auth|cookie|key|pass|secret|sig|token", re.IGNORECASE)
-"""Words in the name of a header whose value is hidden."""
-
-_HARMLESS = re.compile(r"version|deployment|model|region", re.IGNORECASE)
-"""Words in the name of a query's field whose value is shown; all others are hidden."""
 
 T = TypeVar("T")
 
@@ -71,47 +61,8 @@ def key_wanted(provider: Provider, refusal: AuthError) -> AuthError:
 
 def secrets(provider: Provider) -> tuple[str, ...]:
     """Return the values in the provider's settings that are hidden in texts."""
-    of_address = parse_qsl(urlsplit(provider.base_url or "").query)
-    queries = (*provider.query.items(), *of_address)
-    values = [value for name, value in queries if not _HARMLESS.search(name)]
-    return in_all_forms(values) + secrets_in(provider.headers)
-
-
-def secrets_in(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the values of ``headers`` that are hidden in texts."""
-    return in_all_forms(
-        value
-        for name, value in headers.items()
-        if _SECRET.search(name) or value.startswith(("Bearer ", "Basic "))
-    )
-
-
-def in_all_forms(values: Iterable[str]) -> tuple[str, ...]:
-    """Return ``values`` and the words in them, in all encodings in which servers repeat them.
-
-    Those are JSON with an escaped slash (PHP) and two forms of percent-encoding.
-    """
-    words = {word.strip(",;") for value in values for word in (value, *value.split())}
-    forms = words | {word.replace("/", r"\/") for word in words}
-    forms |= {form for word in words for form in (quote(word, ""), quote_plus(word))}
-    return tuple(map(Secret, forms))
-
-
-def hidden_in(text: str, secrets: Iterable[str]) -> str:
-    """Return ``text`` without ``secrets``, and without the beginning of one where it was cut."""
-    for secret in sorted(secrets, key=len, reverse=True):  # one may contain another
-        if len(secret) >= _SHORTEST_HIDDEN:
-            text = text.replace(secret, "***")
-            sizes = range(len(secret) - 1, 3, -1) if text.endswith(CUT) else ()
-            begun = (f"{secret[:size]}{CUT}" for size in sizes)
-            if rest := next(filter(text.endswith, begun), ""):
-                text = f"{text.removesuffix(rest)}***{CUT}"
-    return text
-
-
-def hide(error: Exception, secrets: Iterable[str]) -> None:
-    """Remove ``secrets`` from the text of ``error``."""
-    error.args = tuple(hidden_in(str(arg), secrets) for arg in error.args)
+    of_address = secrets_in_address(provider.base_url or "")
+    return secrets_in(provider.query) + of_address + secrets_in(provider.headers)
 
 
 async def resolve_key(provider: Provider, url: str) -> str:
