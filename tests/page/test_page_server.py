@@ -52,6 +52,39 @@ def test_a_run_is_answered_approved_and_ends_in_the_page(site: Site, gate: Gate)
     assert [each["status"] for each in site.get("/api/runs").json()] == ["completed"]
 
 
+@pytest.mark.parametrize(
+    ("suffix", "media_type", "begin"),
+    [
+        ("html", "text/html", "<!doctype html>"),
+        ("svg", "image/svg+xml", "<svg"),
+        ("mmd", "text/plain", "sequenceDiagram"),
+        ("jsonl", "application/x-ndjson", '{"v":1'),
+    ],
+)
+def test_a_run_can_be_saved_while_it_goes_on_and_after_it(
+    site: Site, gate: Gate, suffix: str, media_type: str, begin: str
+) -> None:
+    run = site.start("Report.")
+    site.wait_for(run, "ask")
+    early = site.get(f"/api/runs/{run}/report.{suffix}")
+    gate.open()
+    assert early.status == 200
+    assert early.headers["content-type"].startswith(media_type)
+    assert early.headers["content-disposition"] == (
+        f"attachment; filename*=UTF-8''run-{run}.{suffix}"
+    )
+    assert early.text.lower().startswith(begin.lower())
+    assert "Who is the reader?" in early.text
+
+
+def test_what_cannot_be_saved_is_told(site: Site) -> None:
+    run = site.start("Report.")
+    site.wait_for(run, "ask")
+    unknown = site.get(f"/api/runs/{run}/report.pdf")
+    assert (unknown.status, "report.svg" in unknown.text) == (404, True)
+    assert site.get("/api/runs/none/report.html").status == 404
+
+
 def test_words_arrive_while_they_are_written(gate: Gate) -> None:
     with served(words(gate, agents=3)) as site:
         run = site.start("Speak.")

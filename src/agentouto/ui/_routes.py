@@ -6,11 +6,14 @@ reason in words, and never 500.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import MappingProxyType
 from typing import Annotated, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -18,6 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from agentouto import ConfigurationError, JournalError, RoutingError, Team
+from agentouto.exports import RunSource, to_html, to_jsonl, to_mermaid, to_svg
 from agentouto.ui._guard import MAX_BODY, Access, PageGuard
 from agentouto.ui._live_run import Address, LiveRun
 from agentouto.ui._page_runs import PageRuns, TooMany
@@ -27,6 +31,17 @@ from agentouto.ui._static_files import StaticFiles
 Body = TypeVar("Body")
 
 NO_RUN = "There is no such run."
+NO_REPORT = "There is no such form. There are: report.html, report.svg, report.mmd, report.jsonl."
+
+REPORTS: Mapping[str, tuple[Callable[[RunSource], str], str]] = MappingProxyType(
+    {
+        "html": (to_html, "text/html"),
+        "svg": (to_svg, "image/svg+xml"),
+        "mmd": (to_mermaid, "text/plain"),
+        "jsonl": (to_jsonl, "application/x-ndjson"),
+    }
+)
+"""The files that a run can be saved as: what makes them, and their media type."""
 
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -80,6 +95,7 @@ class PageRoutes:
             Route("/api/runs", self._list),
             Route("/api/runs", self._start, methods=["POST"]),
             Route(f"{run}/events", self._events),
+            Route(f"{run}/report.{{suffix:str}}", self._report),
             Route(f"{run}/send", self._send, methods=["POST"]),
             Route(f"{run}/answer", self._answer, methods=["POST"]),
             Route(f"{run}/approve", self._approve, methods=["POST"]),
@@ -133,6 +149,19 @@ class PageRoutes:
             headers={"x-accel-buffering": "no"},  # nginx would hold the stream back
         )
 
+    async def _report(self, request: Request) -> Response:
+        run_id, suffix = (str(request.path_params[name]) for name in ("run_id", "suffix"))
+        lines = await self._runs.lines_of(run_id)
+        if lines is None or suffix not in REPORTS:
+            raise HTTPException(404, NO_RUN if lines is None else NO_REPORT)
+        if not lines.texts:
+            raise HTTPException(409, "This run has no line yet: save it when it has begun.")
+        export, media_type = REPORTS[suffix]
+        told = await run_in_threadpool(_exported, export, list(lines.texts))
+        # Opened in place, it would be a page of this server's, with what models have written.
+        name = f"attachment; filename*=UTF-8''run-{quote(run_id, safe='')}.{suffix}"
+        return Response(told, media_type=media_type, headers={"content-disposition": name})
+
     async def _send(self, request: Request) -> Response:
         body = await _read_body(request, SendBody)
         return JSONResponse((await self._find(request)).send(body.call, body.text), 202)
@@ -177,6 +206,10 @@ def guarded_app(setup: PageSetup, runs: PageRuns, access: Access | None) -> ASGI
         exception_handlers={RoutingError: _conflict, TooMany: _too_many},
     )
     return PageGuard(app, access)
+
+
+def _exported(export: Callable[[RunSource], str], texts: list[bytes]) -> str:
+    return export([msgspec.json.decode(text, type=dict[str, object]) for text in texts])
 
 
 async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -17,8 +17,6 @@ function draw() {
 }
 const put = change => { Object.assign(S, change); draw() };
 
-// --- the server
-
 async function get(address) {
   const response = await fetch(address);
   if (!response.ok) throw Error(await response.text());
@@ -93,8 +91,6 @@ async function start(text, to, continues, resume = '') {
   return made;
 }
 
-// --- moments of the run
-
 function scrub(n) {
   const at = n === null || n >= S.lines.length ? null : n;
   put({at, run: new Run().feedAll(at === null ? S.lines : S.lines.slice(0, at))});
@@ -121,8 +117,6 @@ const titleOf = run => `${run.questions.length ? `(${run.questions.length}) ` : 
 const pick = id => id && put({chosen: id, talkTo: null});
 const pickCall = (run, id) => { const call = run.calls.get(id); pick(call.isPerson ? call.parent?.id : id) };
 
-// --- components
-
 const NEWS = {return: 'returned to', ask: 'asks', error: 'could not return to'};
 const newsOf = run => {
   const last = run.messages.findLast(one => one.kind in NEWS);
@@ -142,6 +136,7 @@ function App() {
 }
 
 const TROUBLE = {lost: 'connection lost, trying again', gone: 'agentouto ui has ended'}, STOPPED = {gone: 1, cut: 1};
+const FORMS = {html: 'Report', svg: 'Picture', mmd: 'Mermaid', jsonl: 'JSON lines'};
 const STATUS = {none: 'no run', running: 'running', you: 'waits for you', completed: 'returned', failed: 'failed', cancelled: 'stopped', lost: 'ended without an end'};
 
 function Header({run, now, live, own}) {
@@ -154,6 +149,7 @@ function Header({run, now, live, own}) {
     ${run.count > 0 && html`<span class="figures"><span>${seconds(now)}</span><span>${plural(calls.length, 'call')}</span>
       ${input + output > 0 && html`<span>${digits(input)} in · ${digits(output)} out</span>`}${cost > 0 && html`<span>$${cost.toFixed(2)}</span>`}</span>`}
     ${live && own && run.count > 0 && html`<button class="stop" onClick=${() => post('stop', {})}>Stop</button>`}
+    ${run.count > 0 && html`<details class="save"><summary>Save</summary>${Object.entries(FORMS).map(([form, name]) => html`<a download href="api/runs/${S.id}/report.${form}">${name}</a>`)}</details>`}
     ${status === 'lost' && html`<button onClick=${() => start(run.text, [], false, S.id)}>Resume</button>`}</header>`;
 }
 

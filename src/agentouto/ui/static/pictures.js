@@ -135,7 +135,7 @@ export function Matrix({view, width}) {
     <${Fixed} id="matrix-key"/></figure>`;
 }
 
-// --- sequence: messages in order; only the rows on screen are drawn
+// --- sequence: only the rows on screen are drawn
 
 export function Sequence({view, top, box}) {
   const {run, chosen, focus, pick} = view;
@@ -183,7 +183,7 @@ function bars(run, messages, from, fit) {
     .filter(([, a, b]) => b >= from && a <= from + fit).map(([call, a, b]) => [call, Math.max(a, from - 1), Math.min(b, from + fit)]);
 }
 
-// --- time: one row for each agent, and the path that decided
+// --- time: a row for each agent, and the path that decided
 
 export function Lanes({view, width, path}) {
   const {run, chosen, focus, pick} = view, now = run.over ? run.now : view.now;
@@ -273,7 +273,7 @@ function Stack({agent, y, height, X, left, width, end}) {
   })}`;
 }
 
-// --- events and other long lists: only the rows on screen are drawn
+// --- events and other long lists, likewise
 
 export function Events({lines, view, top, box, marked, choose}) {
   const {focus} = view, items = focus ? lines.filter(line => line.agent === focus || line.sender === focus || line.receiver === focus) : lines;

@@ -1,4 +1,4 @@
-// The right side of the page: questions for the person, the conversation of one call, and talking to it.
+// The right side: questions for the person, the conversation of one call, talking to it.
 import {html, useLayoutEffect, useRef, useState} from './vendor.js';
 import {messageSoFar, stateOf} from './fold.js';
 import {WORDS, css, digits, seconds, who} from './pictures.js';
@@ -26,8 +26,6 @@ function Text({text, most = LONG}) {
   return html`<div class="text">${whole.slice(0, most)}<button class="link" onClick=${() => setAll(true)}>… ${digits(left)} more characters</button></div>`;
 }
 
-// --- questions
-
 export function Questions({run, now, live, pick, post}) {
   const questions = run.questions;
   if (!questions.length || !live) return null;
@@ -54,8 +52,6 @@ function Approval({question, now, pick, post}) {
     <div class="row"><button type="button" class="main" onClick=${() => decide(true)}>Allow</button>
     <input name="reason" aria-label="Why ${question.sender} may not use ${question.tool}" autocomplete="off" placeholder="reason, if you refuse"/><button>Refuse</button></div></form>`;
 }
-
-// --- conversation
 
 const DRAFTS = {finish: 'writes its return', call_agent: 'writes to a peer', spawn_background_agent: 'writes to a peer', send_message: 'writes a message'};
 const TITLES = {
@@ -107,8 +103,6 @@ export function Conversation({run, now, chosen, live, pick, post}) {
       ${log.map((one, i) => html`<${Entry} key=${`${chosen.id} ${earlier + i}`} one=${one} pick=${pick}/>`)}</div></section>`;
 }
 
-// --- talk
-
 export function Talk({run, chosen, live, to, setTo, pick, post}) {
   const all = live ? openCalls(run) : [], nearest = chosen && pathTo(chosen).reverse().find(call => all.includes(call));
   const near = new Set([...(chosen ? pathTo(chosen) : []), ...(chosen?.children ?? [])]);
@@ -119,7 +113,7 @@ export function Talk({run, chosen, live, to, setTo, pick, post}) {
     const field = event.target.text, text = field.value.trim();
     if (!text || !target || !await post('send', {call: target.id, text})) return;
     field.value = '';
-    pick(target.id);  // its receipt is in that conversation
+    pick(target.id);
   };
   const told = !off ? 'They read it before their next step.' : live || run.over ? 'No agent is at work.' : 'Not from here.';
   return html`<form class="talk" onSubmit=${submit}><label for="talk">Talk to an agent at work. ${told}</label><div class="row">
