@@ -28,6 +28,7 @@ from agentouto._domain.event import Event, ModelAsked, Replied
 from agentouto._domain.kept_event import ToolBegun
 from agentouto._domain.memory import Memory
 from agentouto._engine.durable_run import DurableRun
+from agentouto._engine.inbox import InboxItem
 from agentouto._engine.run import Run
 from agentouto._options import make_plan
 from agentouto.testing import Request, Script, call, fail, finish, say, tool
@@ -55,6 +56,13 @@ class MemoryKeeper:
     def begin(self, fail: Callable[[JournalError], object]) -> None: ...
 
     def cancel(self) -> None: ...
+
+    def new_items(self) -> Sequence[InboxItem]:
+        return ()
+
+    def hold(self, item: InboxItem) -> None: ...
+
+    def settle_item(self, item: InboxItem, refusal: str | None = None) -> None: ...
 
     def close(self) -> None:
         self.settled = len(self.events)

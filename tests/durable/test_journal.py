@@ -35,7 +35,7 @@ from agentouto import (
     run,
     run_background,
 )
-from agentouto._journal.store import file_system_in
+from agentouto._journal.file_systems import file_system_in
 from agentouto.exceptions import RunChanged, RunOther, RunTaken
 from agentouto.testing import Request, Script, call, finish, say, tool
 from children import child

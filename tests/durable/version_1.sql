@@ -18,6 +18,17 @@ CREATE TABLE files(hash blob primary key, data blob not null);
 CREATE TABLE file_uses(
     hash blob not null, run integer not null, primary key(hash, run)
 ) without rowid;
+CREATE TABLE inbox(
+    no integer primary key,
+    run integer not null,
+    kind text not null,
+    id text not null,
+    address text,
+    body text not null,
+    sent real not null,
+    outcome text,
+    unique(run, kind, id)
+);
 insert into runs values(1, 'ended', 'returned', 'Go.', '{"agents":{"lead":"ccbba22bba041f32","writer":"dae5e14004c5668d"},"tools":{"look":"96c01d846c0b69aa"}}', 1795921918.8054104, 1795921918.816682, '', 'process 4711 on host a', null, null, 0);
 insert into runs values(2, 'open', 'running', 'Go.', '{"agents":{"lead":"ccbba22bba041f32","writer":"dae5e14004c5668d"},"tools":{"look":"96c01d846c0b69aa"}}', 1795921919.6991165, null, '', 'process 4711 on host a', null, null, 0);
 insert into facts values(4294967296, 0, 'RunStarted', cast('["user","ended",null,[1795921918.805746,"Go.",["lead"],[["lead","m","scripted",null],["writer","m","scripted",null]],[],[["look",false]],{"turns":null,"calls":null,"depth":null,"requests":null,"tokens":null,"cost":null,"seconds":null,"repeats":null,"parallel":null,"tool_calls":null,"mail":100000,"warn_at":0.9,"prices":{}},0,[{"mime_type":"image/png","data":"\u0040c9fc49d73e3f47238cd036815d8b3a80","url":null,"name":"sea.png"}]]]' as blob));

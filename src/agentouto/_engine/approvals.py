@@ -145,9 +145,12 @@ class Approvals:
                 asking.cancel()
 
         with OnExit(end), clock_stopped(self._budget):
-            asking = self._side_tasks.start(
-                SideTask.APPROVAL, lambda: self._call_function(approval, request)
-            )
+            if self._past is not None:
+                self._past.requested(approval.id)
+            if approval.id in self._pending:
+                asking = self._side_tasks.start(
+                    SideTask.APPROVAL, lambda: self._call_function(approval, request)
+                )
             return await request.refusal
 
     async def _call_function(self, approval: Approval, request: _Request) -> None:

@@ -31,6 +31,7 @@ from agentouto._engine.call import Call
 from agentouto._engine.durable_model_call import DurableModelCall
 from agentouto._engine.durable_tools import DurableToolRunner
 from agentouto._engine.effects import LiveEffects
+from agentouto._engine.inbox import Inbox
 from agentouto._engine.past import PastCall
 from agentouto._engine.services import RunServices
 from agentouto._engine.toolbox import Forwards
@@ -39,7 +40,7 @@ from agentouto._engine.toolbox import Forwards
 class DurableEffects(LiveEffects):
     """The effects of one agent in one call of a run with a journal."""
 
-    __slots__ = ("_finds_window", "_past", "_recalls")
+    __slots__ = ("_finds_window", "_inbox", "_past", "_recalls")
 
     def __init__(
         self,
@@ -48,9 +49,11 @@ class DurableEffects(LiveEffects):
         services: RunServices,
         forwards: Forwards,
         past: PastCall,
+        inbox: Inbox,
     ) -> None:
         super().__init__(call, agent, services, forwards)
         box = self._toolbox
+        self._inbox = inbox
         self._past = past
         self._recalls: DurableToolRunner = DurableToolRunner(
             call, agent, services, box, forwards, past
@@ -116,6 +119,7 @@ class DurableEffects(LiveEffects):
             return self._noted("refused", Incoming(refused))
         if turn is not None and turn.is_read:
             return None
+        self._inbox.look()  # what was sent to the agent while it wrote its return is read first
         closed = await super().close(result)
         if isinstance(closed, Incoming):
             self._call.log.record(ReturnRefused, number, closed.text)

@@ -11,6 +11,7 @@ Theory of operation.
   the user's begins, ``ToolBegun`` is kept, not only recorded. Nothing else waits for the keeper.
 * Each call, message and wait of an earlier process is claimed once, by what makes it again. A
   second use of the same place, as by a hook that uses a tool twice, is a new one.
+* What other processes send to the run is taken by ``inbox.py``.
 * Only ``cancel`` ends a run for good. Ctrl-C, a loop that ends and a stream that is left cancel the
   task of the run from outside. What follows from that is no event of the run, so nothing is kept
   from then on. ``Task.cancel`` counts its requests at once, before any part of the run is
@@ -28,15 +29,15 @@ from agentouto._core.builtin_tools import CALL_AGENT
 from agentouto._core.prompt import ASKED_OTHERWISE
 from agentouto._core.saved_errors import restored_error, save_error
 from agentouto._domain.clock import SYSTEM_CLOCK
-from agentouto._domain.errors import JournalError, ToolError
-from agentouto._domain.event import CallFailed, Event, RunEnded
+from agentouto._domain.errors import Cancelled, JournalError, ToolError
+from agentouto._domain.event import CallCancelled, CallFailed, CallReturned, Event, RunEnded
 from agentouto._domain.kept_event import SavedError, ToolBegun
 from agentouto._domain.message import ToolResult
 from agentouto._domain.peer import Participant, Peer
 from agentouto._engine.call import Call
 from agentouto._engine.durable_effects import DurableEffects
 from agentouto._engine.durable_peer import answer_as_durable_peer
-from agentouto._engine.early_end import EarlyEnd
+from agentouto._engine.inbox import Inbox, InboxKeeper
 from agentouto._engine.log import Log
 from agentouto._engine.loop import answer
 from agentouto._engine.past import Past, PastCall
@@ -46,8 +47,11 @@ from agentouto._engine.services import RunServices
 from agentouto._engine.toolbox import Forwards
 
 
-class Keeper(Protocol):
-    """Keeps the events of one run. ``take`` and ``flush`` are called from any thread."""
+class Keeper(InboxKeeper, Protocol):
+    """Keeps the events of one run, and its inbox.
+
+    ``take`` and ``flush`` are called from any thread.
+    """
 
     def take(self, event: Event) -> None:
         """Take the next event, to be kept soon."""
@@ -97,8 +101,9 @@ class DurableRun:
         self._past = Past(earlier)
         self.earlier: Sequence[Event] = earlier
         self.ended: RunEnded | None = self._past.ended
+        self._inbox = Inbox(keeper, self._end_for_good)
         self._services: RunServices | None = None
-        self._early_end: EarlyEnd | None = None
+        self._starters: list[Call] = []
         self._task: asyncio.Task[object] | None = None
         self._cancelled_before = 0
         self._for_good = False
@@ -116,6 +121,9 @@ class DurableRun:
             self._frozen = True
         if not self._frozen:
             self._keeper.take(event)
+            if isinstance(event, CallReturned | CallFailed | CallCancelled):
+                returned = isinstance(event, CallReturned)
+                self._inbox.ended(event.stamp.call_id, returned=returned)
 
     async def settle(self) -> None:
         """Wait until all that was recorded is kept."""
@@ -139,6 +147,7 @@ class DurableRun:
     def close(self) -> None:
         """Keep what is left, and let go of the journal."""
         self._task = None
+        self._inbox.close()
         self._keeper.close()
 
     # ── going on ──────────────────────────────────────────────────────────────────────────────
@@ -155,6 +164,7 @@ class DurableRun:
         restored = restore_run(self._past, self._run_id, services, plan, log, open_starter)
         self._calls = restored.claimable
         self._background = restored.background
+        self._starters = restored.starters
         return restored.starters
 
     def begin(self, run_in_background: Callable[[Call], object]) -> None:
@@ -166,6 +176,7 @@ class DurableRun:
         if services is not None:
             end_with = services.early_end.end_with
             self._keeper.begin(lambda error: loop.call_soon_threadsafe(end_with, error))
+            self._inbox.begin(services, self._starters)
         for call in self._background:
             run_in_background(call)
 
@@ -216,9 +227,10 @@ class DurableRun:
         services, past = self._services, self.past_of(call)
         if services is None:
             raise LookupError("the run was not restored")
+        inbox = self._inbox
         if isinstance(participant, Peer):
-            return await answer_as_durable_peer(call, participant, services, forwards, past)
-        return await answer(DurableEffects(call, participant, services, forwards, past))
+            return await answer_as_durable_peer(call, participant, services, forwards, past, inbox)
+        return await answer(DurableEffects(call, participant, services, forwards, past, inbox))
 
     async def begin_tool(self, call: Call, place: str) -> None:
         """Record that a function of the user's begins at ``place``, and wait until that is kept."""
@@ -245,3 +257,14 @@ class DurableRun:
     def decision(self, id_: str) -> tuple[bool, str | None]:
         """Whether the request ``id_`` was made before, and its answer, if there is one."""
         return id_ in self._past.approvals, self._past.approvals.get(id_)
+
+    def requested(self, id_: str) -> None:
+        """Note that the request ``id_`` waits for a decision."""
+        self._inbox.requested(id_)
+
+    def _end_for_good(self, reason: str) -> None:
+        """End the run as the user has said from another process."""
+        self.cancel()
+        if self._services is not None:
+            why = f": {reason}" if reason else ""
+            self._services.early_end.end_with(Cancelled(f"the run was cancelled{why}"))

@@ -24,8 +24,12 @@ class EarlierMail(Protocol):
 
 
 class EarlierApprovals(Protocol):
-    """What a run with a journal has asked the user to approve in earlier processes."""
+    """What other processes know of requests for approval, in a run with a journal."""
 
     def decision(self, id_: str) -> tuple[bool, str | None]:
         """Whether the request ``id_`` was made before, and its answer, if there is one."""
+        ...
+
+    def requested(self, id_: str) -> None:
+        """Note that the request ``id_`` waits for a decision, which may have come already."""
         ...

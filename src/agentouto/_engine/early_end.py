@@ -16,8 +16,10 @@ class EarlyEnd:
         self._cancel: Callable[[], None] | None = None
 
     def begin(self, cancel: Callable[[], None]) -> None:
-        """Call ``cancel`` when the run is ended early."""
+        """Call ``cancel`` when the run is ended early; at once, if it is by now."""
         self._cancel = cancel
+        if self.error is not None:
+            cancel()
 
     def end_with(self, error: Exception) -> None:
         """Cancel everything that still runs; the run then raises ``error``, the first one given."""

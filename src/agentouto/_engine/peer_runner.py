@@ -37,6 +37,15 @@ async def answer_as_peer(
     here = Here[Any](call, services, forwards)
     with here.entered(), clock_stopped(services.budget if peer.person else None):
         result = await _answer(call, peer, services, here)
+    return await pass_return(call, result, services)
+
+
+async def pass_return(call: Call, result: ToolResult, services: RunServices) -> ToolResult:
+    """Return ``result`` as the hooks let it through.
+
+    Raises:
+        Refuse: A hook has refused it.
+    """
     hooks = services.hooks
     if not hooks.sees_returns:
         return result
@@ -79,9 +88,19 @@ async def _answer(call: Call, peer: Peer, services: RunServices, here: Here[Any]
                 "the function of %r returned None, so the answer is empty: return the answer",
                 peer.name,
             )
+    return result_of(value, call, services)
+
+
+def result_of(value: object, call: Call, services: RunServices) -> ToolResult:
+    """Return what the peer that answers ``call`` has answered, as data of a type if one is asked.
+
+    Raises:
+        ToolError: It is no text, and cannot be made one.
+        BadArguments: It is not of the type.
+    """
     form = services.setup.result_model if call.parent is None else None
     if form is None:
-        return as_result(value, peer.name)
+        return as_result(value, call.name)
     if isinstance(value, ToolResult):
         value = value.content
     return checked_result(

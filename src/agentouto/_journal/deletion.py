@@ -81,6 +81,7 @@ def _free_some(store: Store, no: int) -> bool:
             return False
         if _free_last_rows(connection, no) or _free_one_file(connection, no):
             return True
+        connection.execute("delete from inbox where run = ?", (no,))
         connection.execute("delete from runs where no = ?", (no,))
         return False
 

@@ -13,7 +13,8 @@ from agentouto._domain.journal_errors import RunTaken
 from agentouto._engine.past import Past, PastCall
 from agentouto._journal.deletion import finish_removals, remove_run, remove_surplus
 from agentouto._journal.forks import cut_before, cut_before_failure, with_run_id
-from agentouto._journal.run_lock import lock_path, lock_run
+from agentouto._journal.run_inbox import RunInbox
+from agentouto._journal.run_lock import is_at_work
 from agentouto._journal.saved_run import ENDED, RunRow, SavedCall, SavedRun
 from agentouto._journal.store import Store
 
@@ -120,6 +121,10 @@ class JournalFile:
         with self._opened() as store:
             store.set_kept(row.no, kept=keep)
 
+    def inbox(self, row: RunRow) -> RunInbox:
+        """Return what people can answer, and write to, in a run."""
+        return RunInbox(self._path, row.id, power_loss=self._power_loss)
+
     def delete_run(self, row: RunRow) -> None:
         """Remove a run.
 
@@ -141,19 +146,9 @@ class JournalFile:
 
     def _saved(self, row: RunRow) -> SavedRun:
         status = row.status
-        if status == "running" and not self._is_at_work(row.id):
+        if status == "running" and not is_at_work(self._path, row.id):
             status = "interrupted"
         return SavedRun(self, row, status)
-
-    def _is_at_work(self, run_id: str) -> bool:
-        """Whether a process works on the run: then it holds the lock."""
-        path = lock_path(self._path, run_id)
-        if not path.exists():
-            return False
-        lock = lock_run(path)
-        if lock is not None:
-            lock.release()
-        return lock is None
 
 
 def _call_status(call: PastCall) -> str:

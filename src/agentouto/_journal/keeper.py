@@ -1,4 +1,4 @@
-"""Writes the events of one run into the file of a journal.
+"""Writes the events of one run into the file of a journal, and reads the inbox of the run there.
 
 The loop of the run commits, once for all events of one of its steps. A thread that writes would
 wait for the interpreter's lock: with many peers and tools in threads, an event would reach the disk
@@ -13,8 +13,9 @@ as failed, because to go on from there would do things twice.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import TypeAlias
@@ -22,6 +23,8 @@ from typing import TypeAlias
 from agentouto._domain.clock import SYSTEM_CLOCK, monotonic, pause
 from agentouto._domain.errors import JournalError
 from agentouto._domain.event import Event, RunEnded
+from agentouto._engine.inbox import InboxItem
+from agentouto._journal.inbox_table import mark_taken, open_items, settle_items
 from agentouto._journal.rows import EventRow, RowWriter
 from agentouto._journal.run_lock import RunLock
 from agentouto._journal.saved_run import RunRow
@@ -74,6 +77,10 @@ class SqliteKeeper:
         self._busy_since: float | None = None
         self._closed = False
         self._lock = threading.RLock()
+        self._file_version = -1
+        self._seen_items: set[int] = set()
+        self._taken_items: list[int] = []
+        self._settled_items: list[tuple[int, str | None]] = []
 
     def take(self, event: Event) -> None:
         """Take the next event, to be written in this step of the loop."""
@@ -95,29 +102,50 @@ class SqliteKeeper:
             self._pending.append(row)
             if isinstance(event, RunEnded):
                 self._ended = event
-            if self._scheduled or self._loop is None:
-                return
-            self._scheduled = True
-        if threading.get_ident() == self._thread:
-            self._loop.call_soon(self._write)
-        else:
-            self._loop.call_soon_threadsafe(self._write)
+        self._write_soon()
 
     async def settle(self) -> None:
         """Return when all that was taken is in the file."""
         while True:
-            self._commit()
-            if not self._pending:
+            if self._commit():
                 return
             await asyncio.sleep(WRITE_POLL_SECONDS)
 
     def flush(self) -> None:
         """Write all that was taken before this returns, from any thread."""
-        while True:
-            self._commit()
-            if not self._pending:
-                return
+        while not self._commit():
             pause(WRITE_POLL_SECONDS)
+
+    def new_items(self) -> Sequence[InboxItem]:
+        """Return what other processes have sent since the last look; at first, all there is.
+
+        SQLite counts the commits of other connections, so a look at a file that nobody has changed
+        takes a few microseconds.
+        """
+        with self._lock:
+            if self._closed or self._error is not None or self._lost is not None:
+                return ()
+            with self._store.reading() as connection:
+                (version,) = connection.execute("pragma data_version").fetchone()
+                if version == self._file_version:
+                    return ()
+                first, self._file_version = self._file_version < 0, version
+                found = open_items(connection, self._run.no, taken=first)
+            new = [item for item in found if item.no not in self._seen_items]
+            self._seen_items.update(item.no for item in new)
+        return new
+
+    def hold(self, item: InboxItem) -> None:
+        """Note, in this step of the loop, that an item was taken."""
+        with self._lock:
+            self._taken_items.append(item.no)
+        self._write_soon()
+
+    def settle_item(self, item: InboxItem, refusal: str | None = None) -> None:
+        """Remove an item in this step of the loop, or note why it is refused."""
+        with self._lock:
+            self._settled_items.append((item.no, refusal))
+        self._write_soon()
 
     def begin(self, fail: Callable[[JournalError], object]) -> None:
         """Begin to write in the running loop; ``fail`` is called if that is impossible."""
@@ -132,7 +160,7 @@ class SqliteKeeper:
         """Note in the file that the run is ended for good."""
         with self._lock:  # it may be another thread that cancels
             if not self._closed and self._lost is None:
-                self._store.set_status(self._run.no, "cancelled")
+                self._store.cancel(self._run.no)
 
     def close(self) -> None:
         """Write what is left, and let go of the file and of the run."""
@@ -147,21 +175,31 @@ class SqliteKeeper:
             self._store.close()
             self._run_lock.release()
 
+    def _write_soon(self) -> None:
+        with self._lock:
+            if self._scheduled or self._loop is None:
+                return
+            self._scheduled = True
+        if threading.get_ident() == self._thread:
+            self._loop.call_soon(self._write)
+        else:
+            self._loop.call_soon_threadsafe(self._write)
+
     def _write(self) -> None:
         """Write what is pending; if the file is busy, try again a little later."""
         self._scheduled = False
         if self._closed:
             return
         try:
-            self._commit()
+            done = self._commit()
         except JournalError:
             return  # ``_end_with`` was told
-        if self._pending and self._loop is not None:
+        if not done and self._loop is not None:
             self._scheduled = True
             self._loop.call_later(WRITE_POLL_SECONDS, self._write)
 
-    def _commit(self) -> None:
-        """Write what is pending, unless the file is busy.
+    def _commit(self) -> bool:
+        """Write what is pending, unless the file is busy; return whether it was written.
 
         Raises:
             JournalError: It cannot be written.
@@ -170,25 +208,34 @@ class SqliteKeeper:
             if self._error is not None:
                 raise self._error
             rows, ended = self._pending, self._ended
-            if not rows:
-                return
+            if self._lost is not None or not (rows or self._taken_items or self._settled_items):
+                return True
             end: RunEnd | None = None
             if ended is not None:
                 end = RunEnd(RUN_STATES[ended.status], ended.at, ended.error.get("what", ""))
             try:
-                self._store.add_rows(self._run.no, self._written, rows, end)
+                self._store.add_rows(self._run.no, self._written, rows, end, self._settle_items)
             except JournalError as error:
                 now = monotonic()
                 self._busy_since = self._busy_since or now
                 if self._store.is_busy(error) and now - self._busy_since < WRITE_SECONDS:
-                    return
+                    return False
                 self._end_with(error)
                 if self._on_lost is not None:
-                    return
+                    return True
                 raise
             self._busy_since = None
             self._written += len(rows)
-            self._pending = []
+            # Their numbers may be those of other items now, and what is refused may be sent again.
+            self._seen_items.difference_update(number for number, _ in self._settled_items)
+            self._pending, self._taken_items, self._settled_items = [], [], []
+        return True
+
+    def _settle_items(self, connection: sqlite3.Connection) -> None:
+        if self._taken_items:
+            mark_taken(connection, self._taken_items)
+        if self._settled_items:
+            settle_items(connection, self._settled_items)
 
     def _end_with(self, error: JournalError) -> None:
         if self._on_lost is not None:

@@ -68,6 +68,17 @@ def lock_run(path: Path) -> RunLock | None:
     return None
 
 
+def is_at_work(journal: Path, run_id: str) -> bool:
+    """Whether a process works on the run ``run_id`` of ``journal``: then it holds the lock."""
+    path = lock_path(journal, run_id)
+    if not path.exists():
+        return False
+    lock = lock_run(path)
+    if lock is not None:
+        lock.release()
+    return lock is None
+
+
 if sys.platform == "win32":
 
     def _lock(file: int) -> bool:

@@ -11,7 +11,9 @@ from agentouto._core.line_writer import all_lines
 from agentouto._core.prompt import tag_pattern
 from agentouto._core.result import RunResult, join_outputs, messages_of, usage_of
 from agentouto._core.stream_writer import all_stream_events
+from agentouto._domain.approval import Approval
 from agentouto._domain.event import CallReturned, Event, RunStarted
+from agentouto._domain.message import Message
 from agentouto._domain.output import Output
 from agentouto._domain.stream_event import AnyStreamEvent
 
@@ -64,6 +66,30 @@ class SavedCall(msgspec.Struct, frozen=True):
     turns: int
 
 
+class Correspondence(Protocol):
+    """What people can answer in a run, and write to it."""
+
+    def asked(self) -> list[Message]:
+        """Return the questions and the requests for approval that wait, oldest first."""
+        ...
+
+    def answer(self, call_id: str, text: str) -> None:
+        """Answer a question."""
+        ...
+
+    def approve(self, approval_id: str, *, yes: bool, reason: str) -> None:
+        """Decide on a request for approval."""
+        ...
+
+    def send(self, text: str, to: str | None, id_: str | None) -> str:
+        """Send a message to a participant."""
+        ...
+
+    def cancel(self, reason: str) -> bool:
+        """End the run for good."""
+        ...
+
+
 class RunFile(Protocol):
     """What a saved run needs of the file that it is in."""
 
@@ -85,6 +111,10 @@ class RunFile(Protocol):
 
     def delete_run(self, row: RunRow) -> None:
         """Remove a run."""
+        ...
+
+    def inbox(self, row: RunRow) -> Correspondence:
+        """Return what people can answer in a run, and write to it."""
         ...
 
 
@@ -186,6 +216,79 @@ class SavedRun:
             ConfigurationError: It is at work.
         """
         self._file.delete_run(self._row)
+
+    # ── people, from any process ──────────────────────────────────────────────────────────────
+
+    def questions(self) -> list[Message]:
+        """Return the questions to people that nobody has answered yet, oldest first.
+
+        ``answer(message.call_id, ...)`` answers one.
+        """
+        return [one for one in self._file.inbox(self._row).asked() if one.approval is None]
+
+    def approvals(self) -> list[Approval]:
+        """Return the uses of tools that wait for approval, oldest first."""
+        asked = self._file.inbox(self._row).asked()
+        return [one.approval for one in asked if one.approval is not None]
+
+    def answer(self, call_id: str, text: str) -> None:
+        """Answer a question, from any process, whether the run is at work or not.
+
+        If the run is at work, its process takes the answer, instead of one from ``ask_user``; else
+        ``run`` with the same ``run_id`` goes on with it.
+
+        Args:
+            call_id: ``Message.call_id`` of the question.
+            text: The answer.
+
+        Raises:
+            RoutingError: It is not open: it was answered, it was cancelled, or there never was one;
+                or the run has ended.
+            JournalError: The file cannot be written.
+        """
+        self._file.inbox(self._row).answer(call_id, text)
+
+    def approve(self, approval_id: str, yes: bool, reason: str = "") -> None:  # noqa: FBT001
+        """Decide on the use of a tool that waits for approval, as ``answer`` answers a question.
+
+        Args:
+            approval_id: ``Approval.id``.
+            yes: ``True`` lets the tool run, ``False`` refuses.
+            reason: Why it is refused; the agent is told.
+
+        Raises:
+            RoutingError: It is not waiting: it was decided, its call has ended, or there never was
+                one; or the run has ended.
+            ConfigurationError: ``yes`` is neither ``True`` nor ``False``.
+            JournalError: The file cannot be written.
+        """
+        self._file.inbox(self._row).approve(approval_id, yes=yes, reason=reason)
+
+    def send(self, message: str, to: str | None = None, *, id: str | None = None) -> str:  # noqa: A002
+        """Send a message to the starting agents that still run, or to the participant at ``to``.
+
+        If the run is at work, its process takes the message; else it is read when the run goes on.
+        A message with an ``id`` of yours arrives once, however often it is sent. In async code this
+        does not wait for the process of the run: a message that comes too late is then refused
+        without an error here.
+
+        Returns:
+            The id of the message, which ``result().messages`` have as ``call_id``.
+
+        Raises:
+            RoutingError: There is no such participant, it has already returned, or the run has
+                ended.
+            JournalError: The file cannot be written.
+        """
+        return self._file.inbox(self._row).send(message, to, id)
+
+    def cancel(self, reason: str = "") -> bool:
+        """End the run for good, also if another process works on it; say whether it had not ended.
+
+        Raises:
+            JournalError: The file cannot be written.
+        """
+        return self._file.inbox(self._row).cancel(reason)
 
     def _facts(self) -> list[Event]:
         return list(self._file.events_of(self._row))

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +17,9 @@ from typing import NamedTuple
 from agentouto._domain.clock import SYSTEM_CLOCK, monotonic, pause
 from agentouto._domain.errors import JournalError
 from agentouto._domain.event import Event
+from agentouto._journal.file_systems import NETWORK_FILE_SYSTEMS, file_system_of
 from agentouto._journal.files import marked_files
+from agentouto._journal.inbox_table import INBOX_TABLE, refuse_open_items
 from agentouto._journal.rows import EventRow, RowReader, RowWriter, UnreadableRow
 from agentouto._journal.saved_run import REMOVED, RunRow
 
@@ -55,13 +56,6 @@ create table file_uses(
     hash blob not null, run integer not null, primary key(hash, run)
 ) without rowid;
 """
-
-_NETWORK_FILE_SYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "9p", "fuse.sshfs", "davfs"}
-)
-"""Types of file systems on which SQLite's locks and shared memory do not work (sqlite.org/wal.html,
-"WAL does not work over a network filesystem")."""
-
 
 _COLUMNS = ", ".join(RunRow._fields)
 
@@ -150,6 +144,12 @@ class Store:
                     connection.execute("rollback")
                 raise
 
+    @contextmanager
+    def reading(self) -> Generator[sqlite3.Connection]:
+        """Return the connection to read from."""
+        with self.errors("cannot be read"):
+            yield self._connection
+
     # ── runs ──────────────────────────────────────────────────────────────────────────────────
 
     def run(self, run_id: str) -> RunRow | None:
@@ -213,10 +213,14 @@ class Store:
                 "update runs set owner = ?, status = 'running' where no = ?", (owner, no)
             )
 
-    def set_status(self, no: int, status: str) -> None:
-        """Note the state of a run."""
+    def cancel(self, no: int, reason: str = "") -> None:
+        """Note that a run is ended for good."""
         with self.transaction() as connection:
-            connection.execute("update runs set status = ? where no = ?", (status, no))
+            connection.execute(
+                "update runs set status = 'cancelled', ended = ?, error = ? where no = ?",
+                (SYSTEM_CLOCK.now(), reason, no),
+            )
+            refuse_open_items(connection, no)
 
     def removed_runs(self) -> list[int]:
         """Return the numbers of runs that are removed, but for some of their rows."""
@@ -237,19 +241,28 @@ class Store:
     # ── events ────────────────────────────────────────────────────────────────────────────────
 
     def add_rows(
-        self, no: int, first: int, rows: Sequence[EventRow], end: RunEnd | None = None
+        self,
+        no: int,
+        first: int,
+        rows: Sequence[EventRow],
+        end: RunEnd | None = None,
+        settle: Callable[[sqlite3.Connection], object] = bool,
     ) -> None:
         """Add the rows of a run, the first of which is its event number ``first``, and its end.
+
+        ``settle`` is called inside of the transaction.
 
         Raises:
             JournalError: Nothing was added. Other processes that write are not waited for.
         """
         with self.transaction(wait=False) as connection:
             _insert_rows(connection, no, first, rows)
+            settle(connection)
             if end is not None:
                 connection.execute(
                     "update runs set status = ?, ended = ?, error = ? where no = ?", (*end, no)
                 )
+                refuse_open_items(connection, no)
 
     def events(self, run: RunRow) -> list[Event]:
         """Return the events of ``run``.
@@ -292,10 +305,9 @@ class Store:
             raise JournalError(f"the journal {path} is in a folder that does not exist")
         if must_exist and not path.exists():
             raise JournalError(f"there is no journal {path}")
-        if not must_exist:
-            self._refuse_read_only_places()
+        self._refuse_read_only_places()
         kind = file_system_of(path.parent)
-        if kind in _NETWORK_FILE_SYSTEMS:
+        if kind in NETWORK_FILE_SYSTEMS:
             raise JournalError(
                 f"the journal {path} is on a network drive ({kind}), where SQLite cannot keep "
                 "several processes apart; name a file on a disk of this machine"
@@ -329,7 +341,7 @@ class Store:
         try:
             (version,) = connection.execute("pragma user_version").fetchone()
             if version == 0:  # no other process was faster
-                for statement in _TABLES.split(";"):
+                for statement in f"{_TABLES}{INBOX_TABLE}".split(";"):
                     connection.execute(statement)
                 connection.execute(f"pragma user_version = {FILE_VERSION}")
         finally:
@@ -353,28 +365,3 @@ def _is_busy(error: sqlite3.OperationalError) -> bool:
     """Whether it is only another connection that is in the way."""
     code = error.sqlite_errorcode & 0xFF  # the rest of an extended code says in what way
     return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-
-
-def file_system_of(folder: Path) -> str:
-    """Return the type of the file system that ``folder`` is on; empty where that is unknown."""
-    if sys.platform != "linux":
-        return ""
-    try:
-        mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace")
-        real = folder.resolve()
-    except OSError:
-        return ""
-    return file_system_in(mounts, real)
-
-
-def file_system_in(mounts: str, folder: Path) -> str:
-    """Return the type of the file system of ``folder`` in the text of ``/proc/mounts``."""
-    best, kind = 0, ""
-    for line in mounts.splitlines():
-        fields = line.split(" ")
-        if len(fields) < 3:
-            continue
-        point = Path(fields[1].replace("\\040", " "))
-        if folder.is_relative_to(point) and len(point.parts) >= best:
-            best, kind = len(point.parts), fields[2]
-    return kind

@@ -1,0 +1,112 @@
+"""The table of what was sent to runs from other processes than those that work on them.
+
+An item is there until its effect is among the events of its run. ``outcome`` is null for one that
+was not taken yet, empty for one that was taken, and the reason of one that was refused. There is
+one item of a kind and an id in a run: a message that is sent twice with one id is there once, and a
+question has one answer.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from agentouto._engine.inbox import InboxItem
+
+INBOX_TABLE = """
+create table inbox(
+    no integer primary key,
+    run integer not null,
+    kind text not null,
+    id text not null,
+    address text,
+    body text not null,
+    sent real not null,
+    outcome text,
+    unique(run, kind, id)
+);
+"""
+
+_TAKEN = ""
+
+
+class ItemRow(NamedTuple):
+    """An item that is to be added. ``body`` of a decision is JSON: yes or no, and why."""
+
+    kind: str
+    id: str
+    address: str | None
+    body: str
+
+
+class ItemState(NamedTuple):
+    """What has become of an item that is still in the table."""
+
+    is_taken: bool
+    refusal: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its effect is still to come."""
+        return not self.refusal
+
+
+def add_item(connection: sqlite3.Connection, run: int, item: ItemRow, sent: float) -> None:
+    """Add an item, unless it is there. One that was refused is sent again."""
+    connection.execute(
+        "insert into inbox(run, kind, id, address, body, sent) values (?, ?, ?, ?, ?, ?) "
+        "on conflict(run, kind, id) do update set address = excluded.address, "
+        "body = excluded.body, sent = excluded.sent, outcome = null where outcome <> ''",
+        (run, *item, sent),
+    )
+
+
+def item_state(connection: sqlite3.Connection, run: int, kind: str, id_: str) -> ItemState | None:
+    """Return what has become of an item, or ``None`` if it is not in the table."""
+    query = "select outcome from inbox where run = ? and kind = ? and id = ?"
+    row: tuple[str | None] | None = connection.execute(query, (run, kind, id_)).fetchone()
+    return None if row is None else ItemState(row[0] is not None, row[0] or "")
+
+
+def open_items(connection: sqlite3.Connection, run: int, *, taken: bool = False) -> list[InboxItem]:
+    """Return the items of a run that were not taken; with ``taken``, those that were as well."""
+    query = (
+        "select no, kind, id, address, body from inbox "
+        "where run = ? and (outcome is null or (? and outcome = '')) order by no"
+    )
+    items: list[InboxItem] = []
+    for no, kind, id_, address, body in connection.execute(query, (run, taken)):
+        decision = (False, body)
+        if kind == "approval":
+            decision = msgspec.json.decode(body, type=tuple[bool, str])
+        yes, text = decision
+        items.append(InboxItem(no, kind, id_, address, text, yes))
+    return items
+
+
+def mark_taken(connection: sqlite3.Connection, numbers: Iterable[int]) -> None:
+    """Note that items were taken, and stay until their effects are kept."""
+    connection.executemany(
+        "update inbox set outcome = ? where no = ?", [(_TAKEN, number) for number in numbers]
+    )
+
+
+def settle_items(connection: sqlite3.Connection, settled: Iterable[tuple[int, str | None]]) -> None:
+    """Remove items whose effects are kept, and note the reasons of those that are refused."""
+    for number, refusal in settled:
+        if refusal is None:
+            connection.execute("delete from inbox where no = ?", (number,))
+        else:
+            connection.execute("update inbox set outcome = ? where no = ?", (refusal, number))
+
+
+def refuse_open_items(connection: sqlite3.Connection, run: int) -> None:
+    """Refuse what is left when a run has ended."""
+    connection.execute(
+        "update inbox set outcome = 'the run has ended' "
+        "where run = ? and (outcome is null or outcome = '')",
+        (run,),
+    )
