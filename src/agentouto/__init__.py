@@ -25,6 +25,7 @@ from agentouto._domain.errors import (
     Refuse,
     RoutingError,
     ToolError,
+    Waiting,
 )
 from agentouto._domain.hooks import Hooks, ModelUse, Summary, ToolUse
 from agentouto._domain.kinds import KindSpec
@@ -41,6 +42,7 @@ from agentouto._engine.here import Here, here
 from agentouto._engine.host import Handle
 from agentouto._engine.plain_stream import PlainStream
 from agentouto._engine.run_stream import RunStream
+from agentouto._engine.save_and_exit import SAVE_AND_EXIT
 from agentouto._engine.tool import Tool
 from agentouto._engine.tool_sources import ToolSource
 from agentouto._journal.journal import Journal
@@ -66,6 +68,7 @@ __version__ = _version.PACKAGE_VERSION
 
 __all__ = [
     "BUILTIN_TOOL_NAMES",
+    "SAVE_AND_EXIT",
     "Agent",
     "AgentError",
     "AgentEvent",
@@ -121,6 +124,7 @@ __all__ = [
     "ToolUse",
     "Trace",
     "Usage",
+    "Waiting",
     "async_run",
     "async_run_stream",
     "cancel",

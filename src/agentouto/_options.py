@@ -25,10 +25,11 @@ from agentouto._domain.functions import check_function
 from agentouto._domain.hooks import Hooks, OnSummarize
 from agentouto._domain.limits import Limits, Price
 from agentouto._domain.memory import Memory
-from agentouto._domain.message import Attachment, Message
+from agentouto._domain.message import USER, Attachment, Message
 from agentouto._domain.participants import Agent, Provider
 from agentouto._domain.peer import ANSWER_FORMS, Participant, Peer
 from agentouto._engine.plan import Plan
+from agentouto._engine.save_and_exit import SAVE_AND_EXIT, is_away
 from agentouto._engine.tool import AnyTool, Tool
 from agentouto._engine.tool_sources import ToolSource, is_source
 from agentouto._engine.user import Approve, AskUser, OnMessage
@@ -87,7 +88,8 @@ class Options(OtherOptions, total=False):
         context: An object for tools and peers, which read it as ``here().context``; no model sees
             it. None.
         ask_user: Called with a forward when an agent calls the user; returns the answer; plain or
-            async. None: the user cannot be called.
+            async. ``SAVE_AND_EXIT``: questions are kept in the journal, and the run ends with
+            ``Waiting`` when it waits for nothing else. None: the user cannot be called.
         approve: Called with an ``Approval`` before a tool with ``needs_approval=True`` runs, which
             only ``True`` allows; plain or async. None: such tools are refused.
         on_summarize: Called with a ``Summary`` that is about to replace the older part of a
@@ -201,7 +203,7 @@ def make_plan(
         extra_instructions=_checked_text(options, "extra_instructions"),
         extra_for_all=_choice(options, "extra_instructions_scope", SCOPES) == "all",
         on_message=_checked_callable(options, "on_message", "message", "send"),
-        approve=cast("Approve | None", _checked_callable(options, "approve", "approval")),
+        approve=_approve(options, roster),
         on_summarize=cast(
             "OnSummarize | None", _checked_callable(options, "on_summarize", "summary")
         ),
@@ -216,6 +218,13 @@ def make_plan(
         memory=memory,
         name=_checked_text(options, "name") or "",
     )
+
+
+def _approve(options: Options, roster: Roster) -> Approve | None:
+    """Return who approves the use of tools. A user who is away may do that later, too."""
+    approve = cast("Approve | None", _checked_callable(options, "approve", "approval"))
+    user = roster.participants.get(USER)
+    return SAVE_AND_EXIT if approve is None and user is not None and is_away(user) else approve
 
 
 def check_options(function: str, options: Iterable[str], besides: tuple[str, ...] = ()) -> None:

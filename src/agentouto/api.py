@@ -29,6 +29,7 @@ from agentouto._engine.host import DEFAULT_HOST
 from agentouto._engine.nesting import TOP_LEVEL, enclosing
 from agentouto._engine.run import Run
 from agentouto._engine.run_stream import RunStream
+from agentouto._engine.save_and_exit import check_save_and_exit
 from agentouto._engine.services import Durable
 from agentouto._engine.tool import AnyTool
 from agentouto._engine.tool_sources import ToolSource
@@ -285,6 +286,7 @@ def new_run(
     if kept is not None and given[0] is None and kept[1] is not None:
         given = kept[0][kept[1]].message, *given[1:]
     plan = make_plan(function, given, options, DEFAULT_HOST.memory, around.limits)
+    check_save_and_exit(plan, has_journal=kept is not None)
     random_id = SYSTEM_CLOCK.new_id()
     id_ = f"bg_{random_id[:12]}" if background else random_id
     durable: Durable | None = None

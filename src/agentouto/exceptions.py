@@ -21,6 +21,7 @@ from agentouto._domain.errors import (
     Refused,
     RoutingError,
     ToolError,
+    Waiting,
 )
 from agentouto._domain.journal_errors import RunChanged, RunOther, RunTaken
 
@@ -52,4 +53,5 @@ __all__ = [
     "RunOther",
     "RunTaken",
     "ToolError",
+    "Waiting",
 ]

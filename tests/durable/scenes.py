@@ -62,6 +62,9 @@ class MemoryKeeper:
 
     def hold(self, item: InboxItem) -> None: ...
 
+    def wait_for_people(self) -> bool:
+        return True
+
     def settle_item(self, item: InboxItem, refusal: str | None = None) -> None: ...
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 PUBLIC = [
     "BUILTIN_TOOL_NAMES",
+    "SAVE_AND_EXIT",
     "Agent",
     "AgentError",
     "AgentEvent",
@@ -76,6 +77,7 @@ PUBLIC = [
     "ToolUse",
     "Trace",
     "Usage",
+    "Waiting",
     "async_run",
     "async_run_stream",
     "cancel",
@@ -115,6 +117,7 @@ EXCEPTIONS = [
     "RunOther",
     "RunTaken",
     "ToolError",
+    "Waiting",
 ]
 
 LOADED_LATE = {

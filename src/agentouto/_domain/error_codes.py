@@ -145,6 +145,13 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "An agent called the user, and the run has no ask_user.",
             "Give ask_user=, or tell the agents to decide themselves.",
         ),
+        "waiting": (
+            "A run waits for people and was saved: ask_user is SAVE_AND_EXIT.",
+            (
+                "Answer its questions with Journal(...)[run_id].answer(...), from any process; "
+                "the same call then goes on."
+            ),
+        ),
     }
 )
 """Meaning and remedy of every code."""

@@ -20,6 +20,8 @@
     ├── ToolError                     a tool failed                             .tool_name
     ├── Refuse                        raised by a hook to refuse something      .reason
     ├── JournalError                  the journal of a run cannot be read or written
+    ├── Waiting                       a run was saved and has ended, because it waits for people
+    │                                                           .run_id .questions .approvals
     └── Cancelled                     the run was cancelled before it returned
 
 An error of a tool or of a called agent goes to the agent that asked, as text that it can react to.
@@ -32,6 +34,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from agentouto._domain.approval import Approval
 from agentouto._domain.configuration_error import AgentoutoError, ConfigurationError
 from agentouto._domain.content import Usage
 from agentouto._domain.cost import Cost
@@ -61,6 +64,7 @@ __all__ = [
     "Refused",
     "RoutingError",
     "ToolError",
+    "Waiting",
 ]
 
 
@@ -311,3 +315,28 @@ class JournalError(_RunFailure):
     """The journal of a run cannot be read or written. The run ends, and can be resumed from it."""
 
     code = "journal"
+
+
+class Waiting(_RunFailure):
+    """A run with ``ask_user=SAVE_AND_EXIT`` waits for people, and for nothing else.
+
+    It has ended in this process and is kept in its journal. When a question is answered, in any
+    process, the same line goes on.
+
+    Attributes:
+        run_id: Its id.
+        questions: What people are asked, oldest first; ``SavedRun.answer`` answers it.
+        approvals: The uses of tools that wait for approval; ``SavedRun.approve`` decides on them.
+    """
+
+    code = "waiting"
+
+    def __init__(self, run_id: str, asked: Sequence[Message]) -> None:
+        self.run_id = run_id
+        self.questions: list[Message] = [one for one in asked if one.approval is None]
+        self.approvals: list[Approval] = [one.approval for one in asked if one.approval is not None]
+        askers = ", ".join(dict.fromkeys(one.sender for one in asked))
+        super().__init__(
+            f"the run {run_id!r} waits for people: {len(self.questions)} to be answered and "
+            f"{len(self.approvals)} to be approved, asked by {askers}"
+        )

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import NamedTuple, cast
 
@@ -71,6 +72,11 @@ class Approvals:
         self._budget = budget
         self._past = past
         self._pending: dict[str, _Request] = {}
+
+    @property
+    def pending(self) -> AbstractSet[str]:
+        """The ids of the requests that wait for a decision."""
+        return self._pending.keys()
 
     async def request(
         self, call: Call, tool_name: str, arguments: Mapping[str, object], place: str

@@ -12,6 +12,10 @@ Theory of operation.
 * Each call, message and wait of an earlier process is claimed once, by what makes it again. A
   second use of the same place, as by a hook that uses a tool twice, is a new one.
 * What other processes send to the run is taken by ``inbox.py``.
+* With ``SAVE_AND_EXIT``, a run ends in this process when it waits for people only. That is looked
+  for after every event and every question, in a step of its own: by then, whatever an answer has
+  woken up is not among those that wait. The file says that the run waits in a commit that finds the
+  inbox empty; from then on nothing is kept, as when the process ends.
 * Only ``cancel`` ends a run for good. Ctrl-C, a loop that ends and a stream that is left cancel the
   task of the run from outside. What follows from that is no event of the run, so nothing is kept
   from then on. ``Task.cancel`` counts its requests at once, before any part of the run is
@@ -29,7 +33,7 @@ from agentouto._core.builtin_tools import CALL_AGENT
 from agentouto._core.prompt import ASKED_OTHERWISE
 from agentouto._core.saved_errors import restored_error, save_error
 from agentouto._domain.clock import SYSTEM_CLOCK
-from agentouto._domain.errors import Cancelled, JournalError, ToolError
+from agentouto._domain.errors import Cancelled, JournalError, ToolError, Waiting
 from agentouto._domain.event import CallCancelled, CallFailed, CallReturned, Event, RunEnded
 from agentouto._domain.kept_event import SavedError, ToolBegun
 from agentouto._domain.message import ToolResult
@@ -40,11 +44,16 @@ from agentouto._engine.durable_peer import answer_as_durable_peer
 from agentouto._engine.inbox import Inbox, InboxKeeper
 from agentouto._engine.log import Log
 from agentouto._engine.loop import answer
+from agentouto._engine.open_work import OpenWork
 from agentouto._engine.past import Past, PastCall
 from agentouto._engine.plan import Plan
 from agentouto._engine.restore import restore_run
+from agentouto._engine.save_and_exit import approvals_are_kept, saves_and_exits
 from agentouto._engine.services import RunServices
 from agentouto._engine.toolbox import Forwards
+
+WAITING_POLL_SECONDS = 0.01
+"""Pause before the file is written again that a run waits: a few commits of other processes."""
 
 
 class Keeper(InboxKeeper, Protocol):
@@ -81,6 +90,17 @@ class Keeper(InboxKeeper, Protocol):
         """Note that the run is ended for good."""
         ...
 
+    def wait_for_people(self) -> bool:
+        """Note that the run waits for people, unless something new is in the inbox.
+
+        Returns:
+            Whether it was noted, after everything that was taken.
+
+        Raises:
+            JournalError: It cannot be kept.
+        """
+        ...
+
     def close(self) -> None:
         """Keep what is left, and let go of the place."""
         ...
@@ -101,10 +121,14 @@ class DurableRun:
         self._past = Past(earlier)
         self.earlier: Sequence[Event] = earlier
         self.ended: RunEnded | None = self._past.ended
-        self._inbox = Inbox(keeper, self._end_for_good)
+        self._inbox = Inbox(keeper, self._end_for_good, self._check_waiting_soon)
+        self._open_work: OpenWork | None = None
+        self._keeps_approvals = False
+        self._checks_waiting = False
         self._services: RunServices | None = None
         self._starters: list[Call] = []
         self._task: asyncio.Task[object] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._cancelled_before = 0
         self._for_good = False
         self._frozen = False
@@ -124,6 +148,9 @@ class DurableRun:
             if isinstance(event, CallReturned | CallFailed | CallCancelled):
                 returned = isinstance(event, CallReturned)
                 self._inbox.ended(event.stamp.call_id, returned=returned)
+            if self._open_work is not None:
+                self._open_work.take(event)
+                self._check_waiting_soon()
 
     async def settle(self) -> None:
         """Wait until all that was recorded is kept."""
@@ -161,6 +188,9 @@ class DurableRun:
     ) -> list[Call]:
         """Make the calls and the mail of earlier processes; return those of starting agents."""
         self._services = services
+        if saves_and_exits(plan):
+            self._open_work = OpenWork(self._past.events)
+            self._keeps_approvals = approvals_are_kept(plan)
         restored = restore_run(self._past, self._run_id, services, plan, log, open_starter)
         self._calls = restored.claimable
         self._background = restored.background
@@ -172,7 +202,8 @@ class DurableRun:
         self._task = task = asyncio.current_task()
         # A task that has swallowed a cancellation may begin a run, which is not cancelled by that.
         self._cancelled_before = 0 if task is None else task.cancelling()
-        services, loop = self._services, asyncio.get_running_loop()
+        services = self._services
+        self._loop = loop = asyncio.get_running_loop()
         if services is not None:
             end_with = services.early_end.end_with
             self._keeper.begin(lambda error: loop.call_soon_threadsafe(end_with, error))
@@ -268,3 +299,48 @@ class DurableRun:
         if self._services is not None:
             why = f": {reason}" if reason else ""
             self._services.early_end.end_with(Cancelled(f"the run was cancelled{why}"))
+
+    # ── waiting for people ────────────────────────────────────────────────────────────────────
+
+    def _check_waiting_soon(self) -> None:
+        """Look, once this step of the loop is over, whether the run waits for people only."""
+        if self._open_work is None or self._loop is None or self._checks_waiting:
+            return
+        self._checks_waiting = True
+        self._loop.call_soon_threadsafe(self._exit_if_waiting)
+
+    def _exit_if_waiting(self) -> None:
+        """End the run in this process if it waits for people only, and they are not there."""
+        self._checks_waiting = False
+        work, services, loop = self._open_work, self._services, self._loop
+        if work is None or services is None or loop is None or not self._waits(work, services):
+            return
+        try:
+            self._inbox.look()
+            if not self._waits(work, services):
+                return
+            if not self._keeper.wait_for_people():  # the file is busy, or something has come
+                loop.call_later(WAITING_POLL_SECONDS, self._exit_if_waiting)
+                return
+        except JournalError as error:
+            services.early_end.end_with(error)
+            return
+        asked = work.asked(self._people(services))
+        self._frozen = True
+        services.early_end.end_with(Waiting(self._run_id, asked))
+
+    def _waits(self, work: OpenWork, services: RunServices) -> bool:
+        if self._frozen or services.early_end.error is not None:
+            return False
+        people = self._people(services)
+        cancelled = (call.cancel_reason for call in services.calls.running.values())
+        return (
+            bool(people)
+            and work.waits_for(people)
+            and not any(reason is not None for reason in cancelled)
+        )
+
+    def _people(self, services: RunServices) -> set[str]:
+        """Return the ids of the questions and approvals that wait for people who are away."""
+        approvals = services.approvals.pending if self._keeps_approvals else frozenset[str]()
+        return self._inbox.kept_questions() | approvals

@@ -25,6 +25,7 @@ import msgspec
 
 from agentouto._domain.errors import JournalError, RoutingError
 from agentouto._engine.call import Call, Status
+from agentouto._engine.save_and_exit import is_away
 from agentouto._engine.services import RunServices
 
 INBOX_SECONDS = 0.2
@@ -74,9 +75,11 @@ class OpenQuestion:
 
     Attributes:
         answer: The answer from the inbox, if there is one.
+        is_kept: Whether nobody in this process can answer it.
     """
 
-    def __init__(self, on_answer: Callable[[], object]) -> None:
+    def __init__(self, on_answer: Callable[[], object], *, is_kept: bool) -> None:
+        self.is_kept: bool = is_kept
         self.answer: str | None = None
         self._on_answer = on_answer
 
@@ -92,11 +95,18 @@ class Inbox:
     Args:
         keeper: Where the inbox is kept.
         cancel: Ends the run for good; gets the reason.
+        on_asked: Called when a question or a request for approval begins to wait.
     """
 
-    def __init__(self, keeper: InboxKeeper, cancel: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        keeper: InboxKeeper,
+        cancel: Callable[[str], object],
+        on_asked: Callable[[], object],
+    ) -> None:
         self._keeper = keeper
         self._cancel = cancel
+        self._on_asked = on_asked
         self._services: RunServices | None = None
         self._starters: Sequence[Call] = ()
         self._held: dict[str, InboxItem] = {}
@@ -160,15 +170,20 @@ class Inbox:
 
     # ── questions and approvals ───────────────────────────────────────────────────────────────
 
+    def kept_questions(self) -> set[str]:
+        """Return the open questions that nobody in this process can answer."""
+        return {id_ for id_, question in self._questions.items() if question.is_kept}
+
     def ask(self, call: Call, on_answer: Callable[[], object]) -> OpenQuestion:
         """Begin to wait for an answer from the inbox; ``on_answer`` is called when one comes.
 
         If it has come already, the question has it, and ``on_answer`` is not called.
         """
-        question = OpenQuestion(on_answer)
+        question = OpenQuestion(on_answer, is_kept=is_away(call.participant))
         held = self._held.get(call.id)
         if held is None:
             self._questions[call.id] = question
+            self._on_asked()
         else:
             question.answer = held.text
             self._keeper.hold(held)
@@ -183,6 +198,8 @@ class Inbox:
         held = self._held.get(approval_id)
         if held is not None and self._services is not None:
             self._decide(held, self._services)
+        else:
+            self._on_asked()
 
     def _answer(self, item: InboxItem, services: RunServices) -> None:
         call = services.calls.by_id.get(item.id)

@@ -33,6 +33,7 @@ from agentouto._domain.errors import (
     Partial,
     ProviderError,
     RoutingError,
+    Waiting,
 )
 from agentouto._domain.event import LimitNeared, RunEnded, SourceMissing
 from agentouto._domain.event_pieces import Stamp
@@ -60,7 +61,9 @@ from agentouto._engine.threads import Threads
 from agentouto._engine.tool_sources import read_sources
 from agentouto._engine.user import User
 
-_CarriesPartial: TypeAlias = AgentError | ProviderError | AuthError | Cancelled | JournalError
+_CarriesPartial: TypeAlias = (
+    AgentError | ProviderError | AuthError | Cancelled | JournalError | Waiting
+)
 """Errors that end a run, and carry what it has done until then."""
 
 

@@ -110,3 +110,15 @@ def refuse_open_items(connection: sqlite3.Connection, run: int) -> None:
         "where run = ? and (outcome is null or outcome = '')",
         (run,),
     )
+
+
+def set_waiting(connection: sqlite3.Connection, run: int) -> None:
+    """Note that a run waits for people, and has no process."""
+    connection.execute("update runs set status = 'waiting' where no = ?", (run,))
+
+
+def set_ready(connection: sqlite3.Connection, run: int) -> None:
+    """Note that a run that waits for people has something to do: it can be gone on with."""
+    connection.execute(
+        "update runs set status = 'running' where no = ? and status = 'waiting'", (run,)
+    )

@@ -24,7 +24,7 @@ from agentouto._domain.clock import SYSTEM_CLOCK, monotonic, pause
 from agentouto._domain.errors import JournalError
 from agentouto._domain.event import Event, RunEnded
 from agentouto._engine.inbox import InboxItem
-from agentouto._journal.inbox_table import mark_taken, open_items, settle_items
+from agentouto._journal.inbox_table import mark_taken, open_items, set_waiting, settle_items
 from agentouto._journal.rows import EventRow, RowWriter
 from agentouto._journal.run_lock import RunLock
 from agentouto._journal.saved_run import RunRow
@@ -134,6 +134,26 @@ class SqliteKeeper:
             new = [item for item in found if item.no not in self._seen_items]
             self._seen_items.update(item.no for item in new)
         return new
+
+    def wait_for_people(self) -> bool:
+        """Note that the run waits, in a commit that finds nothing new in the inbox.
+
+        Raises:
+            JournalError: The file cannot be written.
+        """
+        with self._lock:
+            if not self._commit():
+                return False
+            try:
+                with self._store.transaction(wait=False) as connection:
+                    if open_items(connection, self._run.no):
+                        return False
+                    set_waiting(connection, self._run.no)
+            except JournalError as error:
+                if self._store.is_busy(error):
+                    return False
+                raise
+        return True
 
     def hold(self, item: InboxItem) -> None:
         """Note, in this step of the loop, that an item was taken."""

@@ -30,7 +30,7 @@ from agentouto._domain.event_pieces import Stamp
 from agentouto._domain.kept_event import CallOpened
 from agentouto._domain.message import Message
 from agentouto._engine.event_loops import current_loop
-from agentouto._journal.inbox_table import ItemRow, add_item, item_state
+from agentouto._journal.inbox_table import ItemRow, add_item, item_state, set_ready
 from agentouto._journal.run_lock import is_at_work, lock_path, lock_run
 from agentouto._journal.saved_run import ENDED, RunRow
 from agentouto._journal.store import RUN_SHIFT, Store
@@ -208,10 +208,7 @@ class RunInbox:
 
     def _add(self, connection: sqlite3.Connection, no: int, item: ItemRow) -> None:
         add_item(connection, no, item, SYSTEM_CLOCK.now())
-        # A run that waits for people has something to do now: it can be gone on with.
-        connection.execute(
-            "update runs set status = 'running' where no = ? and status = 'waiting'", (no,)
-        )
+        set_ready(connection, no)
 
     def _has_item(self, store: Store, no: int) -> bool:
         with store.reading() as connection:
