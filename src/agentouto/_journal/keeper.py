@@ -142,6 +142,8 @@ class SqliteKeeper:
             JournalError: The file cannot be written.
         """
         with self._lock:
+            if self._lost is not None:
+                raise self._lost
             if not self._commit():
                 return False
             try:
