@@ -1,5 +1,8 @@
 """Small runs that use everything a journal has to bring back, and a way to play each from any point."""
 
+# pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false, reportArgumentType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import asyncio

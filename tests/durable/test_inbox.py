@@ -1,5 +1,8 @@
 """What other processes send to a run in a journal: it is taken, or refused with a reason."""
 
+# pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import asyncio
@@ -96,7 +99,7 @@ async def test_a_letter_of_another_process_is_read_by_an_agent_at_work(tmp_path:
     lead = agent(waits_and_repeats)
     handle = run_background("Go.", [lead], [hold.tool], journal=journal, run_id="order")
     await hold.begun.wait()
-    first = await asyncio.to_thread(sent, journal, "order", "send", "a letter")
+    first = await asyncio.to_thread(Journal(journal)["order"].send, "a letter")
     for _ in range(2):
         again = await asyncio.to_thread(sent, journal, "order", "send", "one letter", "order", "x")
         assert again == "x"

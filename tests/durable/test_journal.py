@@ -1,5 +1,8 @@
 """A run in a journal: the same line begins it, goes on with it, and returns what it came to."""
 
+# pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false, reportPossiblyUnboundVariable=false
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import asyncio

@@ -1,5 +1,8 @@
 """A run that waits for people who are away: it is saved, and goes on with their answers."""
 
+# pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import asyncio
@@ -82,12 +85,10 @@ def test_a_run_is_saved_and_goes_on_in_other_processes(tmp_path: Path) -> None:
     assert played(PROGRAM, journal) == f"['Which title?'] ['publish'] Go. {asked}"
     saved = Journal(journal)["order"]
     assert (saved.status, saved.ended) == ("waiting", None)
-    assert played(PROGRAM, journal) == "['Which title?'] ['publish'] Go. []"
     assert played(ANSWERER, journal) == ""
     assert Journal(journal)["order"].questions() == Journal(journal)["order"].approvals() == []
     asked = [("writer", 1), ("lead", 1)]
     assert played(PROGRAM, journal) == f"published all\nTides published {asked}"
-    assert played(PROGRAM, journal) == "Tides published []"
     answers = [one for one in saved.result().messages if one.content == "Tides"]
     assert [one.type for one in answers if one.sender == "user"] == ["return"]
 
@@ -155,9 +156,10 @@ def test_two_questions_are_answered_one_after_the_other(tmp_path: Path) -> None:
         one.run("Go.")
     first, second = journal["order"].questions()
     journal["order"].answer(second.call_id, "2")
-    with pytest.raises(Waiting) as raised:
-        one.run("Go.")
-    assert [message.content for message in raised.value.questions] == [first.content]
+    for _ in range(2):
+        with pytest.raises(Waiting) as raised:
+            one.run("Go.")
+        assert [message.content for message in raised.value.questions] == [first.content]
     journal["order"].answer(first.call_id, "1")
     assert one.run("Go.").output == "['1'] ['2']"
 
