@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -33,11 +34,33 @@ def completed_by_bash(here: Path, *words: str) -> set[str]:
 
 @pytest.mark.skipif(not BASH, reason="there is no bash here")
 def test_bash_completes_commands_and_their_options(tmp_path: Path) -> None:
-    assert {"run", "demo", "check", "doctor", "--version"} <= completed_by_bash(tmp_path, "")
+    assert {"run", "demo", "check", "doctor"} <= completed_by_bash(tmp_path, "")
+    assert completed_by_bash(tmp_path, "--v") == {"--version"}
     assert completed_by_bash(tmp_path, "do") == {"doctor"}
     assert completed_by_bash(tmp_path, "run", "--no") == {"--no-limits", "--no-color"}
     assert completed_by_bash(tmp_path, "check", "team.py", "--on") == {"--online"}
     assert not completed_by_bash(tmp_path, "run", "te")  # left to the names of files
+
+
+@pytest.mark.skipif(not BASH, reason="there is no bash here")
+def test_bash_completes_commands_of_a_group_and_values_of_a_choice(tmp_path: Path) -> None:
+    assert "runs" in completed_by_bash(tmp_path, "")
+    assert "export" in completed_by_bash(tmp_path, "runs", "")
+    assert "--no-content" not in completed_by_bash(tmp_path, "runs", "--")
+    assert completed_by_bash(tmp_path, "runs", "export", "--no") == {"--no-content"}
+    assert completed_by_bash(tmp_path, "completion", "") == {"bash", "zsh", "fish"}
+    assert completed_by_bash(tmp_path, "run", "team.py", "--progress", "t") == {"tree"}
+    assert not completed_by_bash(tmp_path, "run", "team.py", "--progress", "tree", "t")
+    assert not completed_by_bash(tmp_path, "init", "--progress", "t")
+
+
+def test_fish_completes_commands_of_a_group_and_values_of_a_choice(tmp_path: Path) -> None:
+    script = agentouto("completion", "fish", cwd=tmp_path).out
+    seen = "__fish_seen_subcommand_from"
+    assert f"-n '{seen} runs; and {seen} export' -l no-content" in script
+    assert f"-n '{seen} run' -l progress -x -a 'auto tree lines off'" in script
+    assert f"-n '{seen} completion' -f -a 'bash zsh fish'" in script
+    assert re.search(rf"-n '{seen} runs; and not {seen} [a-z ]*export[a-z ]*' -f -a", script)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

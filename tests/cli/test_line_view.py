@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 
+import pytest
+
 from agentouto.cli._line_view import LineView
 
 
@@ -61,3 +63,64 @@ def test_a_tool_gets_lines_only_if_it_runs_long() -> None:
         "   2.05s tool     writer  build still runs",
         "   9.50s tool     writer  build failed after 7.5 s",
     ]
+
+
+def starter(name: str, call: str) -> dict[str, object]:
+    about = {"sender": "user", "receiver": name, "text": "Go", "parent": None}
+    return event("forward", 0.0, name, call) | about
+
+
+def failure(name: str, call: str, parent: str | None = None) -> dict[str, object]:
+    about = {"parent": parent, "error": f"{name} is broken", "kind": "failed"}
+    return event("error", 1.0, name, call) | about
+
+
+def end(what: str) -> dict[str, object]:
+    return {"type": "run.end", "t": 2.0, "status": "failed", "error": {"what": what}}
+
+
+START: dict[str, object] = {"type": "run.start", "t": 0.0}
+FAILED_LINE = "   1.00s error    a  a is broken"
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        ([starter("a", "c1"), failure("a", "c1"), end("a is broken")], 0),
+        ([starter("a", "c1"), failure("a", "c1"), end("another reason")], 1),
+        ([starter("a", "c1"), failure("a", "c1")], 1),  # the command ends without a run.end
+        ([starter("a", "c1"), starter("b", "c2"), failure("a", "c1"), end("a is broken")], 1),
+        ([starter("b", "c1"), failure("a", "c2", "c1"), end("a is broken")], 1),
+        (
+            [starter("b", "c1"), starter("b", "c2"), START, starter("a", "c3"), failure("a", "c3")],
+            1,
+        ),
+    ],
+)
+def test_the_error_that_the_command_reports_at_the_end_has_no_line(
+    lines: list[dict[str, object]], shown: int
+) -> None:
+    out = io.StringIO()
+    view = LineView(out)
+    for line in [START, *lines]:
+        view.feed(line)
+    view.stop()
+    assert out.getvalue().splitlines().count(FAILED_LINE) == shown
+
+
+def test_an_error_stands_before_what_follows_it() -> None:
+    out = io.StringIO()
+    view = LineView(out)
+    message = {"sender": "b", "receiver": "a", "text": "late"}
+    for line in (START, starter("a", "c1"), failure("a", "c1"), event("message", 1.5) | message):
+        view.feed(line)
+    assert out.getvalue().splitlines()[1:] == [FAILED_LINE, "   1.50s message  b -> a  late"]
+
+
+def test_an_approval_stands_before_its_arguments() -> None:
+    out = io.StringIO()
+    asked = {"sender": "a", "receiver": "user", "kind": "approval"}
+    text = 'path: "/tmp"\nmode: "all"\nMay a use the tool wipe?'
+    LineView(out).feed(event("ask", 1.0) | asked | {"text": text})
+    words = 'May a use the tool wipe? path: "/tmp" mode: "all"'
+    assert out.getvalue() == f"   1.00s ask      a -> user  {words}\n"

@@ -346,3 +346,15 @@ def test_a_pipe_that_nobody_writes_to_is_told_of(here: Path) -> None:
     with begun(here, "team.py:parrots", "Go", "--quiet", stdin=subprocess.PIPE) as process:
         read_until(process, "Reading standard input")
         assert process.communicate(timeout=5)[0] == "Go\n"
+
+
+@pytest.mark.parametrize("arguments", [("team.py:keyless", "Go"), ("team.py", "two", "words")])
+def test_a_terminal_breaks_no_message_inside_of_a_word(
+    here: Path, arguments: tuple[str, ...]
+) -> None:
+    arguments = ("run", *arguments)
+    whole = agentouto(*arguments, cwd=here).err
+    broken = at_terminal(*arguments, cwd=here, columns=40).err
+    assert max(map(len, broken.splitlines())) < 40
+    assert broken.split() == whole.split()
+    assert len(broken.splitlines()) > len(whole.splitlines())

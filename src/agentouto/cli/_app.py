@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -14,6 +15,7 @@ import typer
 import agentouto
 from agentouto.cli._arguments import (
     Command,
+    Group,
     LimitsOption,
     McpOption,
     NoLimitsOption,
@@ -22,11 +24,13 @@ from agentouto.cli._arguments import (
     VerboseOption,
     all_commands,
     exit_with,
+    help_rows,
     parse_run_limits,
     with_run_options,
 )
 from agentouto.cli._runs_command import lint, runs
 from agentouto.cli._serve_command import serve
+from agentouto.cli._terminal_text import fit_terminal
 from agentouto.cli._ui_command import ui
 from agentouto.cli._views import CommandOptions
 
@@ -42,6 +46,7 @@ EXIT_CODES = (
 
 app = typer.Typer(
     name="agentouto",
+    cls=Group,
     help=PROGRAM_SUMMARY,
     epilog=EXIT_CODES,
     no_args_is_help=True,
@@ -136,7 +141,7 @@ def chat(
 app.command(cls=Command)(serve)
 app.command(cls=Command)(ui)
 app.command(cls=Command)(lint)
-app.add_typer(runs, name="runs")
+app.add_typer(runs, name="runs", cls=Group)
 
 
 @app.command(cls=Command)
@@ -279,11 +284,7 @@ def completion(
     """
     from agentouto.cli._completion import print_completion
 
-    options: dict[str, list[str]] = {}
-    for name, command in all_commands(app):
-        own = [option for each in command.params for option in each.opts if option[0] == "-"]
-        options.setdefault(name.partition(" ")[0], []).extend((*own, "--help"))
-    exit_with(CommandOptions(), lambda: print_completion(shell, options))
+    exit_with(CommandOptions(), lambda: print_completion(shell, all_commands(app)))
 
 
 @app.command(cls=Command)
@@ -299,7 +300,7 @@ def man() -> None:
             name,
             " ".join(command.collect_usage_pieces(typer.Context(command))),
             command.help or "",
-            [each.get_help_record(typer.Context(command)) or ("", "") for each in command.params],
+            help_rows(command, typer.Context(command)),
         )
         for name, command in all_commands(app)
     ]
@@ -391,4 +392,4 @@ def _usage_text(error: Any) -> str:
         return text
     command = "agentouto" if error.ctx is None else error.ctx.command_path
     end = "" if text.endswith((".", "?")) else "."
-    return f"{text}{end} See: {command} --help"
+    return fit_terminal(f"{text}{end} See: {command} --help", sys.stderr)

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -17,11 +18,14 @@ from inspect import Signature, signature
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from agentouto import ConfigurationError, Limits
 from agentouto.cli._limits import DEFAULT_LIMITS, describe_limits, parse_limits
 from agentouto.cli._views import CommandOptions, Progress
+
+PYTHON_TYPE = re.compile(r" <[^<>]*>$")
+"""What typer adds to an argument: ``<str>``, ``<list[str]>``."""
 
 
 class Command(TyperCommand):
@@ -35,6 +39,48 @@ class Command(TyperCommand):
         """
         pieces = super().collect_usage_pieces(ctx)
         return [piece.removesuffix("...").strip("{}") for piece in pieces]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments and options of the help page."""
+        for title, kind in (("Arguments", "argument"), ("Options", "option")):
+            if rows := help_rows(self, ctx, kind):
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the option ``--help``, which needs no pydantic."""
+        return _quick(super().get_help_option(ctx))
+
+
+class Group(TyperGroup):
+    """Commands below one name."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the option ``--help``, which needs no pydantic."""
+        return _quick(super().get_help_option(ctx))
+
+
+def _quick(flag: Any) -> Any:
+    """Return ``flag`` with a value of its type where it is not given.
+
+    Typer imports pydantic to convert the value of any other type, and so for each command.
+    """
+    if flag is not None:
+        flag.default = False
+    return flag
+
+
+def help_rows(command: Any, ctx: Any, kind: str = "") -> list[tuple[str, str]]:
+    """Return each parameter of ``command`` with its help, or only those of one ``kind``.
+
+    Some versions of typer add the Python type to the name of an argument.
+    """
+    rows: list[tuple[str, str]] = []
+    for parameter in command.get_params(ctx):
+        record = parameter.get_help_record(ctx)
+        if record is not None and kind in {"", parameter.param_type_name}:
+            rows.append((PYTHON_TYPE.sub("", record[0]), record[1]))
+    return rows
 
 
 TeamArgument = Annotated[

@@ -41,7 +41,7 @@ from agentouto.cli._exit_codes import (
 )
 from agentouto.cli._line_editor import restore_echo
 from agentouto.cli._line_view import format_event
-from agentouto.cli._terminal_text import clean, plural
+from agentouto.cli._terminal_text import clean, fit_terminal, plural
 from agentouto.cli._user_prompt import UserPrompt
 from agentouto.cli._views import CommandOptions, SilentView, View, write_json
 from agentouto.exceptions import Cancelled, LimitReached
@@ -103,6 +103,8 @@ def report_error(error: BaseException, options: CommandOptions) -> ExitCode:
         text = clean(str(error))
     else:
         text = error_text(error, verbose=options.verbose)
+    if not options.verbose:
+        text = fit_terminal(text, sys.stderr)
     if as_json and (described := describe_error(error)):
         write_json({"error": described}, sys.stderr)
     else:

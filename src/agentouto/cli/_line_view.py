@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO, cast
 
 from agentouto import BUILTIN_TOOL_NAMES
 from agentouto.cli._line_editor import UndrawnPrompt
-from agentouto.cli._run_state import EventLine
+from agentouto.cli._run_state import EventLine, asked_text
 from agentouto.cli._terminal_text import format_seconds, one_line
 
 MAX_LINE_TEXT_LENGTH = 160
@@ -24,7 +25,8 @@ class LineView(UndrawnPrompt):
     """Writes a line for each event; while paused, it keeps the lines until it resumes.
 
     A rate limit that many calls meet at once is one line. A tool has lines only if it runs long:
-    ``feed`` starts a timer in the running event loop.
+    ``feed`` starts a timer in the running event loop. The error with which a run fails has no line
+    if nothing follows it, because the command reports it at the end.
 
     Args:
         out: Where the lines are written.
@@ -36,11 +38,22 @@ class LineView(UndrawnPrompt):
         self._long_tool = long_tool
         self._paused_lines: list[str] | None = None
         self._limits_until: dict[str, float] = {}
+        self._starters = 0
+        self._last_error: tuple[str, str] | None = None
         self._tools: dict[tuple[str, str], list[RunningTool]] = {}
 
     def feed(self, line: EventLine) -> None:
         """Show an event."""
         match line["type"]:
+            case "run.start":
+                self._starters = 0
+            case "forward" if line.get("parent") is None:
+                self._starters += 1
+            case "error" if self._ends_run(line):
+                self._last_error = (str(line["error"]), format_event(line) or "")
+                return
+            case "run.end":
+                self._end(line)
             case "model.wait" if line["why"] != "parallel" and self._is_reported(line):
                 return
             case "tool.start" if line["tool"] not in BUILTIN_TOOL_NAMES:
@@ -67,7 +80,24 @@ class LineView(UndrawnPrompt):
         for running in self._tools.values():
             for each in running:
                 each.timer.cancel()
+        self._show_last_error()
         self.resume()
+
+    def _ends_run(self, line: EventLine) -> bool:
+        """Return whether an error ends the run: the only starting agent failed."""
+        failed = line.get("parent") is None and line.get("kind") != "stopped"
+        return failed and self._starters == 1
+
+    def _end(self, line: EventLine) -> None:
+        """Leave out the error that ended the run: who shows the run reports it."""
+        error = cast("Mapping[str, object]", line.get("error") or {})
+        if self._last_error is not None and error.get("what") == self._last_error[0]:
+            self._last_error = None
+
+    def _show_last_error(self) -> None:
+        last, self._last_error = self._last_error, None
+        if last is not None:
+            self._show(last[1])
 
     def _is_reported(self, line: EventLine) -> bool:
         """Return whether a line about the same limit was written and its wait is not over.
@@ -107,6 +137,7 @@ class LineView(UndrawnPrompt):
             self._show(f"{t:7.2f}s tool     {agent}  {name} {how} after {took}")
 
     def _show(self, text_line: str) -> None:
+        self._show_last_error()
         if self._paused_lines is None:
             self._write(text_line)
         else:
@@ -132,7 +163,7 @@ def format_event(line: EventLine) -> str | None:
     match line["type"]:
         case "forward" | "ask" | "message" | "return":
             sender, receiver = (one_line(str(line[name]), 40) for name in ("sender", "receiver"))
-            who, text = f"{sender} -> {receiver}", str(line["text"])
+            who, text = f"{sender} -> {receiver}", asked_text(line)
         case "message.returned":
             who = one_line(f"{line['sender']} -> {line['receiver']}", 80)
             text = f"not read, {line['reason']}: {line['text']}"

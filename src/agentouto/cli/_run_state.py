@@ -211,7 +211,7 @@ class RunState:
     def _ask(self, line: EventLine) -> None:
         asking_call = self.calls_by_id.get(str(line.get("parent")))
         if asking_call is not None:
-            asking_call.question = _line_text(line, "text") or "(an empty question)"
+            asking_call.question = one_line(asked_text(line)) or "(an empty question)"
             self._asking_calls[str(line["call"])] = asking_call
             asking_call.note_state(self.now)
 
@@ -291,6 +291,18 @@ def _remove_tool(tools: list[str], line: EventLine) -> None:
 def _visible_tools(line: EventLine) -> list[str]:
     name = str(line["tool"])
     return [] if name in BUILTIN_TOOLS else [name]
+
+
+def asked_text(line: EventLine) -> str:
+    """Return the text of a message; of an approval, its question before the arguments.
+
+    A line of text is cut at its end, and there the question would be lost.
+    """
+    text = str(line.get("text", ""))
+    if line.get("kind") != "approval":
+        return text
+    *arguments, question = text.split("\n")
+    return "\n".join((question, *arguments))
 
 
 def _line_text(line: EventLine, name: str) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import re
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Iterable
+from typing import TextIO
 
 ESCAPE = re.compile(
     r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # an operating system command, a title or a link
@@ -93,7 +95,33 @@ def plural(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def fit_terminal(text: str, out: TextIO) -> str:
+    """Return ``text`` with its lines broken at words, if ``out`` is a terminal.
+
+    A terminal breaks lines inside of words. Words that are too wide stay whole, because an address
+    with a line end in it cannot be copied.
+    """
+    try:
+        width = os.get_terminal_size(out.fileno()).columns
+    except (OSError, ValueError):  # a file, or no file at all
+        return text
+    return "\n".join(break_at_words(line, width - 1) for line in text.split("\n"))
+
+
+def break_at_words(line: str, width: int) -> str:
+    """Return ``line`` with line ends between words, so that no part is wider than ``width``."""
+    if len(line) <= width:
+        return line
+    return textwrap.fill(
+        line,
+        max(1, width),
+        replace_whitespace=False,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def print_notice(text: str) -> None:
     """Write ``text`` to standard error at once, without control codes."""
-    sys.stderr.write(f"{clean(text)}\n")
+    sys.stderr.write(f"{fit_terminal(clean(text), sys.stderr)}\n")
     sys.stderr.flush()

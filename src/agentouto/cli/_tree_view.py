@@ -111,7 +111,7 @@ class TreeView:
         self._prompt = prompt
         self._question_is_above = not _fits(prompt.question, self._console.size)
         if self._question_is_above:
-            self._console.print(Text(prompt.question), soft_wrap=True)
+            self._print_above(prompt.question)
         self.refresh()
 
     def refresh(self) -> None:
@@ -125,7 +125,11 @@ class TreeView:
         if prompt is not None and answer is not None:
             self.refresh()  # what is written above the tree goes together with the last picture
             text = f"> {answer}" if self._question_is_above else f"{prompt.question}\n> {answer}"
-            self._console.print(Text(text), soft_wrap=True)
+            self._print_above(text)
+
+    def _print_above(self, text: str) -> None:
+        lines = "\n".join(line.plain for line in _wrapped(text, self._console.width))
+        self._console.print(Text(lines), soft_wrap=True)
 
     def _render(self) -> Group:
         size = self._console.size
