@@ -168,3 +168,21 @@ async def test_a_vendor_s_terms_are_told_when_somebody_signs_in(tmp_path: Path) 
     warning, refusal = done.err.splitlines()
     assert warning.startswith("ClaudeOAuth: Anthropic does not allow other programs")
     assert "no sign-in on another device" in refusal
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("whoami", "google"),
+        ("logout", "google"),
+        ("login", "google", "--client-id", "x", "--no-browser"),
+    ],
+)
+def test_a_home_that_cannot_be_used_is_no_refusal_of_the_server(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    done = agentouto(*arguments, cwd=tmp_path, env={"AGENTOUTO_HOME": str(tmp_path / "file")})
+    assert (done.code, done.out) == (3, "")
+    assert done.err.splitlines()[-1].endswith("AGENTOUTO_HOME names another folder.")
+    assert "[google_oauth]" not in done.err

@@ -57,6 +57,18 @@ def test_doctor_works_without_a_home(tmp_path: Path) -> None:
     assert "(not made yet)" in done.out
 
 
+@pytest.mark.parametrize(
+    ("home", "problem"),
+    [("file", "is a file"), ("file/home", "cannot be read: Not a directory")],
+)
+def test_doctor_says_what_is_wrong_with_the_home(tmp_path: Path, home: str, problem: str) -> None:
+    (tmp_path / "file").write_text("no folder")
+    env = NOWHERE | {"AGENTOUTO_HOME": str(tmp_path / home)}
+    done = agentouto("doctor", cwd=tmp_path, env=env)
+    assert done.code == 0
+    assert f"{tmp_path / home} ({problem})" in done.out
+
+
 @pytest.mark.parametrize("name", ["llama.cpp", "LM Studio"])
 def test_servers_with_the_list_of_openai_are_found(name: str) -> None:
     with serving(200, b"", {"/v1/models": OPENAI.encode()}) as (url, _):

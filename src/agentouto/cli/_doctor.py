@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import stat
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -51,10 +52,22 @@ def run_doctor() -> ExitCode:
     _section("extras", [f"{extra}: {_version(name)}" for extra, name in EXTRAS.items()])
     _section("keys", _keys())
     home = TokenStore().directory.parent
-    exists = "" if home.exists() else " (not made yet)"
-    _section("files", [f"{home}{exists}; AGENTOUTO_HOME names another folder"])
+    _section("files", [f"{home}{_state_of(home)}; AGENTOUTO_HOME names another folder"])
     _section("servers", _servers(usual_candidates()))
     return ExitCode.RETURNED
+
+
+def _state_of(folder: Path) -> str:
+    """Return what keeps ``folder`` from being used, in parentheses; empty if nothing does."""
+    try:
+        if not stat.S_ISDIR(folder.stat().st_mode):
+            return " (is a file)"
+    except FileNotFoundError:
+        above = next(each for each in folder.parents if each.exists())
+        return " (not made yet)" if os.access(above, os.W_OK) else " (cannot be made)"
+    except OSError as error:
+        return f" (cannot be read: {error.strerror})"
+    return "" if os.access(folder, os.W_OK) else " (cannot be written)"
 
 
 def _keys() -> list[str]:

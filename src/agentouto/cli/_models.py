@@ -67,13 +67,25 @@ def print_models(kind: str, *, online: bool, base_url: str) -> ExitCode:
         for name in _fetch_names(kind, base_url):
             sys.stdout.write(f"{clean(name)}\n")
         return ExitCode.RETURNED
-    for each in [kind] if kind else known:
-        sys.stdout.write(f"{each}\n")
-        for name, (window, price) in known[each].items():
+    for kinds in [[kind]] if kind else _kinds_by_list(known):
+        sys.stdout.write(f"{', '.join(kinds)}\n")
+        for name, (window, price) in known[kinds[0]].items():
             costs = f"{price.input:g} in, {price.output:g} out"
             sys.stdout.write(f"  {name:<24} {window:>9,} tokens   {costs}\n")
     sys.stdout.write("Prices are in US dollars for a million tokens.\n")
     return ExitCode.RETURNED
+
+
+def _kinds_by_list(known: Mapping[str, object]) -> list[list[str]]:
+    """Return the kinds, those with the same list of models together."""
+    groups: list[list[str]] = []
+    for kind, models in known.items():
+        same = next((kinds for kinds in groups if known[kinds[0]] == models), None)
+        if same is None:
+            groups.append([kind])
+        else:
+            same.append(kind)
+    return groups
 
 
 def _fetch_names(kind: str, base_url: str) -> list[str]:

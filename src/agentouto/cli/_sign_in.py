@@ -7,12 +7,13 @@ for a name and prints what the person has to do.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import warnings
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from agentouto import ClaudeOAuth, GoogleOAuth, OAuth, OpenAIOAuth, TokenStore
+from agentouto import AuthError, ClaudeOAuth, GoogleOAuth, OAuth, OpenAIOAuth, TokenStore
 from agentouto.auth import Prompts, name_for
 from agentouto.cli._exit_codes import ExitCode, ExitError
 from agentouto.cli._terminal_text import clean, join_words, print_notice
@@ -26,6 +27,9 @@ STORE_NAMES = MappingProxyType(
     }
 )
 """The vendors' names in the token store, the defaults of their classes in ``agentouto.auth``."""
+
+OTHER_FOLDER = "AGENTOUTO_HOME names another folder."
+"""What helps where the folder of the tokens cannot be used."""
 
 VENDOR_ALIASES = MappingProxyType({"anthropic": "claude", "chatgpt": "openai", "gemini": "google"})
 """Names that people type for a vendor: the company for its product, and the reverse."""
@@ -56,6 +60,7 @@ class SignInOptions:
 def sign_in_at(provider: str, options: SignInOptions) -> ExitCode:
     """Sign a person in at ``provider``."""
     auth = _make_sign_in(provider, options)
+    _check_writable("The sign-in could not be stored")
     asyncio.run(auth.login())
     print_notice(f"Signed in: {_identity(auth)}")
     return ExitCode.RETURNED
@@ -66,6 +71,7 @@ def sign_out(provider: str) -> ExitCode:
     if not _saved_client_id(provider):
         print_notice(f"You are not signed in at {provider}.")
         return ExitCode.RETURNED
+    _check_writable("The sign-in cannot be deleted")
     asyncio.run(_make_sign_in(provider, SignInOptions()).logout())
     print_notice(f"Signed out of {provider}.")
     return ExitCode.RETURNED
@@ -129,9 +135,26 @@ def _saved_client_id(provider: str) -> str:
             "the https:// address of any server that speaks OpenID Connect.",
             ExitCode.USAGE,
         )
-    tokens = TokenStore().load(STORE_NAMES.get(vendor) or name_for(provider))
+    try:
+        tokens = TokenStore().load(STORE_NAMES.get(vendor) or name_for(provider))
+    except AuthError as error:  # the folder cannot be read; the server has no part in it
+        raise ExitError(f"The {str(error).partition('] ')[2]}. {OTHER_FOLDER}") from error
     client_id = tokens.extra.get("client_id") if tokens else None
     return str(client_id) if isinstance(client_id, str) else ""
+
+
+def _check_writable(what_happens: str) -> None:
+    """Raise ``ExitError`` if tokens cannot be written: before a person signs in for nothing."""
+    store = TokenStore()
+    try:
+        store.lock("check")  # makes the folder
+    except AuthError as error:
+        reason = str(error).rpartition(": ")[2]
+    else:
+        if os.access(store.directory, os.W_OK):
+            return
+        reason = str(store.directory)
+    raise ExitError(f"{what_happens}: {reason} cannot be written. {OTHER_FOLDER}")
 
 
 def _identity(auth: AnySignIn) -> str:
