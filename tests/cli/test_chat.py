@@ -172,6 +172,7 @@ def test_a_tool_is_approved_by_its_number_and_never_by_an_answer() -> None:
         await talk.session.handle("yes")
         assert not used
         await talk.session.handle("/approve 3")
+        await talk.session.handle("/approve")
         await talk.session.handle("/approve 1")
         await talk.session.handle("/refuse 2")
         await talk.session.run_ended()
@@ -182,6 +183,7 @@ def test_a_tool_is_approved_by_its_number_and_never_by_an_answer() -> None:
     assert 'path: "a\\u202e"' in written
     assert "May host use the tool delete? /approve 1 or /refuse 1" in written
     assert "There is no open approval '3'. There are: 1, 2." in written
+    assert "Add its number. There are: 1, 2." in written
     assert "deleted / " in written or " / deleted" in written
 
 

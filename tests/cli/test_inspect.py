@@ -149,3 +149,5 @@ def test_check_online_does_not_hang_where_no_server_is(here: Path) -> None:
         done = agentouto("check", "team.py:online", "--online", cwd=here)
     assert done.code == 4
     assert "wrong  local  tiny:1b" in done.out
+    assert "127.0.0.1" in done.out.partition("wrong")[2]  # the reason, not that a limit is reached
+    assert "Limits" not in done.out

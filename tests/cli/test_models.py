@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,7 +23,7 @@ LISTS = {
 
 
 @contextmanager
-def listing() -> Iterator[tuple[str, list[dict[str, str]]]]:
+def listing() -> Generator[tuple[str, list[dict[str, str]]]]:
     """Serve ``LISTS``; ``/away`` leads elsewhere. Yield the address and the headers that came."""
     headers: list[dict[str, str]] = []
 

@@ -11,7 +11,7 @@ import pytest
 
 from agentouto.cli._exit_codes import ExitCode
 from cli.crews import TEAM
-from cli.terminal import agentouto, at_once, at_terminal, begun, read_until
+from cli.terminal import agentouto, at_once, at_terminal, begun, plain, read_until
 
 
 @pytest.fixture
@@ -358,3 +358,55 @@ def test_a_terminal_breaks_no_message_inside_of_a_word(
     assert max(map(len, broken.splitlines())) < 40
     assert broken.split() == whole.split()
     assert len(broken.splitlines()) > len(whole.splitlines())
+
+
+def test_files_travel_with_the_message(here: Path) -> None:
+    (here / "Notes").write_text("Water the plants.")
+    (here / "dot.png").write_bytes(b"\x89PNG")
+    arguments = ("run", "team.py:parrots", "Go", "--jsonl", "-f", "Notes", "--file", "dot.png")
+    done = agentouto(*arguments, cwd=here)
+    assert done.code == 0
+    (forward,) = (line for line in done.lines if line["type"] == "forward")
+    assert forward["files"] == [
+        {"name": "Notes", "type": "text/plain", "size": 17},
+        {"name": "dot.png", "type": "image/png", "size": 4},
+    ]
+
+
+def test_a_file_that_cannot_be_sent_exits_2(here: Path) -> None:
+    (here / "empty.txt").write_text("")
+    (here / "blob").write_bytes(b"\xff\xfe\x00")
+    problems = {
+        "none.txt": "No such file or directory.",
+        ".": "Is a directory.",
+        "empty.txt": "the file is empty.",
+        "blob": "its name does not tell what it is. Give it an ending, such as .png",
+    }
+    every = at_once((("run", "team.py:parrots", "Go", "-f", name) for name in problems), here)
+    told = [(done.code, done.out, done.err) for done in every]
+    assert told == [(2, "", f"--file {name}: {why}\n") for name, why in problems.items()]
+
+
+@pytest.mark.parametrize(
+    ("team", "code", "status"),
+    [("parrots", 0, "completed"), ("invalid", 4, "failed"), ("asks", 6, "cancelled")],
+)
+def test_one_object_of_json_at_the_end(here: Path, team: str, code: int, status: str) -> None:
+    done = agentouto("run", f"team.py:{team}", "Go", "--json", cwd=here)
+    assert done.code == code
+    (line,) = done.lines
+    assert (line["type"], line["status"]) == ("run.end", status)
+    assert line.get("output") == ("Go" if code == 0 else None)
+    last = done.err.splitlines()[-1]
+    assert code == 0 or json.loads(last)["error"]["what"]
+
+
+def test_the_object_of_json_stands_below_the_tree(here: Path) -> None:
+    done = at_terminal("run", "team.py:parrots", "Go", "--json", cwd=here, out_too=True, columns=80)
+    assert json.loads(plain(done.err).splitlines()[-1])["output"] == "Go"
+
+
+def test_one_object_and_many_lines_of_json_exclude_each_other(here: Path) -> None:
+    done = agentouto("run", "team.py:parrots", "Go", "--json", "--jsonl", cwd=here)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("--json and --jsonl exclude each other.")

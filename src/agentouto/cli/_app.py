@@ -19,7 +19,6 @@ from agentouto.cli._arguments import (
     LimitsOption,
     McpOption,
     NoLimitsOption,
-    ProviderArgument,
     TeamArgument,
     VerboseOption,
     all_commands,
@@ -30,6 +29,7 @@ from agentouto.cli._arguments import (
 )
 from agentouto.cli._runs_command import lint, runs
 from agentouto.cli._serve_command import serve
+from agentouto.cli._sign_in_command import login, logout, whoami
 from agentouto.cli._terminal_text import fit_terminal
 from agentouto.cli._ui_command import ui
 from agentouto.cli._views import CommandOptions
@@ -89,6 +89,12 @@ def run(
             "--to", metavar="NAME", help="The agent that gets the message; may be repeated."
         ),
     ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-f", "--file", metavar="FILE", help="A file for the message; may be repeated."
+        ),
+    ] = None,
     mcp: McpOption = None,
     *,
     options: CommandOptions,
@@ -99,12 +105,10 @@ def run(
     or a key is missing, 4 a provider refused, 5 a limit was reached, 6 an agent asked you and there
     was no answer, 130 stopped by Ctrl+C.
     """
-    from agentouto.cli._run import run_team, team_and_message
-    from agentouto.cli._stdin import with_piped_input
+    from agentouto.cli._run import RunRequest, run_team
 
-    team, message = team_and_message(words)
     exit_with(
-        options, lambda: run_team(team, with_piped_input(message), to or [], options, mcp or ())
+        options, lambda: run_team(RunRequest(words, to or (), file or (), mcp or ()), options)
     )
 
 
@@ -310,59 +314,9 @@ def man() -> None:
     )
 
 
-@app.command(cls=Command)
-def login(
-    provider: ProviderArgument,
-    client_id: Annotated[
-        str,
-        typer.Option(
-            metavar="ID", help="The id of your program at PROVIDER; by default the last one."
-        ),
-    ] = "",
-    client_secret: Annotated[
-        str,
-        typer.Option(
-            metavar="SECRET",
-            envvar="AGENTOUTO_CLIENT_SECRET",
-            help="The secret of your program at PROVIDER; safer in the environment.",
-        ),
-    ] = "",
-    device: Annotated[
-        bool, typer.Option("--device", help="Sign in on another device, with a code.")
-    ] = False,
-    no_browser: Annotated[
-        bool,
-        typer.Option("--no-browser", help="Show the address instead, and read a pasted answer."),
-    ] = False,
-    verbose: VerboseOption = False,
-) -> None:
-    """Sign in at PROVIDER; programs then use it through auth=.
-
-    The tokens are stored in ~/.agentouto/tokens, or below AGENTOUTO_HOME, readable by you only.
-    """
-    from agentouto.cli._sign_in import SignInOptions, sign_in_at
-
-    how = SignInOptions(client_id, client_secret, device, browser=not no_browser, may_warn=True)
-    exit_with(CommandOptions(verbose=verbose), lambda: sign_in_at(provider, how))
-
-
-@app.command(cls=Command)
-def logout(provider: ProviderArgument, verbose: VerboseOption = False) -> None:
-    """Sign out of PROVIDER.
-
-    The tokens are deleted here, and revoked where PROVIDER can.
-    """
-    from agentouto.cli._sign_in import sign_out
-
-    exit_with(CommandOptions(verbose=verbose), lambda: sign_out(provider))
-
-
-@app.command(cls=Command)
-def whoami(provider: ProviderArgument, verbose: VerboseOption = False) -> None:
-    """Show who is signed in at PROVIDER. Exit code 1: not signed in."""
-    from agentouto.cli._sign_in import show_identity
-
-    exit_with(CommandOptions(verbose=verbose), lambda: show_identity(provider))
+app.command(cls=Command)(login)
+app.command(cls=Command)(logout)
+app.command(cls=Command)(whoami)
 
 
 USAGE_ERROR = cast("type[Exception]", typer.BadParameter.__mro__[1])

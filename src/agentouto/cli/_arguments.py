@@ -121,13 +121,6 @@ RunIdOption = Annotated[
     ),
 ]
 
-ProviderArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="PROVIDER",
-        help="openai, claude, google, or the https:// address of another server.",
-    ),
-]
 McpOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -216,6 +209,10 @@ def _run_options(
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="Print the events as JSON lines instead of the answer.")
     ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print one JSON object at the end instead of the answer."),
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show only the answer and errors.")
     ] = False,
@@ -234,11 +231,14 @@ def _run_options(
     verbose: VerboseOption = False,
 ) -> CommandOptions:
     """Return the options of a run; the parameters are what a person may write."""
+    if jsonl and as_json:
+        raise typer.BadParameter("--json and --jsonl exclude each other")
     return CommandOptions(
         answers=_parse_answers(answer or ()),
         approved_tools=tuple(approve or ()),
         limits=parse_run_limits(limits, no_limits),
         jsonl=jsonl,
+        as_json=as_json,
         quiet=quiet,
         progress=_parse_progress(progress),
         color=not no_color,

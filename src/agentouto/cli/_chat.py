@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.patch_stdout import patch_stdout
@@ -59,12 +60,17 @@ def run_chat(spec: str, options: CommandOptions, mcp_files: Sequence[str] = ()) 
     return ExitCode.RETURNED
 
 
+def _cut(text: str, width: int) -> str:
+    """Return ``text`` in ``width`` characters, with an ellipsis where it is longer."""
+    return text if len(text) <= width else f"{text[: width - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
 async def _converse(team: Team, options: CommandOptions) -> None:
     with patch_stdout():
         session = ChatSession(team, options, sys.stdout)
         prompt: PromptSession[str] = PromptSession(
             "> ",
-            bottom_toolbar=session.status,
+            bottom_toolbar=lambda: _cut(session.status(), get_app().output.get_size().columns),
             refresh_interval=REFRESH_SECONDS,
             completer=ChatCompleter(agent.name for agent in team.agents),
         )

@@ -27,7 +27,14 @@ from agentouto.cli._acting import acting_calls
 from agentouto.cli._exit_codes import error_text
 from agentouto.cli._line_view import LineView
 from agentouto.cli._run_state import CallState, RunState, State
-from agentouto.cli._terminal_text import clean, count_names, escape_hidden, join_words, plural
+from agentouto.cli._terminal_text import (
+    clean,
+    count_names,
+    escape_hidden,
+    fit_terminal,
+    join_words,
+    plural,
+)
 from agentouto.cli._views import CommandOptions
 from agentouto.exceptions import Cancelled
 
@@ -203,7 +210,8 @@ class ChatSession:
         answer = self._approvals.pop(number, None)
         if answer is None:
             open_ones = join_words([*self._approvals]) or "none"
-            self._write(f"There is no open approval {number!r}. There are: {open_ones}.")
+            problem = f"There is no open approval {number!r}" if number else "Add its number"
+            self._write(f"{problem}. There are: {open_ones}.")
         elif not answer.done():
             answer.set_result(approved)
 
@@ -319,5 +327,5 @@ class ChatSession:
         ]
 
     def _write(self, text: str) -> None:
-        self._out.write(f"{text}\n")
+        self._out.write(f"{fit_terminal(text, self._out)}\n")
         self._out.flush()

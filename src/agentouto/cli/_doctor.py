@@ -19,7 +19,7 @@ from agentouto import TokenStore
 from agentouto.cli._exit_codes import ExitCode
 from agentouto.cli._keys import key_end
 from agentouto.cli._local_servers import Candidate, find_servers, usual_candidates
-from agentouto.cli._terminal_text import clean, join_words
+from agentouto.cli._terminal_text import clean, fit_terminal, join_words
 from agentouto.wires import key_variables
 
 PACKAGES = ("aiohttp", "msgspec", "pydantic", "rich", "typer")
@@ -100,4 +100,5 @@ def _version(package: str) -> str:
 
 def _section(title: str, lines: list[str]) -> None:
     for number, line in enumerate(lines):
-        sys.stdout.write(f"{'' if number else title:<10} {clean(line)}\n")
+        row = f"{'' if number else title:<10} {clean(line)}"
+        sys.stdout.write(f"{fit_terminal(row, sys.stdout, ' ' * 11)}\n")

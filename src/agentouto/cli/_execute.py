@@ -24,6 +24,7 @@ from typing import TextIO
 
 from agentouto import (
     Agent,
+    Attachment,
     Message,
     Options,
     Peer,
@@ -61,6 +62,7 @@ def execute_run(
     listener: EventListener | None = None,
     *,
     asks: bool = True,
+    attachments: Sequence[Attachment] = (),
 ) -> RunResult:
     """Run ``team`` and return its result.
 
@@ -71,29 +73,34 @@ def execute_run(
         options: How the run is shown.
         listener: Called with every line of the run.
         asks: Whether agents can ask the person, if the team has no ``ask_user`` of its own.
+        attachments: The files that travel with the message.
 
     Raises:
         RunStopped: Ctrl+C, a limit, or a question without an answer stopped the run.
         AgentoutoError: The run failed.
     """
     out = sys.stdout
+    own: Options = {}
     with redirect_stdout(sys.stderr):  # a tool may print
         executor = _RunExecutor(options, options.make_view(), out, listener)
-        return asyncio.run(executor.execute(team, message, starting, asks=asks))
+        if attachments:
+            own["attachments"] = attachments
+        return asyncio.run(executor.execute(team, message, starting, own, asks=asks))
 
 
 def print_answer(result: RunResult, options: CommandOptions) -> ExitCode:
-    """Print the answer, unless the events were printed."""
-    if not options.jsonl:
+    """Print the answer, unless JSON was printed."""
+    if not (options.jsonl or options.as_json):
         _print_outputs(result.output)
     return ExitCode.RETURNED
 
 
 def report_error(error: BaseException, options: CommandOptions) -> ExitCode:
     """Print the message of ``error``, and the outputs that were finished before it."""
-    as_json = options.jsonl and not sys.stderr.isatty()
+    prints_json = options.jsonl or options.as_json
+    as_json = prints_json and not sys.stderr.isatty()
     if isinstance(error, RunStopped):
-        if error.outputs and not options.jsonl:
+        if error.outputs and not prints_json:
             several = len(error.outputs) > 1
             texts = [
                 f"[{output.name}]{output.text}[/{output.name}]" if several else output.text
@@ -124,11 +131,17 @@ class _RunExecutor:
         self._calls_started = 0
         self._interrupted = False
         self._is_kept = False
+        self._end: Mapping[str, object] | None = None
 
     async def execute(
-        self, team: Team, message: str, starting: Sequence[Agent | Peer] | None, *, asks: bool
+        self,
+        team: Team,
+        message: str,
+        starting: Sequence[Agent | Peer] | None,
+        own: Options,
+        *,
+        asks: bool,
     ) -> RunResult:
-        own: Options = {}
         if self._sets_limits(team):
             own["limits"] = self._options.limits
         prompt = UserPrompt(self._options.answers, self._options.approved_tools, self._terminal())
@@ -160,6 +173,8 @@ class _RunExecutor:
                 raise RunStopped(ExitCode.LIMIT, message, error.partial.outputs) from error
             finally:
                 self._view.stop()
+                if self._options.as_json and self._end is not None:
+                    write_json(self._end, self._out)
                 await stream.aclose()
 
     def _sets_limits(self, team: Team) -> bool:
@@ -171,6 +186,8 @@ class _RunExecutor:
         self._view.feed(line)
         if self._listener is not None:
             self._listener(line)
+        if line["type"] == "run.end":
+            self._end = line
         if self._options.jsonl:
             write_json(line, self._out)
         elif (

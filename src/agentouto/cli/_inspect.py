@@ -21,6 +21,7 @@ from agentouto import (
     Limits,
     Peer,
     Provider,
+    Retry,
     Team,
     async_run,
 )
@@ -28,7 +29,7 @@ from agentouto.cli._exit_codes import ExitCode
 from agentouto.cli._keys import key_source
 from agentouto.cli._load_team import load_team, model_agents, own_tools, source_names
 from agentouto.cli._team_toml import team_schema
-from agentouto.cli._terminal_text import clean, one_line, plural, redact
+from agentouto.cli._terminal_text import clean, fit_terminal, one_line, plural, redact
 from agentouto.cli._trusted_teams import find_team_file
 from agentouto.tool import Tool
 
@@ -41,7 +42,7 @@ MAX_DESCRIPTION_LENGTH = 100
 
 def print_schema() -> ExitCode:
     """Print the JSON schema of ``agentouto.toml``."""
-    _print(json.dumps(team_schema(), indent=2))
+    _print_json(team_schema())
     return ExitCode.RETURNED
 
 
@@ -52,7 +53,7 @@ def show_team(spec: str, *, as_json: bool) -> ExitCode:
         team = load_team(spec)
         tools = own_tools(team)
     if as_json:
-        _print(json.dumps(_description(team, tools), ensure_ascii=False, indent=2))
+        _print_json(_description(team, tools))
         return ExitCode.RETURNED
     starting = {agent.name for agent in team.starting_agents}
     _print(_headline(spec, team))
@@ -119,6 +120,7 @@ async def _ask_model(team: Team, agent: Agent) -> tuple[bool, str]:
         output_type=None,
         fallback=(),
         timeout=ONLINE_SECONDS,
+        provider=replace(_provider_of(team, agent), retry=Retry(tries=1)),  # say what happened now
     )
     now = asyncio.get_running_loop().time
     began = now()
@@ -220,5 +222,10 @@ def _print_detail(text: str) -> None:
         _print(f"      {detail}")
 
 
+def _print_json(value: Mapping[str, object]) -> None:
+    sys.stdout.write(f"{clean(json.dumps(value, ensure_ascii=False, indent=2))}\n")
+
+
 def _print(text: str) -> None:
-    sys.stdout.write(f"{clean(text)}\n")
+    """Print a row; its text begins at column 7."""
+    sys.stdout.write(f"{fit_terminal(clean(text), sys.stdout, ' ' * 7)}\n")

@@ -11,11 +11,13 @@ from typing import TextIO, cast
 from agentouto import BUILTIN_TOOL_NAMES
 from agentouto.cli._line_editor import UndrawnPrompt
 from agentouto.cli._run_state import EventLine, asked_text
-from agentouto.cli._terminal_text import format_seconds, one_line
+from agentouto.cli._terminal_text import fit_terminal, format_seconds, one_line
 
 MAX_LINE_TEXT_LENGTH = 160
 """Characters of text in one line: with its head it fits a wide terminal or a log viewer."""
 
+TEXT_COLUMN = 18
+"""Where the names of a line begin, behind its time and its type."""
 
 LONG_TOOL_SECONDS = 5.0
 """Seconds after which a tool that still runs gets a line: a reader of a log wonders by then."""
@@ -144,7 +146,7 @@ class LineView(UndrawnPrompt):
             self._paused_lines.append(text_line)
 
     def _write(self, text_line: str) -> None:
-        self._out.write(f"{text_line}\n")
+        self._out.write(f"{fit_terminal(text_line, self._out, TEXT_COLUMN * ' ')}\n")
         self._out.flush()
 
 

@@ -10,15 +10,26 @@ import difflib
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
 
 import typer
 
-from agentouto import Agent, Peer, Provider, ProviderError, Team
+from agentouto import (
+    Agent,
+    Attachment,
+    ConfigurationError,
+    Peer,
+    Provider,
+    ProviderError,
+    Team,
+)
 from agentouto.cli._execute import check_names, execute_run, print_answer
 from agentouto.cli._exit_codes import ExitCode, ExitError
 from agentouto.cli._limits import limits_notice
 from agentouto.cli._load_team import load_team, model_agents
 from agentouto.cli._mcp_servers import start_notices, with_servers
+from agentouto.cli._stdin import with_piped_input
 from agentouto.cli._terminal_text import print_notice
 from agentouto.cli._trusted_teams import find_team_file
 from agentouto.cli._views import CommandOptions
@@ -47,30 +58,63 @@ def _names_a_team(word: str) -> bool:
     return word.partition(":")[0].endswith((".py", ".toml")) or word == "-"
 
 
-def run_team(
-    spec: str,
-    message: str,
-    to: Sequence[str],
-    options: CommandOptions,
-    mcp_files: Sequence[str] = (),
-) -> ExitCode:
-    """Run the team that ``spec`` names and print its answer."""
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a person wants from one run.
+
+    Attributes:
+        words: TEAM, which may be left out, and MESSAGE.
+        to: The names of the agents that get the message; empty for those of the team.
+        files: The files that travel with it.
+        mcp_files: Files that name MCP servers.
+    """
+
+    words: Sequence[str]
+    to: Sequence[str] = ()
+    files: Sequence[str] = ()
+    mcp_files: Sequence[str] = ()
+
+
+def run_team(request: RunRequest, options: CommandOptions) -> ExitCode:
+    """Run the team that ``request`` names and print its answer."""
+    spec, message = team_and_message(request.words)
+    message = with_piped_input(message)
+    attachments = [_read_file(path) for path in request.files]
     with redirect_stdout(sys.stderr):
         team = load_team(
             spec or find_team_file("run"),
             print_notice if shows_notices(options) else lambda _: None,
         )
-        team = with_servers(team, mcp_files)
-    starting = [_find_participant(team, name) for name in to] or None
+        team = with_servers(team, request.mcp_files)
+    starting = [_find_participant(team, name) for name in request.to] or None
     check_names(team, options)
     check_keys(team)
     print_limits(team, options)
     try:
-        return print_answer(execute_run(team, message, starting, options), options)
+        result = execute_run(team, message, starting, options, attachments=attachments)
+        return print_answer(result, options)
     except ProviderError as error:
         if _is_script_failure(error, team):
             raise ExitError(str(error), ExitCode.FAILED) from error
         raise
+
+
+def _read_file(path: str) -> Attachment:
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ExitError(f"--file {path}: {error.strerror}.", ExitCode.USAGE) from error
+    if not data:
+        raise ExitError(f"--file {path}: the file is empty.", ExitCode.USAGE)
+    try:
+        return Attachment.from_file(path)
+    except ConfigurationError as error:  # its name does not tell the type
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            problem = "its name does not tell what it is. Give it an ending, such as .png"
+            raise ExitError(f"--file {path}: {problem}", ExitCode.USAGE) from error
+        return Attachment.from_file(path, mime_type="text/plain")
 
 
 def shows_notices(options: CommandOptions) -> bool:

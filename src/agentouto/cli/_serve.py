@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from agentouto import Approval, Journal, Options, Team
+from agentouto import Approval, ConfigurationError, Journal, Options, Team
 from agentouto.a2a import a2a_app
 from agentouto.cli._execute import check_names
 from agentouto.cli._exit_codes import ExitCode, ExitError
@@ -137,7 +137,12 @@ def _a2a_fronts(team: Team, how: ServeOptions, *, keyed: bool) -> dict[str, Fron
         raise ExitError(
             f"--a2a serves the team, which --only leaves out: add --only {how.name}", ExitCode.USAGE
         )
-    front = a2a_app(team, name=how.name, origins=how.origins, keyed=keyed)
+    try:
+        front = a2a_app(team, name=how.name, origins=how.origins, keyed=keyed)
+    except ConfigurationError as error:
+        if error.code != "extra-missing":
+            raise
+        raise ExitError("--a2a needs the A2A SDK. Install the extra agentouto[a2a].") from error
     return {"/a2a": front, "/.well-known": front}
 
 

@@ -95,26 +95,28 @@ def plural(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def fit_terminal(text: str, out: TextIO) -> str:
+def fit_terminal(text: str, out: TextIO, indent: str = "") -> str:
     """Return ``text`` with its lines broken at words, if ``out`` is a terminal.
 
     A terminal breaks lines inside of words. Words that are too wide stay whole, because an address
-    with a line end in it cannot be copied.
+    with a line end in it cannot be copied. ``indent`` stands before the parts of a broken line,
+    but the first.
     """
     try:
         width = os.get_terminal_size(out.fileno()).columns
     except (OSError, ValueError):  # a file, or no file at all
         return text
-    return "\n".join(break_at_words(line, width - 1) for line in text.split("\n"))
+    return "\n".join(break_at_words(line, width - 1, indent) for line in text.split("\n"))
 
 
-def break_at_words(line: str, width: int) -> str:
+def break_at_words(line: str, width: int, indent: str = "") -> str:
     """Return ``line`` with line ends between words, so that no part is wider than ``width``."""
     if len(line) <= width:
         return line
     return textwrap.fill(
         line,
-        max(1, width),
+        max(len(indent) + 1, width),
+        subsequent_indent=indent,
         replace_whitespace=False,
         break_long_words=False,
         break_on_hyphens=False,

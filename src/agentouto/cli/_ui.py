@@ -71,6 +71,7 @@ def serve_page(setup: PageSetup, page: PageOptions) -> ExitCode:
         hosts=page.allowed_hosts,
         token=_page_token(page),
     )
+    print_notice("Open this address in a browser; Ctrl+C stops.")
     sys.stdout.write(f"{server.address}\n")
     sys.stdout.flush()
     asyncio.run(server.serve())

@@ -97,6 +97,7 @@ class CommandOptions:
         approved_tools: Names of tools whose every use is approved.
         limits: Limits for a run of a team that has none; ``None`` for no limits.
         jsonl: Whether the output is the events instead of the answer.
+        as_json: Whether the output is one JSON object at the end, the event ``run.end``.
         quiet: Whether only the answer and errors are shown.
         progress: How the run is shown.
         color: Whether colours are allowed.
@@ -109,6 +110,7 @@ class CommandOptions:
     approved_tools: tuple[str, ...] = ()
     limits: Limits | None = None
     jsonl: bool = False
+    as_json: bool = False
     quiet: bool = False
     progress: Progress = Progress.AUTO
     color: bool = True
