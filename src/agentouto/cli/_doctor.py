@@ -52,12 +52,12 @@ def run_doctor() -> ExitCode:
     _section("extras", [f"{extra}: {_version(name)}" for extra, name in EXTRAS.items()])
     _section("keys", _keys())
     home = TokenStore().directory.parent
-    _section("files", [f"{home}{_state_of(home)}; AGENTOUTO_HOME names another folder"])
+    _section("files", [f"{home}{_folder_state(home)}; AGENTOUTO_HOME names another folder"])
     _section("servers", _servers(usual_candidates()))
     return ExitCode.RETURNED
 
 
-def _state_of(folder: Path) -> str:
+def _folder_state(folder: Path) -> str:
     """Return what keeps ``folder`` from being used, in parentheses; empty if nothing does."""
     try:
         if not stat.S_ISDIR(folder.stat().st_mode):

@@ -79,7 +79,7 @@ def run_team(request: RunRequest, options: CommandOptions) -> ExitCode:
     """Run the team that ``request`` names and print its answer."""
     spec, message = team_and_message(request.words)
     message = with_piped_input(message)
-    attachments = [_read_file(path) for path in request.files]
+    attachments = [_read_attachment(path) for path in request.files]
     with redirect_stdout(sys.stderr):
         team = load_team(
             spec or find_team_file("run"),
@@ -99,7 +99,7 @@ def run_team(request: RunRequest, options: CommandOptions) -> ExitCode:
         raise
 
 
-def _read_file(path: str) -> Attachment:
+def _read_attachment(path: str) -> Attachment:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
