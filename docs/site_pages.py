@@ -13,9 +13,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 FROM_THE_ROOT = {
-    "README.md": "index.md",
     "ARCHITECTURE.md": "architecture.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "reporting.md",
     "CHANGELOG.md": "changes.md",
 }
 """Pages that developers expect at the root of a repository, and their names in the site."""

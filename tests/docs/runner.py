@@ -8,6 +8,8 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import NamedTuple
@@ -30,33 +32,52 @@ TEXTS = {
 NOT_RUN = "<!-- not run -->"
 
 FENCE = re.compile(
-    rf"^(?P<mark>{re.escape(NOT_RUN)}\s*\n)?```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+    rf"^(?P<mark>{re.escape(NOT_RUN)}\s*\n)?```python\n(?P<code>.*?)^```$"
+    r"(?:\n\n?```text\n(?P<shown>.*?)^```$)?",
+    re.MULTILINE | re.DOTALL,
 )
+TIME = re.compile(r"\b\d+\.\d+(?= ?s\b)")
+"""A number of seconds, which differs from run to run."""
 
 
 class Block(NamedTuple):
-    """A block of code and where it begins."""
+    """A block of code, where it begins, and what the page says that it prints."""
 
     code: str
     line: int
     runs: bool
+    shown: str | None
 
 
 def blocks(page: Path) -> Iterator[Block]:
     text = page.read_text(encoding="utf-8")
     for found in FENCE.finditer(text):
         line = text.count("\n", 0, found.start("code")) + 1
-        yield Block(found["code"], line, runs=not found["mark"])
+        yield Block(found["code"], line, runs=not found["mark"], shown=found["shown"])
 
 
 def execute_page(page: Path, names: dict[str, object], *, runs: bool = True) -> None:
-    """Execute the blocks of a page one after the other; compile those that do not run."""
+    """Execute the blocks of a page one after the other; compile those that do not run.
+
+    A block of text directly below is what the code prints.
+    """
     for block in blocks(page):
         code = "\n" * (block.line - 1) + block.code  # so that errors name the line of the page
         if block.runs and runs:
-            execute(code, str(page), names)
+            with redirect_stdout(StringIO()) as printed:
+                execute(code, str(page), names)
+            if block.shown is not None:
+                said = plain(printed.getvalue())
+                where = f"line {block.line} of {page.name} prints something else:\n{said}"
+                assert said == plain(block.shown), where
         else:
             compile(code, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def plain(printed: str) -> str:
+    """Return what was printed without times, and without spaces at the ends of lines."""
+    lines = TIME.sub("0", printed).strip("\n").splitlines()
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def execute(source: str, name: str, names: dict[str, object]) -> list[object]:

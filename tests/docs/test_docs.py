@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +35,27 @@ def module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 @pytest.mark.parametrize("page", PAGES, ids=names_of(PAGES))
 def test_the_examples_of_a_page_run(page: Path, module: ModuleType) -> None:
     execute_page(page, module.__dict__, runs=page.name not in RUN_IN_EDGES)
+
+
+def test_an_output_that_a_page_shows_is_compared(tmp_path: Path, module: ModuleType) -> None:
+    page = tmp_path / "page.md"
+    block = "```python\nprint('a (0.31s)  ')\nprint('b')\n```\n\n```text\n{}\n```\n"
+    page.write_text(block.format("a (0.02s)\nb"), encoding="utf-8")
+    execute_page(page, module.__dict__)
+    page.write_text(block.format("a (0.02s)\nc"), encoding="utf-8")
+    with pytest.raises(AssertionError, match=r"line 2 of page\.md prints something else"):
+        execute_page(page, module.__dict__)
+
+
+def test_the_picture_of_the_idea_is_of_a_run(tmp_path: Path) -> None:
+    drawn = REPOSITORY / "docs" / "pictures" / "idea.svg"
+    again = tmp_path / "idea.svg"
+    subprocess.run([sys.executable, drawn.with_suffix(".py"), again], check=True)
+    titles = [
+        re.findall(r"<title>[\d.]+ s, (.*?)</title>", file.read_text(encoding="utf-8"))
+        for file in (drawn, again)
+    ]
+    assert titles[0] == titles[1] != []
 
 
 def test_the_front_door_shows_code() -> None:
