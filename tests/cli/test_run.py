@@ -339,7 +339,7 @@ def test_help_names_every_exit_code_and_so_do_the_docs(here: Path, code: ExitCod
 
 
 def test_the_version_is_told(here: Path) -> None:
-    assert agentouto("--version", cwd=here).out == "agentouto 0.1.0\n"
+    assert agentouto("--version", cwd=here).out == "agentouto 0.2.0\n"
 
 
 def test_a_pipe_that_nobody_writes_to_is_told_of(here: Path) -> None:

@@ -1,3 +1,3 @@
 """The version of this package."""
 
-PACKAGE_VERSION = "0.1.0"
+PACKAGE_VERSION = "0.2.0"
