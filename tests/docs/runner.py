@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 
@@ -168,7 +168,8 @@ class BlockRunner:
         for gap, filling in (fill or {}).items():
             assert gap in source, f"{block} has no {gap}"
             source = source.replace(gap, filling)
-        replies = script if isinstance(script, Script) else Script(script or self.lines())
+        lines = script or self.lines()
+        replies = lines if isinstance(lines, Script) else Script(cast("dict[str, Any]", lines))
         replacement, results = self._agentouto(replies)
         module = ModuleType("example")
         module.__dict__.update(self._open_names(replies, replacement, carried=carried), **names)
@@ -221,7 +222,7 @@ class BlockRunner:
             return "Rested."
 
         lead = [start, act, hear] if "task_id" in arguments else [act, hear]
-        script = Script(self.lines(lead=lead, writer=write))
+        script = Script(cast("dict[str, Any]", self.lines(lead=lead, writer=write)))
         provider = Provider("scripted", kind="script", script=script)
         team = [self.agent(name, provider) for name in ("lead", "researcher", "writer", "reviewer")]
         agentouto.run("Go.", team[:1], [rest], run_agents=team)
@@ -264,7 +265,7 @@ class BlockRunner:
             "previous_result": RunResult("Yes.", said),
         }
         exported = {name: getattr(replacement, name) for name in agentouto.__all__}
-        return exported | providers | agents | values
+        return {**exported, **providers, **agents, **values}
 
 
 def search_web(query: str) -> str:
