@@ -101,7 +101,7 @@ def navigation(entries: object, section: str = "") -> Iterator[Page]:
 def first_sentence(text: str) -> str:
     """Return the first sentence of a page, without links."""
     for paragraph in FENCES.sub("", text).split("\n\n"):
-        plain = LINK.sub(lambda found: found["text"], paragraph.strip())
-        if plain and not plain.startswith(("#", "|", "!", "<", "[", ":::")):
-            return re.split(r"(?<=[.?!:])\s", " ".join(plain.split()), maxsplit=1)[0].rstrip(":")
+        if paragraph.strip() and not paragraph.lstrip().startswith(("#", "|", "!", "<", ":::")):
+            plain = " ".join(LINK.sub(lambda found: found["text"], paragraph).split())
+            return re.split(r"(?<=[.?!])\s", plain, maxsplit=1)[0]
     return ""

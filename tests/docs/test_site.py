@@ -77,7 +77,7 @@ def test_links_lead_to_their_places_in_the_site(
 
 
 def test_a_page_is_described_by_its_first_sentence(site_pages: ModuleType) -> None:
-    text = "# Title\n\n```python\nx\n```\n\nWhat [it](a.md) is,\nin short. More."
+    text = "# Title\n\n![A](a.png)\n\n```python\nx\n```\n\nWhat [it](a.md) is,\nin short. More."
     assert site_pages.first_sentence(text) == "What it is, in short."
 
 
