@@ -63,6 +63,9 @@ EDGES_ON_NODE = [
 ]
 """What these tests ask on Node.js, all in one folder of the environment."""
 
+BESIDE = {"crewai": "crewai==1.15.30"}
+"""Frameworks that do not go into one environment with ours, which have one below it."""
+
 AT_ONCE = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
 """A file stays in one process, since its tests may share what took long to make."""
 
@@ -253,6 +256,8 @@ def edges(session: nox.Session) -> None:
     install(session, "edges")
     install_on_node(session, "edges", EDGES_ON_NODE)
     install_on_node(session, "axe", ON_NODE["axe"])
+    for name, package in BESIDE.items():
+        install_beside(session, name, package)
     find_chromium(session)
     pytest(session, *(session.posargs or (EDGES,)))
 
@@ -302,6 +307,27 @@ def install_on_node(session: nox.Session, name: str, packages: list[str]) -> Non
     if os.environ.get("CI"):
         session.error(why)
     session.warn(f"{why}: its tests are left out.")
+
+
+def install_beside(session: nox.Session, name: str, package: str) -> None:
+    """Put ``package`` into an environment of its own, below the one of the session."""
+    where = Path(session.virtualenv.location) / name
+    note = where / "installed"
+    if note.is_file() and note.read_text(encoding="utf-8") == package:
+        return
+    shutil.rmtree(where, ignore_errors=True)
+    python = f"--python={where / 'bin' / 'python'}"
+    for command in (
+        ["venv", f"--python={session.bin}/python", where],
+        ["pip", "install", python, package],
+    ):
+        if subprocess.run([UV, *command], capture_output=True, check=False).returncode:
+            why = f"{package} cannot be installed"
+            if os.environ.get("CI"):
+                session.error(why)
+            session.warn(f"{why}: its tests are left out.")
+            return
+    note.write_text(package, encoding="utf-8")
 
 
 def find_chromium(session: nox.Session) -> None:

@@ -14,7 +14,7 @@ from agentouto._options import Options
 from docs.runner import blocks, execute_page
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-RUN_IN_EDGES = {"guests.md"}
+RUN_IN_EDGES = {"guests.md", "moving.md"}
 """Pages with packages of others, which ``tests/edges`` executes. Here they are compiled."""
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
