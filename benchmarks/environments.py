@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,7 +51,9 @@ def _shipped() -> str:
     return found.hexdigest()
 
 
-def _make(name: str, stamp: str, *wanted: str, tree: Path | None = None) -> None:
+def _make(
+    name: str, stamp: str, *wanted: str, tree: Path | None = None, locked: bool = True
+) -> None:
     """Update an environment with the packages ``wanted`` or the wheel of ``tree``."""
     note = HOME / name / "stamp"
     if note.exists() and note.read_text("utf-8") == stamp:
@@ -61,7 +63,8 @@ def _make(name: str, stamp: str, *wanted: str, tree: Path | None = None) -> None
     if not Path(python(name)).exists():
         subprocess.run([sys.executable, "-m", "venv", str(HOME / name)], check=True)
     pip = [python(name), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-    steps = [[*pip, "--constraint", str(LOCK), *wanted, *([str(tree)] if tree else [])]]
+    lock = ["--constraint", str(LOCK)] if locked else []
+    steps = [[*pip, *lock, *wanted, *([str(tree)] if tree else [])]]
     if tree:  # the version may not have changed, but the files have
         steps.append([*pip, "--force-reinstall", "--no-deps", str(tree)])
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
@@ -74,7 +77,17 @@ def _make(name: str, stamp: str, *wanted: str, tree: Path | None = None) -> None
 def make_all() -> None:
     """Update ``floors`` and ``ours``."""
     _make("floors", f"{sys.version} {FLOORS} {LOCK.read_text('utf-8')}", *FLOORS)
+    make_ours()
+
+
+def make_ours() -> None:
+    """Update ``ours``."""
     _make("ours", _shipped(), SERVER_PACKAGE, tree=ROOT)
+
+
+def make_theirs(name: str, *packages: str) -> None:
+    """Update an environment with a framework of others, whatever its own packages want."""
+    _make(name, f"{sys.version} {packages}", *packages, locked=False)
 
 
 def make_then(commit: str) -> None:
@@ -90,7 +103,7 @@ def make_then(commit: str) -> None:
 
 
 @contextmanager
-def serving() -> Iterator[str]:
+def serving() -> Generator[str]:
     """Run the fake server on its own core; yield its address."""
     command = [python("floors"), str(HERE / "server.py"), "--core", str(SERVER)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=plain()) as server:
