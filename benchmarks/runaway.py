@@ -76,7 +76,7 @@ PARTIES = (
         ("agent-framework-core==1.23.0", "agent-framework-openai==1.17.0"),
     ),
     Party(
-        "LangChain, subagents",
+        "LangChain, agents in tools",
         "`ModelCallLimitMiddleware(run_limit=20)` of both agents",
         "langchain_",
         ("langchain==1.5.2", "langchain-openai==1.7.4"),
