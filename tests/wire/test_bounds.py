@@ -197,6 +197,14 @@ async def test_a_compressed_list_of_models_is_read_and_bounded() -> None:
             assert asked.window(agent) == found
 
 
+async def test_what_is_unpacked_and_says_nothing_is_silence() -> None:
+    bomb = gzip.compress(b": x\n\n" * 200_000)
+    async with raw(head("gzip"), bomb, closes=True) as url:
+        asked = backend(DIALECTS["openai"], url, HttpLimits(portion=10), tries=1, idle=0.05)
+        with pytest.raises(ProviderUnavailable, match=r"has said nothing for 0\.05 s"):
+            await ask(asked)
+
+
 async def test_a_portion_leaves_the_turn_to_others() -> None:
     turns = 0
 

@@ -24,15 +24,25 @@ _BARE_WINDOW = -15
 """What ``zlib.decompressobj`` calls the formats of RFC 1952, RFC 1950 and RFC 1951."""
 
 
-def decoded(headers: Mapping[str, str], read: Read, portion: int) -> Read:
+async def _let_others_run() -> None:
+    await asyncio.sleep(0)
+
+
+def decoded(
+    headers: Mapping[str, str],
+    read: Read,
+    portion: int,
+    pause: Callable[[], Awaitable[None]] = _let_others_run,
+) -> Read:
     """Return what reads a body without its content coding; ``read`` itself if it has none.
 
-    Reading raises ``UnusableBody`` where the coding is another than gzip and deflate, or broken.
+    Between portions of what has arrived, ``pause`` is awaited. Reading raises ``UnusableBody``
+    where the coding is another than gzip and deflate, or broken.
     """
     coding = headers.get("Content-Encoding", "").strip().lower()
     if coding in {"", "identity"}:
         return read
-    return _Inflated(coding, read, portion).read
+    return _Inflated(coding, read, portion, pause).read
 
 
 class _Decompressor(Protocol):
@@ -53,12 +63,15 @@ class _Decompressor(Protocol):
 class _Inflated:
     """A body in gzip or deflate."""
 
-    __slots__ = ("_coding", "_full", "_inflate", "_input", "_portion", "_read")
+    __slots__ = ("_coding", "_full", "_inflate", "_input", "_pause", "_portion", "_read")
 
-    def __init__(self, coding: str, read: Read, portion: int) -> None:
+    def __init__(
+        self, coding: str, read: Read, portion: int, pause: Callable[[], Awaitable[None]]
+    ) -> None:
         self._coding = coding
         self._read = read
         self._portion = portion
+        self._pause = pause
         self._input = b""
         self._full = False  # whether the last portion was full, so that more output may be ready
         self._inflate: _Decompressor | None = None
@@ -72,7 +85,7 @@ class _Inflated:
             )
         while True:
             if self._input or self._full:
-                await asyncio.sleep(0)
+                await self._pause()
             else:
                 self._input = await self._read()
                 if not self._input:

@@ -34,9 +34,10 @@ class HttpLimits:
     look_up: float = 2.0
     """Seconds for a model's context window, where no table has it. The run waits meanwhile."""
 
-    reply_bytes: int = 64_000_000
-    """All of a reply. The longest that models write, a million tokens of one event each, takes some
-    250 bytes a token with the framing of the vendors."""
+    reply_bytes: int = 48_000_000
+    """All of a reply. The longest that models write, 128,000 tokens of one event each, takes some
+    250 bytes a token with the framing of the vendors. In memory, a reply of small pieces takes up
+    to one and a half times its bytes."""
 
     event_bytes: int = 32_000_000
     """One event of a stream. The largest are pictures in base64, of a few megabytes."""

@@ -102,6 +102,18 @@ class IdleTimer:
                 self._failure = None
                 task.uncancel()
 
+    def check(self) -> None:
+        """Notice silence where nothing is waited for: what arrives may be unpacked for very long.
+
+        Raises:
+            TimeoutError: There was no progress for too long, and neither since the last check.
+        """
+        if self._loop.time() < self.active_at + self._seconds:
+            return
+        if self._doubted == self.active_at:
+            raise TimeoutError
+        self._doubted = self.active_at
+
     def _set_timer(self) -> None:
         left = self.active_at + self._seconds - self._loop.time()
         self._timer = self._loop.call_later(max(0.0, min(left, LOOK_SECONDS)), self._look)
@@ -130,7 +142,7 @@ class WatchedResponse:
         self._response = response
         self._timer = timer
         self.status: int = response.status
-        self.readany: Read = decoded(response.headers, self._read, portion)
+        self.readany: Read = decoded(response.headers, self._read, portion, self._pause)
         """Return what has arrived of the body, waiting for a byte of it; nothing at the end."""
 
     @property
@@ -144,6 +156,11 @@ class WatchedResponse:
 
     async def _read(self) -> bytes:
         return await self._timer.wait(_more(self._response))
+
+    async def _pause(self) -> None:
+        """Let others run between two portions of what has arrived."""
+        await asyncio.sleep(0)
+        self._timer.check()
 
 
 async def _more(response: Response) -> bytes:

@@ -99,7 +99,7 @@ class SseReader:
 
     def _data(self, frames: list[bytes]) -> list[bytes]:
         events: list[bytes] = []
-        for frame in frames:
+        for frame in filter(None, frames):  # a bomb may become millions of blank lines
             if frame.startswith(b"event: "):  # the data says it too, where it matters
                 frame = frame.partition(b"\n")[2]
             if frame.startswith(b"data: ") and b"\n" not in frame and len(frame) > 6:
