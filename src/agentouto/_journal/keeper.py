@@ -65,7 +65,7 @@ class SqliteKeeper:
         self._run_lock = lock
         self._writer = RowWriter()
         for event in earlier:
-            self._writer.row(event)
+            self._writer.follow(event)
         self._written = len(earlier)
         self._pending: list[EventRow] = []
         self._ended: RunEnded | None = None

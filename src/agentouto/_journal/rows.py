@@ -11,7 +11,8 @@ file, fields are only added, at the end and with a default.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast, get_args
 
@@ -97,11 +98,12 @@ def _row_type(kind: type[Event]) -> type[msgspec.Struct]:
 class _Form(NamedTuple):
     """How rows of one kind are written and read. A default of ``""`` is also that of what is empty.
 
-    Fields without a default have ``...``.
+    Fields without a default have ``...``. ``values`` returns the fields of an event,
+    or of a row that was decoded.
     """
 
     kind: type[Event]
-    names: tuple[str, ...]
+    values: Callable[[object], tuple[object, ...]]
     defaults: tuple[object, ...]
     decode: Callable[[bytes], msgspec.Struct]
 
@@ -116,13 +118,21 @@ def _form(kind: type[Event]) -> _Form:
         ... if field.required else field.default if _has_value(field) else "" for field in fields
     )
     decode = msgspec.json.Decoder(_row_type(kind)).decode
-    return _Form(kind, tuple(field.name for field in fields), defaults, decode)
+    values = _getter([field.name for field in fields])
+    return _Form(kind, values, defaults, decode)
+
+
+def _getter(names: Sequence[str]) -> Callable[[object], tuple[object, ...]]:
+    """Return a function that returns the attributes ``names`` of an object, as a tuple."""
+    get = attrgetter(*names)  # of one name, it returns the value itself
+    return get if len(names) > 1 else lambda of: (get(of),)
 
 
 _FORMS: Mapping[str, _Form] = MappingProxyType(
     {name: _form(kind) for name, kind in ROW_KINDS.items()}
 )
 
+_encode = msgspec.json.Encoder().encode
 _decode_first = msgspec.json.Decoder(_FirstRow).decode
 
 
@@ -133,6 +143,12 @@ class RowWriter:
         self._calls: dict[Stamp, int] = {}
         self._messages: dict[str, Message] = {}
 
+    def follow(self, event: Event) -> None:
+        """Take the next event, whose row is written already."""
+        self._calls.setdefault(event.stamp, len(self._calls))
+        if isinstance(event, CallOpened | MessagePosted):
+            self._messages[event.message.call_id] = event.message
+
     def row(self, event: Event) -> EventRow:
         """Return the row of the next event.
 
@@ -141,7 +157,7 @@ class RowWriter:
         """
         kind = type(event).__name__
         form = _FORMS[kind]
-        values = [getattr(event, name) for name in form.names]
+        values = [*form.values(event)]
         self._shorten(event, values)
         while values:
             value, default = values[-1], form.defaults[len(values) - 1]
@@ -151,10 +167,10 @@ class RowWriter:
         stamp = event.stamp
         number = self._calls.get(stamp)
         if number is not None:
-            return EventRow(number, kind, *take_out_files(msgspec.json.encode(values)))
+            return EventRow(number, kind, *take_out_files(_encode(values)))
         number = self._calls[stamp] = len(self._calls)
         first = (stamp.agent_name, stamp.call_id, stamp.parent_call_id, values)
-        return EventRow(number, kind, *take_out_files(msgspec.json.encode(first)))
+        return EventRow(number, kind, *take_out_files(_encode(first)))
 
     def _shorten(self, event: Event, values: list[object]) -> None:
         """Leave out of ``values`` what earlier rows have said."""
@@ -208,7 +224,7 @@ class RowReader:
                 body = bytes(first.fields)
             stamp = self._stamps[row.call]
             decoded = form.decode(body)
-            values = [getattr(decoded, name) for name in form.names]
+            values = [*form.values(decoded)]
             self._lengthen(form.kind, stamp, values)
         except (msgspec.DecodeError, LookupError, ValueError) as error:
             raise UnreadableRow(
