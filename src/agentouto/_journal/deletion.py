@@ -10,9 +10,10 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from agentouto._domain.clock import monotonic, pause
+from agentouto._journal.row_inserts import RUN_SHIFT
 from agentouto._journal.run_lock import lock_path, lock_run
 from agentouto._journal.saved_run import ENDED, REMOVED, RunRow
-from agentouto._journal.store import RUN_SHIFT, WRITE_POLL_SECONDS, Store
+from agentouto._journal.store import WRITE_POLL_SECONDS, Store
 
 STEP_ROWS = 100
 """At most so many rows are removed in one commit: about a millisecond."""

@@ -1,6 +1,6 @@
 """Writes the events of one run into the file of a journal, and reads the inbox of the run there.
 
-The loop of the run commits, once for all events of one of its steps. A thread that writes would
+The loop of the run commits, once for all events of a few of its steps. A thread that writes would
 wait for the interpreter's lock: with many peers and tools in threads, an event would reach the disk
 ten times later. A commit takes some 40 microseconds, since nothing waits for the disk.
 
@@ -22,7 +22,8 @@ from typing import TypeAlias
 
 from agentouto._domain.clock import SYSTEM_CLOCK, monotonic, pause
 from agentouto._domain.errors import JournalError
-from agentouto._domain.event import Event, RunEnded
+from agentouto._domain.event import Event, ModelAsked, RunEnded, ToolFinished, ToolStarted
+from agentouto._domain.kept_event import ToolBegun
 from agentouto._engine.inbox import InboxItem
 from agentouto._journal.inbox_table import mark_taken, open_items, set_waiting, settle_items
 from agentouto._journal.rows import EventRow, RowWriter
@@ -32,6 +33,13 @@ from agentouto._journal.store import WRITE_POLL_SECONDS, WRITE_SECONDS, RunEnd, 
 
 OnLost: TypeAlias = Callable[[JournalError], object]
 """Is told why a run cannot be kept any more."""
+
+WRITE_STEPS = 2
+"""Steps of the loop between the end of a tool and the request that follows from it: so both are one
+commit. Nothing else waits, such as a reply, which is paid for, or a question to a person; what has
+to be in the file before something happens is settled."""
+
+_OF_TOOLS = (ToolStarted, ToolBegun, ToolFinished, ModelAsked)
 
 RUN_STATES: Mapping[str, str] = MappingProxyType(
     {"completed": "returned", "failed": "failed", "cancelled": "cancelled"}
@@ -74,6 +82,7 @@ class SqliteKeeper:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._scheduled = False
+        self._steps_left = 0
         self._busy_since: float | None = None
         self._closed = False
         self._lock = threading.RLock()
@@ -102,7 +111,7 @@ class SqliteKeeper:
             self._pending.append(row)
             if isinstance(event, RunEnded):
                 self._ended = event
-        self._write_soon()
+        self._write_after(WRITE_STEPS if isinstance(event, _OF_TOOLS) else 0)
 
     async def settle(self) -> None:
         """Return when all that was taken is in the file."""
@@ -161,13 +170,13 @@ class SqliteKeeper:
         """Note, in this step of the loop, that an item was taken."""
         with self._lock:
             self._taken_items.append(item.no)
-        self._write_soon()
+        self._write_after(0)
 
     def settle_item(self, item: InboxItem, refusal: str | None = None) -> None:
         """Remove an item in this step of the loop, or note why it is refused."""
         with self._lock:
             self._settled_items.append((item.no, refusal))
-        self._write_soon()
+        self._write_after(0)
 
     def begin(self, fail: Callable[[JournalError], object]) -> None:
         """Begin to write in the running loop; ``fail`` is called if that is impossible."""
@@ -197,15 +206,26 @@ class SqliteKeeper:
             self._store.close()
             self._run_lock.release()
 
-    def _write_soon(self) -> None:
+    def _write_after(self, steps: int) -> None:
+        """Write after so many steps of the loop, or sooner, if that is agreed already."""
         with self._lock:
-            if self._scheduled or self._loop is None:
+            if self._loop is None:
                 return
-            self._scheduled = True
+            if self._scheduled:
+                self._steps_left = min(self._steps_left, steps)
+                return
+            self._scheduled, self._steps_left = True, steps
         if threading.get_ident() == self._thread:
-            self._loop.call_soon(self._write)
+            self._loop.call_soon(self._step)
         else:
-            self._loop.call_soon_threadsafe(self._write)
+            self._loop.call_soon_threadsafe(self._step)
+
+    def _step(self) -> None:
+        if self._steps_left and self._loop is not None:
+            self._steps_left -= 1
+            self._loop.call_soon(self._step)
+        else:
+            self._write()
 
     def _write(self) -> None:
         """Write what is pending; if the file is busy, try again a little later."""
@@ -236,7 +256,9 @@ class SqliteKeeper:
             if ended is not None:
                 end = RunEnd(RUN_STATES[ended.status], ended.at, ended.error.get("what", ""))
             try:
-                self._store.add_rows(self._run.no, self._written, rows, end, self._settle_items)
+                has_items = bool(self._taken_items or self._settled_items)
+                settle = self._settle_items if has_items else None
+                self._store.add_rows(self._run.no, self._written, rows, end, settle)
             except JournalError as error:
                 now = monotonic()
                 self._busy_since = self._busy_since or now
@@ -249,8 +271,10 @@ class SqliteKeeper:
             self._busy_since = None
             self._written += len(rows)
             # Their numbers may be those of other items now, and what is refused may be sent again.
-            self._seen_items.difference_update(number for number, _ in self._settled_items)
-            self._pending, self._taken_items, self._settled_items = [], [], []
+            if settle is not None:
+                self._seen_items.difference_update(number for number, _ in self._settled_items)
+                self._taken_items, self._settled_items = [], []
+            self._pending = []
         return True
 
     def _settle_items(self, connection: sqlite3.Connection) -> None:

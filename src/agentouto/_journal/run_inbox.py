@@ -31,9 +31,10 @@ from agentouto._domain.kept_event import CallOpened
 from agentouto._domain.message import Message
 from agentouto._engine.event_loops import current_loop
 from agentouto._journal.inbox_table import ItemRow, add_item, item_state, set_ready
+from agentouto._journal.row_inserts import RUN_SHIFT
 from agentouto._journal.run_lock import is_at_work, lock_path, lock_run
 from agentouto._journal.saved_run import ENDED, RunRow
-from agentouto._journal.store import RUN_SHIFT, Store
+from agentouto._journal.store import Store
 
 TAKING_SECONDS = 5.0
 """How long a sender waits until the process of the run takes what was sent. It looks several times

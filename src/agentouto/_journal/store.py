@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from agentouto._domain.clock import SYSTEM_CLOCK, monotonic, pause
@@ -20,6 +21,7 @@ from agentouto._domain.event import Event
 from agentouto._journal.file_systems import NETWORK_FILE_SYSTEMS, file_system_of
 from agentouto._journal.files import marked_files
 from agentouto._journal.inbox_table import INBOX_TABLE, refuse_open_items
+from agentouto._journal.row_inserts import RUN_SHIFT, are_few, insert_few_rows, insert_rows
 from agentouto._journal.rows import EventRow, RowReader, RowWriter, UnreadableRow
 from agentouto._journal.saved_run import REMOVED, RunRow
 
@@ -31,9 +33,6 @@ WRITE_SECONDS = 5.0
 
 WRITE_POLL_SECONDS = 0.005
 """Pause between two tries: about one commit of another process."""
-
-RUN_SHIFT = 32
-"""A run has fewer than 2**32 events."""
 
 _TABLES = """
 create table runs(
@@ -56,6 +55,8 @@ create table file_uses(
     hash blob not null, run integer not null, primary key(hash, run)
 ) without rowid;
 """
+
+_NO_FILES: Mapping[bytes, bytes] = MappingProxyType({})
 
 _COLUMNS = ", ".join(RunRow._fields)
 
@@ -89,6 +90,7 @@ class Store:
             self._connection = sqlite3.connect(
                 path, timeout=WRITE_SECONDS, isolation_level=None, check_same_thread=False
             )
+            self._waits = True
             try:
                 self._open_schema()
                 self._connection.execute("pragma journal_mode = wal")
@@ -126,8 +128,8 @@ class Store:
             JournalError: Nothing was written.
         """
         connection, deadline = self._connection, monotonic() + WRITE_SECONDS
-        connection.execute("pragma busy_timeout = 0")
         with self.errors("cannot be written"):
+            self._stop_waiting()
             while True:
                 try:
                     connection.execute("begin immediate")
@@ -143,6 +145,12 @@ class Store:
                 with suppress(sqlite3.Error):
                     connection.execute("rollback")
                 raise
+
+    def _stop_waiting(self) -> None:
+        """Have SQLite itself wait for no other process from now on: it would block the loop."""
+        if self._waits:
+            self._connection.execute("pragma busy_timeout = 0")
+            self._waits = False
 
     @contextmanager
     def reading(self) -> Generator[sqlite3.Connection]:
@@ -199,7 +207,7 @@ class Store:
                 ).lastrowid
                 or 0
             )
-            _insert_rows(connection, no, 0, rows)
+            insert_rows(connection, no, 0, rows)
 
     def set_kept(self, no: int, *, kept: bool) -> None:
         """Mark a run as one that is never deleted for its age."""
@@ -246,7 +254,7 @@ class Store:
         first: int,
         rows: Sequence[EventRow],
         end: RunEnd | None = None,
-        settle: Callable[[sqlite3.Connection], object] = bool,
+        settle: Callable[[sqlite3.Connection], object] | None = None,
     ) -> None:
         """Add the rows of a run, the first of which is its event number ``first``, and its end.
 
@@ -255,9 +263,17 @@ class Store:
         Raises:
             JournalError: Nothing was added. Other processes that write are not waited for.
         """
+        if end is None and settle is None and are_few(rows):
+            try:  # as ``errors`` does, which takes longer
+                self._stop_waiting()
+                insert_few_rows(self._connection, no, first, rows)
+            except (sqlite3.Error, OSError) as error:
+                raise JournalError(f"the journal {self.path} cannot be written: {error}") from error
+            return
         with self.transaction(wait=False) as connection:
-            _insert_rows(connection, no, first, rows)
-            settle(connection)
+            insert_rows(connection, no, first, rows)
+            if settle is not None:
+                settle(connection)
             if end is not None:
                 connection.execute(
                     "update runs set status = ?, ended = ?, error = ? where no = ?", (*end, no)
@@ -291,8 +307,11 @@ class Store:
 
     def _files(self, body: bytes) -> Mapping[bytes, bytes]:
         """Return the files that the body of a row has marks for, as far as they are there."""
+        marked = marked_files(body)
+        if not marked:
+            return _NO_FILES
         query = "select hash, data from files where hash = ?"
-        found = (self._connection.execute(query, (key,)).fetchone() for key in marked_files(body))
+        found = (self._connection.execute(query, (key,)).fetchone() for key in marked)
         return dict(row for row in found if row is not None)
 
     # ── the file ──────────────────────────────────────────────────────────────────────────────
@@ -346,19 +365,6 @@ class Store:
                 connection.execute(f"pragma user_version = {FILE_VERSION}")
         finally:
             connection.execute("commit")
-
-
-def _insert_rows(
-    connection: sqlite3.Connection, no: int, first: int, rows: Sequence[EventRow]
-) -> None:
-    """Add rows of the run ``no``, the first of which is its event number ``first``."""
-    start = (no << RUN_SHIFT) + first
-    values = [(start + n, row.call, row.kind, row.body) for n, row in enumerate(rows)]
-    connection.executemany("insert into facts values (?, ?, ?, ?)", values)
-    for row in rows:
-        for key, data in row.files.items():
-            connection.execute("insert or ignore into files values (?, ?)", (key, data))
-            connection.execute("insert or ignore into file_uses values (?, ?)", (key, no))
 
 
 def _is_busy(error: sqlite3.OperationalError) -> bool:
