@@ -12,7 +12,10 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
+from typing import cast
 
+import coverage
 import pytest
 
 REAL_CONNECT = socket.socket.connect
@@ -30,7 +33,7 @@ def is_here(sock: socket.socket, address: object) -> bool:
     """Tell whether ``address`` is on this machine."""
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return True
-    host = str(address[0]) if isinstance(address, tuple) else str(address)
+    host = str(cast("tuple[object, ...]", address)[0] if isinstance(address, tuple) else address)
     if host == "localhost":
         return True
     try:
@@ -39,11 +42,24 @@ def is_here(sock: socket.socket, address: object) -> bool:
         return False
 
 
+def ignore_interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing; unlike ``SIG_IGN``, children do not inherit it."""
+
+
 def pytest_configure() -> None:
     # A shell script starts `command &` with SIGINT ignored (POSIX, 2.12 Signals and Error Handling),
     # and children inherit that. They do not inherit a handler: execve(2) sets those to the default.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, lambda *_: None)
+        signal.signal(signal.SIGINT, ignore_interrupt)
+
+
+def pytest_sessionfinish() -> None:
+    """Save what coverage has measured while there is time.
+
+    pytest-xdist kills a process that takes more than 10 s to end, and coverage saves at its end.
+    """
+    if (measured := coverage.Coverage.current()) is not None:
+        measured.save()
 
 
 @pytest.fixture(autouse=True)
