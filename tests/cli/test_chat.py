@@ -11,7 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+
 from agentouto import Agent, Limits, Provider, Team, Tool
+from agentouto.cli._chat import ChatCompleter
 from agentouto.cli._chat_session import HELP, ChatSession
 from agentouto.cli._views import CommandOptions
 from agentouto.testing import Request, Script, call, finish, say, tool
@@ -61,6 +65,13 @@ class Talk:
                 await asyncio.sleep(0.01)
 
 
+def completions(talk: Talk, typed: str) -> list[tuple[str, str]]:
+    """Return the words that Tab offers, each with what the agent does."""
+    completer = ChatCompleter(("idle", "host", "writer"), talk.session.open_state)
+    found = completer.get_completions(Document(typed), CompleteEvent())
+    return [(each.text, each.display_meta_text) for each in found]
+
+
 def test_a_run_has_what_was_said_before_as_its_history() -> None:
     script = Script({"host": count_what_was_heard})
 
@@ -99,8 +110,16 @@ def test_a_message_to_a_running_agent_is_sent_and_its_receipt_shown() -> None:
         await talk.session.handle("@writer Shorter, please.")
         await talk.session.handle("@nobody Hello")
         await talk.session.handle("@writer")
+        await talk.session.handle("/tools")
         await talk.session.handle("/agents")
         assert "holds up host" in talk.session.status()
+        assert completions(talk, "@") == [
+            ("@host", "waits for peers"),
+            ("@writer", "tool"),
+            ("@idle", ""),
+        ]
+        assert completions(talk, "/to") == [("/tools", "")]
+        assert not completions(talk, "to")
         talk.go.set()
         await talk.session.run_ended()
         await talk.session.handle("@writer Too late.")
@@ -116,6 +135,7 @@ def test_a_message_to_a_running_agent_is_sent_and_its_receipt_shown() -> None:
         "Write a message behind it: @writer TEXT",
         "#1 host: waits for peers (writer)",
         "#2 writer: tool",
+        "\nhold  Hold until the test lets go.\n",
         "No run is going on. A message without @ begins one.",
     ):
         assert text in written, text

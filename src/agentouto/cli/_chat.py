@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
@@ -30,10 +30,18 @@ REFRESH_SECONDS = 0.5
 
 
 class ChatCompleter(Completer):
-    """Completes ``@`` with the names of agents and ``/`` with commands."""
+    """Completes ``@`` with the names of agents and ``/`` with commands.
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._words = [*COMMANDS, *(f"@{name}" for name in names)]
+    Agents with an open call come first, each with what it does: they can be written to.
+
+    Args:
+        names: The names of the agents.
+        open_state: Returns what the open call of an agent does; empty if it has none.
+    """
+
+    def __init__(self, names: Iterable[str], open_state: Callable[[str], str]) -> None:
+        self._names = tuple(names)
+        self._open_state = open_state
 
     def get_completions(
         self, document: Document, complete_event: CompleteEvent
@@ -41,10 +49,14 @@ class ChatCompleter(Completer):
         """Yield the words that begin as the line does."""
         del complete_event  # how it was asked for makes no difference
         typed = document.text_before_cursor
-        if typed.startswith(("@", "/")):
-            for word in self._words:
-                if word.startswith(typed):
-                    yield Completion(word, start_position=-len(typed))
+        if not typed.startswith(("@", "/")):
+            return
+        states = {f"@{name}": self._open_state(name) for name in self._names}
+        agents = sorted(states, key=lambda word: not states[word])
+        for word in [*COMMANDS, *agents]:
+            if word.startswith(typed):
+                about = states.get(word) or None
+                yield Completion(word, start_position=-len(typed), display_meta=about)
 
 
 def run_chat(spec: str, options: CommandOptions, mcp_files: Sequence[str] = ()) -> ExitCode:
@@ -72,7 +84,7 @@ async def _converse(team: Team, options: CommandOptions) -> None:
             "> ",
             bottom_toolbar=lambda: _cut(session.status(), get_app().output.get_size().columns),
             refresh_interval=REFRESH_SECONDS,
-            completer=ChatCompleter(agent.name for agent in team.agents),
+            completer=ChatCompleter((agent.name for agent in team.agents), session.open_state),
         )
         try:
             while True:

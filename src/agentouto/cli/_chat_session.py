@@ -26,6 +26,7 @@ from agentouto import (
 from agentouto.cli._acting import acting_calls
 from agentouto.cli._exit_codes import error_text
 from agentouto.cli._line_view import LineView
+from agentouto.cli._load_team import own_tools, source_names
 from agentouto.cli._run_state import CallState, RunState, State
 from agentouto.cli._terminal_text import (
     clean,
@@ -33,18 +34,20 @@ from agentouto.cli._terminal_text import (
     escape_hidden,
     fit_terminal,
     join_words,
+    one_line,
     plural,
 )
 from agentouto.cli._views import CommandOptions
 from agentouto.exceptions import Cancelled
 
-COMMANDS = ("/agents", "/approve", "/refuse", "/stop", "/save", "/help", "/quit")
+COMMANDS = ("/agents", "/tools", "/approve", "/refuse", "/stop", "/save", "/help", "/quit")
 
 HELP = """\
 TEXT          begins a run, answers the oldest question, or goes to the
               starting agents of a run
 @NAME TEXT    answers the question of NAME, or goes to its newest open call
 /agents       the agents, and their open calls
+/tools        the tools of the team
 /approve N    lets an agent use a tool once; /refuse N does not
 /stop [#N]    stops the run, or the open call N of /agents
 /save FILE    writes the events of all runs as JSON lines
@@ -133,6 +136,11 @@ class ChatSession:
         if len(acting) > ACTING_SHOWN:
             texts.append(f"and {len(acting) - ACTING_SHOWN} more")
         return " | ".join(texts) or "The run begins."
+
+    def open_state(self, name: str) -> str:
+        """Return what the newest open call of agent ``name`` does; empty if it has none."""
+        calls = self._open_calls(name)
+        return str(calls[-1][1].state(self._state.now)) if calls else ""
 
     def _begin(self, message: str) -> None:
         own: Options = {"history": self._history}
@@ -270,6 +278,8 @@ class ChatSession:
                 self._write(HELP)
             case "/agents":
                 self._write_agents()
+            case "/tools":
+                self._write_tools()
             case "/approve" | "/refuse":
                 self._decide(rest, approved=command == "/approve")
             case "/stop" if self._stream is None:
@@ -292,6 +302,16 @@ class ChatSession:
             peers = count_names(each.name for each in call.awaited_peers())
             waits = f" ({join_words(peers, 3)})" if call.state(now) is State.PEERS else ""
             self._write(f"#{number} {call.name}: {call.state(now)}{waits}")
+
+    def _write_tools(self) -> None:
+        tools, sources = own_tools(self._team), source_names(self._team)
+        for tool in tools:
+            approval = "  (needs approval)" if tool.needs_approval else ""
+            self._write(f"{tool.name}{approval}  {one_line(tool.description, 100)}".rstrip())
+        for name in sources:
+            self._write(f"{clean(name)}  its tools are read when a run starts")
+        if not (tools or sources):
+            self._write("The team has no tools.")
 
     def _stop_call(self, number: str) -> None:
         calls = self._open_calls()
