@@ -280,9 +280,10 @@ def test_a_key_is_never_shown(here: Path) -> None:
 def test_a_provider_that_refuses_exits_4(here: Path) -> None:
     done = agentouto("run", "team.py:refused", "Go", "--quiet", cwd=here)
     assert (done.code, done.out) == (4, "")
-    assert done.err.splitlines()[-1] == (
-        "[scripted] the key ending in x9Qa is not valid (agent 'writer', model 'm')"
-    )
+    assert done.err.splitlines()[-2:] == [
+        "[scripted] the key ending in x9Qa is not valid (agent 'writer', model 'm')",
+        "Check the key, and whether it belongs to this provider and base_url.",
+    ]
 
 
 def test_a_limit_that_is_reached_exits_5_and_is_named(here: Path) -> None:

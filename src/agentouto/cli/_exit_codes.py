@@ -17,6 +17,19 @@ from agentouto import (
 from agentouto.cli._terminal_text import clean, redact
 from agentouto.exceptions import BrokenScript
 
+CODES_WITH_ADVICE = frozenset(
+    {
+        "context-full",
+        "login",
+        "model-unknown",
+        "output-cut",
+        "provider-unavailable",
+        "quota",
+        "rate-limit",
+    }
+)
+"""Errors whose text is that of a server or says what a model did. What helps is a second line."""
+
 
 class ExitCode(IntEnum):
     """Exit codes of every command.
@@ -99,6 +112,8 @@ def error_text(error: BaseException, *, verbose: bool) -> str:
         text = "".join(traceback.format_exception(error)).rstrip()
     elif isinstance(error, KeyboardInterrupt):
         text = "Stopped by Ctrl+C."
+    elif isinstance(error, AgentoutoError) and error.code in CODES_WITH_ADVICE:
+        text = str(error) if error.fix in str(error) else f"{error}\n{error.fix}"
     elif isinstance(error, AgentoutoError | ExitError):
         text = str(error)
     else:
