@@ -166,7 +166,8 @@ async def test_a_vendor_s_terms_are_told_when_somebody_signs_in(tmp_path: Path) 
     done = await command(*arguments, cwd=tmp_path)
     assert done.code == 4
     warning, refusal = done.err.splitlines()
-    assert warning.startswith("ClaudeOAuth: Anthropic does not allow other programs")
+    assert warning.startswith("Anthropic does not allow other programs")
+    assert "suppress_warning" not in warning
     assert "no sign-in on another device" in refusal
 
 

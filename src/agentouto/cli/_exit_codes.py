@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 from agentouto import (
+    AgentError,
     AgentoutoError,
     AuthError,
     ConfigurationError,
@@ -112,7 +113,7 @@ def error_text(error: BaseException, *, verbose: bool) -> str:
         text = "".join(traceback.format_exception(error)).rstrip()
     elif isinstance(error, KeyboardInterrupt):
         text = "Stopped by Ctrl+C."
-    elif isinstance(error, AgentoutoError) and error.code in CODES_WITH_ADVICE:
+    elif isinstance(error, ProviderError | AgentError) and error.code in CODES_WITH_ADVICE:
         text = str(error) if error.fix in str(error) else f"{error}\n{error.fix}"
     elif isinstance(error, AgentoutoError | ExitError):
         text = str(error)

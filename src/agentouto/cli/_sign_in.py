@@ -31,6 +31,9 @@ STORE_NAMES = MappingProxyType(
 OTHER_FOLDER = "AGENTOUTO_HOME names another folder."
 """What helps where the folder of the tokens cannot be used."""
 
+FOR_PROGRAMS = " suppress_warning=True says that you know."
+"""The end of a vendor's terms in ``agentouto.auth``, which no person at a terminal can follow."""
+
 VENDOR_ALIASES = MappingProxyType({"anthropic": "claude", "chatgpt": "openai", "gemini": "google"})
 """Names that people type for a vendor: the company for its product, and the reverse."""
 
@@ -110,7 +113,8 @@ def _make_sign_in(provider: str, options: SignInOptions) -> AnySignIn:
         warnings.simplefilter("always")
         auth = _sign_in_for(vendor, client_id, options.client_secret, prompts)
     for warning in caught if options.may_warn else ():
-        print_notice(str(warning.message))
+        terms = str(warning.message).partition(": ")[2]
+        print_notice(terms.removesuffix(FOR_PROGRAMS))
     return auth
 
 
