@@ -18,7 +18,7 @@ from teams import peers
 ANY: Any = SimpleNamespace(__annotations__={"event": stream_event.AnyStreamEvent})
 FIELDS: dict[str, Any] = {
     get_args(get_args(one)[0])[0]: get_args(one)[1]
-    for one in get_args(get_type_hints(ANY, vars(stream_event))["event"])
+    for one in get_args(get_type_hints(ANY, dict(vars(stream_event)))["event"])
 }
 
 RARE = {
@@ -84,3 +84,33 @@ async def test_events_have_the_fields_of_their_type() -> None:
             seen.add(event.type)
             checker(FIELDS[event.type]).validate_python(event.data, strict=True)
     assert seen == FIELDS.keys() - RARE
+
+
+async def test_texts_are_whole_and_every_event_can_be_put_in_its_place() -> None:
+    long = "x" * 3_000
+
+    @Tool
+    def echo(text: str) -> str:
+        """Give it back."""
+        return text
+
+    two = [tool("echo", text=long), tool("echo", text=long + "y")]
+    script = {"boss": [two, call("worker", long), finish(long)], "worker": [finish(long + "z")]}
+    team = peers(script, "boss", "worker")
+    stream = async_run_stream("Go.", team[:1], [echo], run_agents=team)
+    events = [event async for event in stream if event.type != "token"]
+    used = [event for event in events if event.type == "tool_call"]
+    ended = [event for event in events if event.type == "tool_result"]
+    done = {event.data["tool_call"]: event.data["result"] for event in ended}
+    assert [event.data["arguments"] for event in used[:2]] == [{"text": long}, {"text": long + "y"}]
+    assert [done[event.data["tool_call"]] for event in used[:2]] == [long, long + "y"]
+    [asked] = [event for event in events if event.type == "agent_call"]
+    [back] = [event for event in events if event.type == "agent_return"]
+    ends = [event for event in events if event.type == "finish"]
+    assert (asked.data["message"], back.data["result"]) == (long, long + "z")
+    assert [event.data["output"] for event in ends] == [long + "z", long]
+    boss, worker = ends[1].call_id, ends[0].call_id
+    assert {(event.call_id, event.parent_call_id) for event in events} == {
+        (boss, None),
+        (worker, boss),
+    }

@@ -14,6 +14,9 @@ import msgspec
 LINE_VERSION = 1
 """``v`` of every line. It grows when a reader of an older version could misread a line."""
 
+PIECE_TYPES = frozenset({"token", "thinking", "draft", "text", "tool.progress"})
+"""Types of lines that are no facts: they have the ``seq`` of the fact before them."""
+
 
 class LineField(msgspec.Struct, frozen=True):
     """A field of a line.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Generic, cast
 
+from agentouto._core.event_table import PIECE_TYPES
 from agentouto._core.figures import Figures
 from agentouto._core.line_writer import all_lines
 from agentouto._core.prompt import tagged
@@ -96,7 +97,7 @@ class RunResult(Generic[Data_co]):
         """Return the run as lines: those of ``RunStream.lines()``, each reply in one piece.
 
         Args:
-            start: Leave out lines with a smaller ``seq``.
+            start: Leave out facts with a smaller ``seq``, and the pieces before them.
         """
         return all_lines(self.facts, start)
 
@@ -182,7 +183,11 @@ class CopiedPartial(Partial):
 
     def lines(self, start: int = 0) -> list[dict[str, object]]:
         """Return the run until then as lines."""
-        return [line for line in self.lines_then if cast("int", line["seq"]) >= start]
+        return [
+            line
+            for line in self.lines_then
+            if cast("int", line["seq"]) + (line["type"] in PIECE_TYPES) >= start
+        ]
 
     @property
     def event_log(self) -> EventLog:
