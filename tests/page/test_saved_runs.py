@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -55,7 +55,7 @@ def quick_team() -> Team:
 
 
 @contextmanager
-def another_run(journal: Journal, gate: Gate, run_id: str) -> Iterator[None]:
+def another_run(journal: Journal, gate: Gate, run_id: str) -> Generator[None]:
     """Run a team with the same journal, beside the page."""
     options = {"journal": journal, "run_id": run_id}
     thread = threading.Thread(target=words(gate).run, args=("Speak.",), kwargs=options)
@@ -88,14 +88,76 @@ def test_a_run_of_another_process_appears_and_moves(journal: Journal) -> None:
         seen = [next(stream)]
         while seen[-1]["type"] != "tool.start":
             seen.append(next(stream))
-        refused = site.post("/api/runs/a-1/stop")
+        lead = next(line["call"] for line in seen if line["type"] == "forward")
+        refused = site.post("/api/runs/a-1/stop", call=lead)
         assert (refused.status, "another process" in refused.text) == (409, True)
+        accepted = site.post("/api/runs/a-1/send", call=lead, text="a letter")
+        assert (accepted.status, accepted.json()["status"]) == (202, "accepted")
         gate.open()
         seen += stream
         assert (seen[0]["type"], seen[-1]["type"]) == ("run.start", "run.end")
         addresses = [(line["seq"], line.get("part", 0)) for line in seen]
         assert addresses == sorted(set(addresses))
         assert seen == site.lines("a-1")
+        assert "a letter" in [line.get("text") for line in seen]
+        assert site.post("/api/runs/a-1/send", call=lead, text="too late").status == 409
+        assert site.post("/api/runs/none/send", call=lead, text="to nobody").status == 404
+
+
+ASKING = """
+import sys
+from agentouto import Agent, Provider, Tool, run
+from agentouto.testing import Script, call, finish, tool
+
+@Tool(needs_approval=True)
+def publish(title: str) -> str:
+    return f"published {title}"
+
+def wait(_):
+    print("asked", flush=True)
+    sys.stdin.read()
+
+def line(request):
+    if request.turn == 0:
+        return call("user", "Which title?")
+    if request.turn == 1:
+        return tool("publish", title=request.answers("user")[0])
+    return finish(request.results("publish")[0])
+
+lead = Agent("lead", "", "m", Provider("scripted", kind="script", script=Script({"lead": line})))
+run("Go.", [lead], [publish], ask_user=wait, approve=lambda approval: wait(approval), journal=sys.argv[1], run_id="a-1")
+"""
+
+
+def test_questions_of_another_process_are_answered_in_the_page(
+    journal: Journal, visitor: Visitor
+) -> None:
+    command = [sys.executable, "-c", ASKING, str(journal.path)]
+    with child(command, stdin=PIPE, stdout=PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "asked\n"
+        with served(PageSetup(quick_team(), journal=journal)) as site:
+            wait_until_listed(site, "a-1")
+            visitor.open(site)
+            visitor.page.click("nav li button")
+            visitor.answer("Tides")
+            visitor.page.get_by_role("button", name="Allow").click()
+            visitor.sees_status("returned")
+            visitor.see("published Tides")
+            assert visitor.page.get_by_role("button", name="Stop this call").count() == 0
+
+
+def test_a_run_of_another_process_is_stopped_in_the_page(journal: Journal) -> None:
+    command = [sys.executable, "-c", ASKING, str(journal.path)]
+    with child(command, stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "asked\n"
+        with served(PageSetup(quick_team(), journal=journal)) as site:
+            wait_until_listed(site, "a-1")
+            assert site.post("/api/runs/a-1/stop").json() == {"stopped": True}
+            _, errors = process.communicate(timeout=50)
+            assert "stopped in the page" in errors
+            assert journal["a-1"].status == "cancelled"
 
 
 def test_runs_of_the_page_are_in_the_journal_and_come_back(journal: Journal) -> None:

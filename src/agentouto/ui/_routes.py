@@ -25,6 +25,7 @@ from agentouto.exports import RunSource, to_html, to_jsonl, to_mermaid, to_svg
 from agentouto.ui._guard import MAX_BODY, Access, PageGuard
 from agentouto.ui._live_run import Address, LiveRun
 from agentouto.ui._page_runs import PageRuns, TooMany
+from agentouto.ui._saved_runs import OtherRun
 from agentouto.ui._setup import PageSetup
 from agentouto.ui._static_files import StaticFiles
 
@@ -164,29 +165,34 @@ class PageRoutes:
 
     async def _send(self, request: Request) -> Response:
         body = await _read_body(request, SendBody)
-        return JSONResponse((await self._find(request)).send(body.call, body.text), 202)
+        return await self._done(request, lambda run: run.send(body.call, body.text))
 
     async def _answer(self, request: Request) -> Response:
         body = await _read_body(request, SendBody)
-        return JSONResponse((await self._find(request)).answer(body.call, body.text), 202)
+        return await self._done(request, lambda run: run.answer(body.call, body.text))
 
     async def _approve(self, request: Request) -> Response:
         body = await _read_body(request, ApproveBody)
-        run = await self._find(request)
-        return JSONResponse(run.approve(body.call, body.reason, yes=body.yes), 202)
+        return await self._done(
+            request, lambda run: run.approve(body.call, body.reason, yes=body.yes)
+        )
 
     async def _stop(self, request: Request) -> Response:
         body = await _read_body(request, StopBody)
-        return JSONResponse((await self._find(request)).stop(body.call), 202)
+        return await self._done(request, lambda run: run.stop(body.call))
 
-    async def _find(self, request: Request) -> LiveRun:
+    async def _done(
+        self, request: Request, action: Callable[[LiveRun | OtherRun], dict[str, object]]
+    ) -> Response:
+        """Do what the person asks for in a run, of this process or of another one."""
         run_id = str(request.path_params["run_id"])
         run = self._runs.find(run_id)
-        if run is None and await self._runs.saved.find(run_id) is not None:
-            raise HTTPException(409, "This run is of another process: it can only be watched here.")
-        if run is None:
+        if run is not None:
+            return JSONResponse(action(run), 202)
+        saved = await self._runs.saved.find(run_id)
+        if saved is None:
             raise HTTPException(404, NO_RUN)
-        return run
+        return JSONResponse(await run_in_threadpool(action, OtherRun(saved)), 202)
 
 
 def page_app(team: Team | PageSetup) -> ASGIApp:
@@ -203,7 +209,12 @@ def guarded_app(setup: PageSetup, runs: PageRuns, access: Access | None) -> ASGI
     """Return the page as an ASGI app, with the checks of ``access``."""
     app = Starlette(
         routes=PageRoutes(setup, runs).routes(),
-        exception_handlers={RoutingError: _conflict, TooMany: _too_many},
+        exception_handlers={
+            RoutingError: _conflict,
+            ConfigurationError: _conflict,
+            JournalError: _conflict,
+            TooMany: _too_many,
+        },
     )
     return PageGuard(app, access)
 

@@ -1,7 +1,8 @@
 """The runs in a journal: those of earlier times, and those that other processes work on now.
 
 A run of another process is read again five times a second while it is at work. Its lines come when
-they have been written: each reply whole. Nothing can be sent to it from here.
+they have been written: each reply whole. What the person does is put into its journal, from where
+its process takes it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import cast
 from starlette.concurrency import run_in_threadpool
 
 from agentouto import ConfigurationError, Journal, JournalError, SavedRun
-from agentouto.ui._live_run import Address, Lines
+from agentouto.exceptions import RoutingError
+from agentouto.ui._live_run import STOPPED, Address, Lines
 
 READ_SECONDS = 0.2
 """A run at work is read so often: a reader sees no delay. Long runs are read less often."""
@@ -75,6 +77,41 @@ class SavedRuns:
             if now is None:  # it was removed
                 return
             run = now
+
+
+class OtherRun:
+    """What the person does in a run of another process. Each method waits for the disk.
+
+    Args:
+        saved: The run.
+    """
+
+    def __init__(self, saved: SavedRun) -> None:
+        self._saved = saved
+
+    def send(self, call: str, text: str) -> dict[str, object]:
+        """Send a message to the participant of ``call``; see ``LiveRun.send``."""
+        return {"id": self._saved.send(text, call), "status": "accepted"}
+
+    def answer(self, call: str, text: str) -> dict[str, object]:
+        """Answer a question; see ``LiveRun.answer``."""
+        self._saved.answer(call, text)
+        return {"answered": call}
+
+    def approve(self, request: str, reason: str, *, yes: bool) -> dict[str, object]:
+        """Allow or refuse one use of a tool; see ``LiveRun.approve``."""
+        self._saved.approve(request, yes, reason)
+        return {"approved": yes}
+
+    def stop(self, call: str = "") -> dict[str, object]:
+        """Stop the run.
+
+        Raises:
+            RoutingError: One call is to be stopped.
+        """
+        if call:
+            raise RoutingError("user", "of a run of another process, no single call can be stopped")
+        return {"stopped": self._saved.cancel(STOPPED)}
 
 
 def _run_in(journal: Journal, run_id: str) -> SavedRun | None:

@@ -125,13 +125,13 @@ const newsOf = run => {
 
 function App() {
   const run = S.run, now = nowOf(run), live = S.at === null && !run.over && !STOPPED[S.connection];
-  const own = S.runs.find(one => one.id === S.id)?.own ?? true, acts = live && own;
+  const own = S.runs.find(one => one.id === S.id)?.own ?? true;
   const chosen = run.calls.get(S.chosen) ?? run.questions[0]?.parent ?? run.roots[0] ?? null;
   const shared = {run, now, chosen, live, own, pick, post};
   document.title = titleOf(run);
   return html`<div class="app"><${Header} ...${shared}/><${Left}/>
     <main>${run.count ? html`<${Waits} ...${shared}/><${Stage} ...${shared}/>` : html`<${Nothing}/>`}</main>
-    <aside aria-label="Questions and conversation"><${Questions} ...${shared} live=${acts}/><${Conversation} ...${shared} live=${acts}/><${Talk} ...${shared} live=${acts} to=${S.talkTo} setTo=${id => put({talkTo: id})}/></aside>
+    <aside aria-label="Questions and conversation"><${Questions} ...${shared}/><${Conversation} ...${shared}/><${Talk} ...${shared} to=${S.talkTo} setTo=${id => put({talkTo: id})}/></aside>
     <div class="hidden" aria-live="polite">${S.at === null && newsOf(run)}</div></div>`;
 }
 
@@ -139,7 +139,7 @@ const TROUBLE = {lost: 'connection lost, trying again', gone: 'agentouto ui has 
 const FORMS = {html: 'Report', svg: 'Picture', mmd: 'Mermaid', jsonl: 'JSON lines'};
 const STATUS = {none: 'no run', running: 'running', you: 'waits for you', completed: 'returned', failed: 'failed', cancelled: 'stopped', lost: 'ended without an end'};
 
-function Header({run, now, live, own}) {
+function Header({run, now, live}) {
   const status = run.status !== 'running' ? run.status : S.connection === 'cut' ? 'lost' : run.questions.length ? 'you' : 'running';
   const calls = run.all.filter(call => !call.isPerson), sum = name => calls.reduce((all, call) => all + call[name], 0);
   const input = sum('input'), output = sum('output'), cost = sum('cost');
@@ -148,7 +148,7 @@ function Header({run, now, live, own}) {
     ${S.error && html`<span class="problem" role="alert">${S.error}</span>`}
     ${run.count > 0 && html`<span class="figures"><span>${seconds(now)}</span><span>${plural(calls.length, 'call')}</span>
       ${input + output > 0 && html`<span>${digits(input)} in · ${digits(output)} out</span>`}${cost > 0 && html`<span>$${cost.toFixed(2)}</span>`}</span>`}
-    ${live && own && run.count > 0 && html`<button class="stop" onClick=${() => post('stop', {})}>Stop</button>`}
+    ${live && run.count > 0 && html`<button class="stop" onClick=${() => post('stop', {})}>Stop</button>`}
     ${run.count > 0 && html`<details class="save"><summary>Save</summary>${Object.entries(FORMS).map(([form, name]) => html`<a download href="api/runs/${S.id}/report.${form}">${name}</a>`)}</details>`}
     ${status === 'lost' && html`<button onClick=${() => start(run.text, [], false, S.id)}>Resume</button>`}</header>`;
 }
