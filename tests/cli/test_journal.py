@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agentouto import Journal
 from cli.terminal import agentouto, begun, read_until
 
 TEAM = """
@@ -69,3 +70,24 @@ def test_a_journal_that_cannot_be_used_is_named(here: Path) -> None:
     done = agentouto("run", "team.py", "Go", "--run-id", "order", cwd=here)
     assert (done.code, done.out) == (3, "")
     assert "give journal= as well" in done.err
+
+
+WAITING_TEAM = """
+from agentouto import SAVE_AND_EXIT, Agent, Provider, Team
+from agentouto.testing import Script, call, say
+
+script = Script({"lead": [call("user", "Which?"), lambda seen: say(seen.answers("user")[0])]})
+lead = Agent("lead", "", "m", Provider("scripted", kind="script", script=script))
+team = Team([lead], ask_user=SAVE_AND_EXIT)
+"""
+
+
+def test_a_team_that_waits_for_people_goes_on_when_they_have_answered(here: Path) -> None:
+    (here / "team.py").write_text(WAITING_TEAM, "utf-8")
+    done = agentouto("run", "team.py", "Go", *KEPT, cwd=here)
+    assert (done.code, done.out) == (6, "")
+    assert "the run 'order' waits for people: 1 to be answered" in done.err
+    saved = Journal(here / "runs.db")["order"]
+    saved.answer(saved.questions()[0].call_id, "This one.")
+    done = agentouto("run", "team.py", "Go", *KEPT, cwd=here)
+    assert (done.code, done.out) == (0, "This one.\n")

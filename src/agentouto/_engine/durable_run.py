@@ -52,6 +52,8 @@ from agentouto._engine.save_and_exit import approvals_are_kept, saves_and_exits
 from agentouto._engine.services import RunServices
 from agentouto._engine.toolbox import Forwards
 
+_CALL_ENDS = (CallReturned, CallFailed, CallCancelled)
+
 WAITING_POLL_SECONDS = 0.01
 """Pause before the file is written again that a run waits: a few commits of other processes."""
 
@@ -145,7 +147,7 @@ class DurableRun:
             self._frozen = True
         if not self._frozen:
             self._keeper.take(event)
-            if isinstance(event, CallReturned | CallFailed | CallCancelled):
+            if isinstance(event, _CALL_ENDS):
                 returned = isinstance(event, CallReturned)
                 self._inbox.ended(event.stamp.call_id, returned=returned)
             if self._open_work is not None:

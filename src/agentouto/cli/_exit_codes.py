@@ -14,6 +14,7 @@ from agentouto import (
     LimitReached,
     Output,
     ProviderError,
+    Waiting,
 )
 from agentouto.cli._terminal_text import clean, redact
 from agentouto.exceptions import BrokenScript
@@ -81,6 +82,8 @@ def code_of(error: BaseException) -> ExitCode:
             return ExitCode.TEAM
         case LimitReached():
             return ExitCode.LIMIT
+        case Waiting():
+            return ExitCode.UNANSWERED
         case BrokenScript():
             return ExitCode.FAILED
         case ProviderError() | AuthError():
