@@ -348,7 +348,10 @@ def find_chromium(session: nox.Session) -> None:
 
 
 def measure(session: nox.Session, report: Path) -> None:
-    """Print what the tests have covered, and fail if that is too little."""
+    """Print what the tests have covered, and fail if that is too little.
+
+    What they start as programs of their own, commands above all, is not measured.
+    """
     session.run("coverage", "combine", "--quiet", log=False)
     session.run("coverage", "json", "--quiet", "-o", str(report), log=False)
     counts: dict[str, list[int]] = {}

@@ -51,6 +51,10 @@ def pytest_configure() -> None:
     # and children inherit that. They do not inherit a handler: execve(2) sets those to the default.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, ignore_interrupt)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # To be measured, the programs that tests start would need twice the time, and cover nothing
+        # of the inner packages that the tests of those do not.
+        os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 
 def pytest_sessionfinish() -> None:
