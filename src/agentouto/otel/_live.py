@@ -1,4 +1,8 @@
-"""Traces runs while they go on: hooks that read their lines, and make a tool's span current."""
+"""Traces runs while they go on: hooks that read their lines, and make a tool's span current.
+
+The same hooks may be given to runs at the same time, in several threads and event loops. So the
+spans of each run are kept under its id, from its first line to its last.
+"""
 
 from __future__ import annotations
 
@@ -45,13 +49,14 @@ def traced(
     )
 
     def on_line(line: Line) -> None:
-        tracing.feed(line)
+        tracing.feed(line)  # first: a hook that raises must not cost the span
         if own.on_line is not None:
             own.on_line(line)
 
     @contextmanager
     def tool_context(use: ToolUse) -> Generator[None]:
         with ExitStack() as stack:
+            # The user's is entered inside of ours, so that it finds the span of the tool current.
             stack.enter_context(tracing.current(use))
             if own.tool_context is not None:
                 stack.enter_context(own.tool_context(use))
@@ -74,6 +79,8 @@ class _Tracing:
         run = str(line["run"])
         mapper = self._runs.get(run)
         if mapper is None:
+            # The first line is read in the context in which the run begins: a run that a tool
+            # begins finds the span of that tool here.
             mapper = self._runs[run] = SpanMapper(
                 self._tracer,
                 self._name,
@@ -83,10 +90,11 @@ class _Tracing:
             )
         mapper.feed(line)
         if line["type"] == "run.end":
-            self._runs.pop(run, None)
+            self._runs.pop(run, None)  # hooks of a team live as long as the program does
 
     @contextmanager
     def current(self, use: ToolUse) -> Generator[None]:
+        # A copy, because runs of other threads may begin or end meanwhile.
         found = (one.span_of(use.call_id, use.tool_call) for one in list(self._runs.values()))
         span = next((each for each in found if each is not None), None)
         if span is None:

@@ -1,4 +1,8 @@
-"""Records the metrics of requests to models: tokens, times, and the time to the first word."""
+"""Records the metrics of requests to models: tokens, times, and the time to the first word.
+
+Names, units and attributes are those of "Generative AI client metrics" in OpenTelemetry's semantic
+conventions; the units are UCUM's, as all of OpenTelemetry's are.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +29,12 @@ class Meters:
             names.PROVIDER_NAME: provider,
             names.REQUEST_MODEL: model,
         }
+        # The conventions have ``error.type`` for the duration only, not for the tokens.
         broken = {names.ERROR_TYPE: "broken"} if line["stop"] == "broken" else {}
         self._duration.record(seconds, {**about, **broken})
         for kind in ("input", "output"):
             tokens = line.get(kind)
-            if isinstance(tokens, int):
+            if isinstance(tokens, int):  # ``None`` where the provider reports none: not zero
                 self._tokens.record(tokens, {**about, names.TOKEN_TYPE: kind})
         first = line.get("first")
         if isinstance(first, int | float):

@@ -21,15 +21,16 @@ class OpenCall:
         self.handover = handover
         self.chat: Span | None = None
         self.chat_began = 0.0
-        self.texts: list[str] = []
+        self.texts: list[str] = []  # of the reply that is being written
         self.tools: dict[str, Span] = {}
         self.tokens = [0, 0]
-        self.cost: float | None = None
+        self.cost: float | None = None  # no price is known, which is not a cost of zero
         self.model = ""
 
     @property
     def context(self) -> Context:
         """The context that makes spans children of the call's."""
+        # A question to a person has no span of its own.
         span = self.span or self.handover
         return Context() if span is None else set_span_in_context(span, Context())
 

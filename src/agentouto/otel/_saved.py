@@ -1,4 +1,9 @@
-"""Sends the spans of a run that is saved, or has ended."""
+"""Sends the spans of a run that is saved, or has ended.
+
+``send_spans`` gives them to the tracer provider that the program has set up, and needs no more than
+OpenTelemetry's API. ``send_otlp`` sets one up of its own, so it imports the SDK and the exporter by
+their names, when it is called: the extra ``otel`` does not install them.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +42,7 @@ def send_spans(
         ConfigurationError: It is no run, or OpenTelemetry has not been set up in this program.
     """
     provider = tracer_provider or trace.get_tracer_provider()
+    # What the API returns while no program has set one up: both drop every span without a word.
     if isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider):
         raise ConfigurationError(
             "OpenTelemetry has no tracer provider here, so the spans would go nowhere: pass "
@@ -52,7 +58,7 @@ def send_spans(
         trace.get_tracer("agentouto", tracer_provider=provider),
         name,
         content=captures_content(content),
-        parent=Context(),
+        parent=Context(),  # empty: what is current today has nothing to do with that run
     )
     for line in recorded.lines:
         mapper.feed(line)
@@ -87,9 +93,11 @@ def send_otlp(run: RunSource, *, name: str = "", content: bool | None = None) ->
             f"sending spans over OTLP needs {error.name}, which is not installed: install "
             "opentelemetry-sdk and opentelemetry-exporter-otlp-proto-http"
         ) from error
+    # The SDK would call a resource without a name "unknown_service".
     resource = resources.Resource.create({"service.name": "agentouto"})
     provider = sdk.TracerProvider(resource=resource)
     memory = _Collected()
+    # A processor only logs that its exporter has failed, so spans are collected and sent below.
     provider.add_span_processor(exports.SimpleSpanProcessor(memory))
     count = send_spans(run, name=name, content=content, tracer_provider=provider)
     exporter = otlp.OTLPSpanExporter()

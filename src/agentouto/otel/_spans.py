@@ -2,6 +2,11 @@
 
 No span is made the current one here. Each is started with the context of its parent, which is kept
 with the call, so nothing depends on the task or thread in which a line is read.
+
+A call in the background is a trace of its own, with a link to its caller's span: the caller goes on
+and may have ended long before it. OpenTelemetry's overview ("Links between spans") names such work
+as what links are for. The spans of a call are ended from the inside out, tools and request first:
+in another order, children would outlast their parents.
 """
 
 from __future__ import annotations
@@ -83,6 +88,7 @@ class SpanMapper:
 
     def feed(self, line: Line) -> None:
         """Take the next line."""
+        # ``t`` may step back by some milliseconds, and a span must not end before it began.
         self._now = max(self._now, cast("float", line["t"]))
         self._run_id = str(line["run"])
         call = self._calls.get(str(line.get("call"))) or self._resumed_call(line)
@@ -157,6 +163,7 @@ class SpanMapper:
 
     def _resume_run(self, line: Line) -> None:
         """Go on in another process, whose part of the run has a span of its own there."""
+        # ``t`` goes on counting from where the first process began; ``at`` is now.
         self._began = cast("float", line["at"]) - cast("float", line["t"])
         if self._run is None:
             about: dict[str, Attribute] = {names.OPERATION: "invoke_workflow", RESUMED: True}
@@ -168,6 +175,7 @@ class SpanMapper:
 
     def _resumed_call(self, line: Line) -> OpenCall | None:
         """Return a call that was begun by an earlier process, with a span for the rest of it."""
+        # Only these two begin work of the call; what else names it is an event of the run's span.
         if not self._is_resumed or line["type"] not in {"model.start", "tool.start"}:
             return None
         agent, call_id = str(line["agent"]), str(line["call"])
@@ -200,6 +208,7 @@ class SpanMapper:
         agent, call_id, place = str(line["agent"]), str(line["call"]), line.get("tool_call")
         self._add_event(parent, line)
         handover: Span | None = None
+        # An approval is asked for by a tool call that has a span already.
         by_tool = place is not None and line.get("kind") != "approval"
         if parent is not None and by_tool and not background:
             handover = self._start_handover(parent, agent, str(place))
@@ -284,7 +293,7 @@ class SpanMapper:
             call.handover.end(self._time())
 
     def _start_chat(self, call: OpenCall, line: Line) -> None:
-        if call.chat is not None:
+        if call.chat is not None:  # a try that is repeated has no ``model.end``
             call.chat.end(self._time())
         call.model, call.texts = str(line["model"]), []
         about: dict[str, Attribute] = {
@@ -374,6 +383,7 @@ class SpanMapper:
 
     def _fail(self, span: Span, type_: str, why: str) -> None:
         span.set_attribute(names.ERROR_TYPE, type_)
+        # The text of an error may quote what was asked or answered; its kind does not.
         span.set_status(Status(StatusCode.ERROR, why if self._content else type_))
 
 
