@@ -3,6 +3,9 @@
 ``POST /agui`` runs the team, ``POST /agui/NAME`` one participant. A question to the user, or a tool
 that needs approval, ends the stream with an interrupt; the request that resumes it goes on with the
 same run. Tools of the page end the stream too, and the next request brings their results.
+
+An interrupt belongs to its key, its agent and its ``threadId``: these are the owner of the talk. A
+talk is kept before ``RUN_FINISHED`` is sent, because the answer may be here right after it.
 """
 
 from __future__ import annotations
@@ -49,6 +52,7 @@ class AguiApp(Front):
         self._name = name
         self._choices = choices(team, name, only)
         self._taken = taken_names(team)
+        # One for each run, over all its requests; it goes when the talk does.
         self._events: WeakKeyDictionary[Talk, AguiEvents] = WeakKeyDictionary()
 
     @property
@@ -73,7 +77,7 @@ class AguiApp(Front):
         reply = _AguiReply(asked, talk, self._events_of(talk, asked), self._keep(talk, owner))
         try:
             await while_connected(request, reply.send(send))
-        finally:
+        finally:  # a client that leaves after the run was kept may still come back with the answer
             if not reply.waits:
                 await self._talks.end(talk)
 
@@ -119,6 +123,7 @@ class AguiApp(Front):
 
     def _resumed(self, asked: AguiRequest, name: str, owner: str) -> Talk:
         """Give the answers to the run that waits for them, and return it."""
+        # A run has one interrupt at a time, and a request goes on with one run.
         for answer in asked.resume:
             text = DISMISSED_ANSWER if answer.text is None else answer.text
             talk = self._talks.take(answer.id, owner)
@@ -203,7 +208,7 @@ class _AguiReply:
         talk, events = self._talk, self._events
         usage = events.usage
         about: dict[str, object] = {"usage": usage} if usage else {}
-        if talk.waits_for is not None:
+        if talk.waits_for is not None:  # kept before anything of the end is sent
             self.waits = True
             self._keep()
         if (interrupt := self._interrupt()) is not None:
@@ -212,6 +217,7 @@ class _AguiReply:
             if invocation is not None:
                 fields["subagentRunId"] = invocation
             outcome = {"type": "interrupt", "interrupts": [fields]}
+            # First what is open, then the end: after ``RUN_FINISHED`` a client takes no event.
             closing = events.suspend(call, str(fields["id"]))
             return [*closing, self._run_event("RUN_FINISHED", outcome=outcome, **about)]
         if talk.tool_uses:

@@ -1,4 +1,9 @@
-"""Reads a ``RunAgentInput`` of AG-UI as a message to a team (https://docs.ag-ui.com)."""
+"""Reads a ``RunAgentInput`` of AG-UI as a message to a team (https://docs.ag-ui.com).
+
+A client sends the whole conversation each time. Its end says what is wanted: a message of the user,
+results of tools, or neither, if the answer to an interrupt is in ``resume``. What comes before is
+the history. ``state`` and ``forwardedProps`` are not read: a team has no state to share.
+"""
 
 from __future__ import annotations
 
@@ -83,6 +88,7 @@ def read_agui_request(body: Mapping[str, object], author: str, taken: Iterable[s
     last = messages[-1] if messages and messages[-1]["role"] == "user" else None
     end = len(messages) if last is None else len(messages) - 1
     begin = end
+    # Results of tools are last, or directly before a message that the user wrote beside them.
     while begin and messages[begin - 1]["role"] == "tool":
         begin -= 1
     outputs = [_output(messages[n], n) for n in range(begin, end)]
@@ -100,6 +106,7 @@ def read_agui_request(body: Mapping[str, object], author: str, taken: Iterable[s
         run=_id(body, "runId"),
         message=text,
         attachments=tuple(files),
+        # Results are in it too: if no run waits for them, the message begins one that reads them.
         history=tuple(_earlier(messages[:-1] if last is not None else messages, author)),
         instructions="\n\n".join(_instruction_texts(body, messages)) or None,
         resume=resume,
@@ -154,6 +161,7 @@ def _resumption(given: object, place: int) -> Resumption:
         raise bad_value(
             f"resume[{place}].status", f"status is resolved or cancelled, not {status!r:.40}"
         )
+    # A payload has the form that ``responseSchema`` of the interrupt asked for, or any other.
     payload = entry.get("payload")
     text = _payload_text(payload) if status == "resolved" else None
     return Resumption(id_, text, status == "resolved" and _is_consent(payload))
@@ -201,6 +209,7 @@ def _earlier(messages: Sequence[_AguiMessage], author: str) -> Iterator[Message]
         role = message["role"]
         if message.get("subagentRunId") is not None:
             continue
+        # ``activity`` and ``reasoning`` are what a page shows beside the words: no history.
         if role == "user":
             text, files = _content_of(message, place)
             yield Message("forward", "user", author, text, attachments=files)

@@ -1,4 +1,9 @@
-"""Writes replies in the form of the Chat Completions API."""
+"""Writes replies in the form of the Chat Completions API.
+
+https://platform.openai.com/docs/api-reference/chat/streaming. A stream ends with ``[DONE]``. The
+work behind the reply is in ``reasoning_content``, which is not OpenAI's: DeepSeek's API has it, and
+chat programs show it folded away.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +30,7 @@ class ChatReply(ModelReply):
             message["reasoning_content"] = "".join(reasoning)
         if calls := self._tool_calls():
             message["tool_calls"] = calls
-            message["content"] = message["content"] or None
+            message["content"] = message["content"] or None  # the API's form of "calls only"
         choice = {
             "index": 0,
             "message": message,
@@ -36,6 +41,7 @@ class ChatReply(ModelReply):
 
     async def stream(self, stream: EventStream) -> None:
         """Send the reply as chunks."""
+        # All chunks of words differ in their text only, so the rest of them is encoded once.
         around = {
             PieceKind.CONTENT: self._chunk_around("content"),
             PieceKind.REASONING: self._chunk_around("reasoning_content"),
@@ -51,6 +57,7 @@ class ChatReply(ModelReply):
         for index, call in enumerate(calls):
             await stream.write(self._chunk({"tool_calls": [{"index": index, **call}]}))
         await stream.write(self._chunk({}, "tool_calls" if calls else "stop"))
+        # ``stream_options.include_usage``: one more chunk before ``[DONE]``, with no choices.
         if self.asked.includes_usage:
             last = self._head("chat.completion.chunk")
             last |= {"choices": list[object](), "usage": self._usage()}
@@ -78,6 +85,7 @@ class ChatReply(ModelReply):
 
     def _chunk_around(self, field: str) -> tuple[bytes, bytes]:
         """Return what stands before and after the text in a chunk that has it in ``field``."""
+        # The text stands for a place: a NUL is written as an escape that no other field has.
         before, _, after = self._chunk({field: "\0"}).partition(b'"\\u0000"')
         return before, after
 

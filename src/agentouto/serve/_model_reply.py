@@ -1,4 +1,10 @@
-"""One reply of a team that stands in for a model: what both of OpenAI's APIs have in common."""
+"""One reply of a team that stands in for a model: what both of OpenAI's APIs have in common.
+
+A reply ends where its run ends or waits for the caller. Then, in this order: ``waits`` is set, the
+question is written, what a later request needs is kept, and the end of the reply is sent. The next
+request may be here right after that end, so nothing can be kept later. If the run fails before, or
+the client leaves, ``waits`` is still false, and the front ends the run.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +95,7 @@ class ModelReply(ABC):
             await self.stream(stream)
         except Exception as error:  # noqa: BLE001 - every error is answered
             answer = error_of_run(error)
-            if not stream.begun:
+            if not stream.begun:  # the error still gets a status of its own
                 await send_error(send, answer)
                 return
             await stream.write(self.error_event(answer))

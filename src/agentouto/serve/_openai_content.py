@@ -20,6 +20,8 @@ from agentouto.serve._asgi import HttpError
 from agentouto.serve._waiting import CallerTool, ToolOutput
 
 _MARK = re.compile(r"\[//\]: # \(question ([0-9a-f]{32,40})\)")
+"""Ids have 32 hex digits; of a run in a journal 40, the last of which say which question it was.
+All have 128 random bits: who has the id can answer."""
 
 _DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,(.*)", re.DOTALL | re.IGNORECASE)
 """RFC 2397, in base64."""
@@ -73,6 +75,7 @@ def strip_marks(text: str) -> str:
 
 def marked_question(text: str) -> str | None:
     """Return the id of the question that ``text`` ends with, or ``None``."""
+    # The last one is ours, put after all that the agent has written; it may have quoted another.
     marks = _MARK.findall(text)
     return marks[-1] if marks else None
 
@@ -111,6 +114,7 @@ def chosen_model(body: Mapping[str, object], models: Iterable[str]) -> str:
 
 def person_of(body: Mapping[str, object]) -> str:
     """Return the person that a request names, or ``""``."""
+    # OpenAI's API reference: ``user`` is being replaced by ``safety_identifier``.
     return optional_text(body, "safety_identifier") or optional_text(body, "user")
 
 
@@ -135,6 +139,7 @@ def caller_tools(body: Mapping[str, object], taken: Iterable[str]) -> tuple[Call
         HttpError: A tool cannot be read, or one is forced.
     """
     choice = body.get("tool_choice")
+    # A forced tool would hold for every turn of the starting agents, who could never return.
     if choice not in (None, "auto", "none"):
         raise bad_value(
             "tool_choice",
@@ -161,6 +166,7 @@ def named_tools(given: Iterable[object], taken: Iterable[str]) -> tuple[CallerTo
         tool = cast("dict[str, object]", item)
         if tool.get("type", "function") != "function":
             continue
+        # Chat Completions puts the fields of a function into an object; the others do not.
         read = _caller_tool(tool.get("function", tool), f"tools[{place}]")
         found.setdefault(read.name, read)
     names = frozenset(taken)
@@ -177,7 +183,7 @@ def _caller_tool(given: object, where: str) -> CallerTool:
         raise bad_value(f"{where}.parameters", "parameters must be a JSON Schema, an object")
     schema = cast("dict[str, object]", parameters or {"type": "object", "properties": {}})
     tool = CallerTool(name, description if isinstance(description, str) else "", schema)
-    try:
+    try:  # made here once, so that the error names the place and no run has begun
         tool.with_function(_never)
     except ConfigurationError as error:
         raise bad_value(where, str(error).rstrip(".")) from error
@@ -206,6 +212,7 @@ def read_content(content: object, where: str) -> tuple[str, list[Attachment]]:
             raise bad_value(place, "a part must be an object with a type")
         fields = cast("dict[str, object]", part)
         match fields.get("type"):
+            # Replies of the Responses API come back as output_text and refusal.
             case "text" | "input_text" | "output_text":
                 texts.append(_part_text(fields, "text", place))
             case "refusal":
@@ -279,6 +286,7 @@ def attachment_at(url: object, type_: str, name: str | None, where: str) -> Atta
     """
     if not isinstance(url, str) or not url:
         raise bad_value(where, "the address must be text")
+    # Schemes are compared without regard to case (RFC 3986 §3.1); of 20 MB only the beginning is.
     if url[:5].lower() == "data:":
         found = _DATA_URL.fullmatch(url)
         if found is None:
@@ -300,6 +308,7 @@ def checked_base64(data: object, where: str) -> str:
     if not isinstance(data, str) or not data:
         raise bad_value(where, "the data must be text in base64")
     try:
+        # Without ``validate``, Python leaves out what is not in the alphabet of base64.
         base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
         raise bad_value(where, f"the data is not base64: {error}") from error

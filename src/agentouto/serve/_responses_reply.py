@@ -2,6 +2,15 @@
 
 A reply is a list of items: messages, reasoning and function calls. While a reply is streamed, one
 item is open at a time; a piece of the other kind closes it and opens the next.
+
+The order of events is that of OpenAI's API reference, "Streaming events": the response is created
+and in progress; then for each item: it is added, its part is added, its text comes, the part is
+done, the item is done; then the response is completed. Clients put the response together by
+``output_index``, so that of an item must stay the same from its first event to its last: it is the
+number of items that are done, and an item is counted only when nothing more comes of it.
+
+The reply that is not streamed is made by the same code, whose events are dropped, so that both have
+the same items.
 """
 
 from __future__ import annotations
@@ -74,6 +83,7 @@ class ResponsesReply(ModelReply):
             yield from self._open(kind)
         self._texts.append(text)
         if kind is PieceKind.CONTENT:
+            # The openai package requires ``logprobs`` here; no model of a team gives any.
             yield self._in_item(
                 "response.output_text.delta", content_index=0, delta=text, logprobs=[]
             )
@@ -88,6 +98,7 @@ class ResponsesReply(ModelReply):
         prefix = "msg_" if kind is PieceKind.CONTENT else "rs_"
         self._item_id = random_id(prefix)
         item = self._item("in_progress")
+        # An item is added without parts: the next event adds one, and clients would have it twice.
         item["content" if kind is PieceKind.CONTENT else "summary"] = []
         yield self._event("response.output_item.added", output_index=len(self._output), item=item)
         if kind is PieceKind.CONTENT:
@@ -134,6 +145,7 @@ class ResponsesReply(ModelReply):
             where = {"item_id": item["id"], "output_index": index}
             text = use.arguments_text
             yield self._event("response.output_item.added", output_index=index, item=item)
+            # The use has begun already, so its arguments come whole, as one piece.
             yield self._event("response.function_call_arguments.delta", **where, delta=text)
             yield self._event("response.function_call_arguments.done", **where, arguments=text)
             done = item | {"arguments": text, "status": "completed"}
@@ -154,11 +166,13 @@ class ResponsesReply(ModelReply):
         return self._event(type_, item_id=self._item_id, output_index=len(self._output), **fields)
 
     def _event(self, type_: str, **fields: object) -> bytes:
+        # Every event of a response has the next number, whichever item it is of.
         event = {"type": type_, "sequence_number": self._number, **fields}
         self._number += 1
         return f"event: {type_}\ndata: ".encode() + msgspec.json.encode(event) + b"\n\n"
 
     def _response(self, status: str, error: object = None) -> dict[str, object]:
+        # The API describes these fields as required, also those that say nothing of a team.
         return {
             "id": self.id,
             "object": "response",

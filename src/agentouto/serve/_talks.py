@@ -2,6 +2,11 @@
 
 A run is kept under the id of what it waits for and under its owner, and given out once. A team with
 a journal loses none: its runs are left to the journal instead of being stopped, and found there.
+
+A talk is in one place at a time: at work, waiting, or left to the journal. It goes from one to the
+other without an ``await`` in between, so no two requests can take the same one. ``take`` looks
+whether there is room before it removes the talk: in the other order, a client that is told to come
+back later would find nothing to come back to.
 """
 
 from __future__ import annotations
@@ -117,13 +122,14 @@ class Talks:
         if id_ is None:
             raise ValueError("keep() takes a talk that waits")
         self._running.discard(talk)
-        key = owner, id_
+        key = owner, id_  # the id alone is not enough: another owner does not find the talk
         loop = asyncio.get_running_loop()
         timer = loop.call_later(
             self._seconds, self._give_up, key, f"no answer came in {self._seconds:g} seconds"
         )
         self._waiting[key] = _Waiting(talk, subject, timer)
         while len(self._waiting) > self._most_waiting:
+            # A dictionary keeps the order of insertion: the first has waited longest.
             self._give_up(next(iter(self._waiting)), "too many runs wait")
 
     def take(self, id_: str, owner: str, subject: str = "") -> Talk | None:
@@ -139,6 +145,7 @@ class Talks:
         if talk is None:
             return None
         self._check_room()
+        # Without this, the timer would give up a talk that waits for something else by then.
         self._waiting.pop((owner, id_)).timer.cancel()
         if not talk.is_open:
             talk.cancel("what it waited for was given up")
@@ -178,6 +185,7 @@ class Talks:
         if saved is None:
             return None
         self._check_room()
+        # The client sends its instructions and tools each time, and may have changed them since.
         every: Options = {**(options or {}), "changed": "accept"}
         try:
             talk = Talk(team, saved.message, starting, every, tools, approves=approves, saved=saved)
@@ -202,6 +210,7 @@ class Talks:
             found = self.find(id_, owner, subject)
             if found is None:
                 continue
+            # Before ``take``, which ends the wait: so the client can send the missing ones as well.
             if missing := [use.id for use in found.tool_uses if use.id not in by_id]:
                 raise MissingOutputs(missing)
             talk = self.take(id_, owner, subject)
@@ -246,6 +255,7 @@ class Talks:
         waiting = self._waiting.pop(key)
         waiting.timer.cancel()
         if waiting.talk.survives:
+            # A timer calls this and cannot wait: the next request does, or the server at its end.
             self._left.append(waiting.talk)
         else:
             waiting.talk.cancel(reason)

@@ -1,4 +1,12 @@
-"""What a run may wait for: the answer to a question, or the result of a tool of the caller's."""
+"""What a run may wait for: the answer to a question, or the result of a tool of the caller's.
+
+Each holds a future of the loop in which its run lives, and is answered in that loop only. The wait
+ends when the future is done: by the answer, or because its call was cancelled, which cancels the
+future that it awaits. So ``is_open`` tells both, and a late answer finds that nothing waits.
+
+They are compared and hashed by identity (``eq=False``): they are kept in sets, and the arguments of
+a tool, a dictionary, have no hash.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +48,7 @@ class Question:
         Raises:
             RoutingError: The question waits no more.
         """
+        # An error, unlike below: the person who wrote it has to learn that it came too late.
         if not self.is_open:
             raise RoutingError(self.message.sender, "waits for no answer any more")
         self._reply.set_result(ToolResult(text, list(attachments)))
@@ -144,6 +153,7 @@ class CallerToolUse:
 
     def finish(self, text: str, attachments: Sequence[Attachment] = ()) -> None:
         """Give the result to the agent; a use that waits no more is left alone."""
+        # Results come together, and an agent may have been stopped while the others still wait.
         if self.is_open:
             self._reply.set_result(ToolResult(text, list(attachments)))
 
