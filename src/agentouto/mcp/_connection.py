@@ -29,6 +29,9 @@ from agentouto.mcp._settings import Settings
 log = logging.getLogger("agentouto.mcp")
 
 MAX_STARTS = 5
+"""Starts within ``START_WINDOW``. A server that crashes at each use, or at once, is not started for
+ever: every agent of a run that tries it again would start it again."""
+
 START_WINDOW = 60.0
 """Seconds. A server that had to be started ``MAX_STARTS`` times within them is left alone."""
 
@@ -80,6 +83,7 @@ class ServerConnection:
         settings.check_names(tool.name for tool in listed)
         used = [tool for tool in listed if settings.uses(tool.name)]
         names = [tool.name for tool in used]
+        # A server that lists a name twice leaves open which of the two a use of it would reach.
         for name in names:
             if names.count(name) > 1:
                 raise ConfigurationError(f"{settings.name} has two tools called {name!r}")
@@ -92,6 +96,7 @@ class ServerConnection:
         try:
             return await (await self._connected()).list_tools()
         except SessionForgotten:
+            # The server was restarted meanwhile. Asking for a list does no harm, so once more.
             try:
                 return await (await self._connected()).list_tools()
             except SessionForgotten as error:
@@ -106,6 +111,7 @@ class ServerConnection:
             json.dumps(listed.input_schema, sort_keys=True),
             bool(hints and (hints.read_only_hint or hints.idempotent_hint)),
         )
+        # The same object: what was encoded for the same tools before is used again.
         before = self._made.get(listed.name)
         if before is not None and before[0] == origin:
             return before
@@ -175,6 +181,7 @@ class ServerConnection:
                 await session.close()
 
     async def _connected(self) -> ServerSession:
+        # Under the lock, so that runs which begin together share one start of the server.
         async with self._opening:
             session = self._session
             if session is not None and not session.is_over:

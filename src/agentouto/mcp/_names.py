@@ -21,6 +21,8 @@ def tool_names(server: str, tools: Iterable[str], *, prefix: bool) -> Mapping[st
     """
     names: dict[str, str] = {}
     taken: set[str] = set()
+    # Names that need no change come first, so that they keep theirs; then the order is that of the
+    # alphabet, whatever order the server lists them in: names are the same in every run.
     for tool in sorted(tools, key=lambda one: (_model_name(server, one, prefix) != one, one)):
         name = _model_name(server, tool, prefix)
         if len(name) > MAX_NAME or name in taken:

@@ -16,7 +16,7 @@ Value: TypeAlias = str | int | float | bool | list[str] | None
 Action: TypeAlias = Literal["accept", "decline", "cancel"]
 
 MAX_ATTEMPTS = 3
-"""How often a person is asked before a form counts as cancelled."""
+"""How often a person is asked before a form counts as cancelled: the server waits meanwhile."""
 
 _TRUE = frozenset({"true", "yes", "y", "1", "on"})
 _FALSE = frozenset({"false", "off", "0"})
@@ -72,6 +72,7 @@ def read_answer(
         BadAnswer: The answer does not fit the form.
     """
     answer = text.strip()
+    # MCP has three actions: an empty answer dismisses the question, "no" refuses it.
     if not answer:
         return "cancel", None
     if answer.lower() == "no":

@@ -1,4 +1,9 @@
-"""Answers what a server asks of its client: input from a person, and replies of a model."""
+"""Answers what a server asks of its client: input from a person, and replies of a model.
+
+MCP, "Elicitation" and "Sampling" (https://modelcontextprotocol.io/specification). A request is
+answered in the run whose use of a tool it belongs to, and declined where that cannot be said: a
+question that reached the person of another run would tell the one what the other works on.
+"""
 
 from __future__ import annotations
 
@@ -72,6 +77,8 @@ class Requests:
         text = f"{self._settings.name} asks: {question_text(params.message, fields)}"
         options = choices_of(next(iter(fields.values()))) if len(fields) == 1 else ()
         trouble = ""
+        # A person types an answer, and the schema may want a number: what is wrong is said before
+        # the question is asked again.
         for _ in range(MAX_ATTEMPTS):
             answer = await use.here.call(
                 "user", f"{trouble}{text}", options=options, asker=self._settings.name
@@ -93,6 +100,7 @@ class Requests:
         del context
         peer = self._settings.sampling
         use = self._uses.asking()
+        # The user pays for the reply, so none is written unless a peer was named for it.
         if peer is None or use is None:
             return types.ErrorData(code=types.INVALID_REQUEST, message="Sampling is refused")
         lines = [params.system_prompt] if params.system_prompt else []

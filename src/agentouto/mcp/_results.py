@@ -31,6 +31,7 @@ def tool_result(tool: str, result: types.CallToolResult) -> ToolResult:
     if not texts and result.structured_content is not None:
         texts = [json.dumps(result.structured_content, ensure_ascii=False)]
     text = "\n".join(texts)
+    # MCP, "Tools", "Error Handling": errors that a model can act on come as a result.
     if result.is_error:
         raise ToolError(tool, text or f"{tool} failed, and its server does not say why")
     return ToolResult(text, files or None)

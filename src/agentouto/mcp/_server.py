@@ -1,4 +1,10 @@
-"""``MCPServer``: an MCP server whose tools agents use."""
+"""``MCPServer``: an MCP server whose tools agents use.
+
+The SDK's sessions belong to one task of one event loop, and runs come and go in many. So everything
+that touches a session is handed over to the loop of the host's portal, which lives as long as the
+process, and the caller waits for it in its own loop. This module imports nothing of the SDK, so
+that a program which only names a server does not pay for it: the SDK is loaded with the connection.
+"""
 
 from __future__ import annotations
 
@@ -171,6 +177,7 @@ class MCPServer:
         portal, connection = self._portal, self._connection
         if portal is not None and current_loop() is portal.loop:
             raise RuntimeError("close() would stop its own event loop; use: await server.aclose()")
+        # After a fork the portal's thread is not here, and the server is the parent's to end.
         if portal is not None and connection is not None and portal.thread.is_alive():
             asyncio.run_coroutine_threadsafe(connection.close(), portal.loop).result()
 
@@ -188,6 +195,7 @@ class MCPServer:
 
     def __repr__(self) -> str:
         settings = self._settings
+        # Arguments and addresses may hold keys, so only the program is shown.
         where = f"command=[{settings.command[0]!r}, ...]" if settings.command else "url=..."
         return f"MCPServer({settings.name!r}, {where})"
 

@@ -76,6 +76,7 @@ class Settings:
         }
         for setting, names in named.items():
             for name in names:
+                # A pattern may fit nothing today; a whole name that does is a typing error.
                 if not set(name) & set("*?[") and name not in there:
                     raise ConfigurationError(
                         f"MCPServer({self.name!r}): {setting}= names {name!r}, which the server "
@@ -117,11 +118,11 @@ def check_settings(
     if protocol not in get_args(Protocols):
         known = ", ".join(get_args(Protocols))
         raise ConfigurationError(f"{where}: protocol={protocol!r} is none of {known}")
-    if url is None and (headers or auth is not None):
+    if url is None and (headers or auth is not None):  # it would be a key that goes nowhere
         raise ConfigurationError(f"{where}: headers= and auth= are for servers with url=")
     if command is None and (env or cwd is not None):
         raise ConfigurationError(f"{where}: env= and cwd= are for servers with command=")
-    if importlib.util.find_spec("mcp") is None:
+    if importlib.util.find_spec("mcp") is None:  # not imported: naming a server is to be quick
         raise ConfigurationError(NOT_INSTALLED).coded("extra-missing", fix=INSTALL)
     if not isinstance(needs_approval, bool):
         needs_approval = _texts(where, "needs_approval", needs_approval)

@@ -85,6 +85,7 @@ async def stdio_streams(settings: Settings, lines: ErrorLines) -> AsyncGenerator
             async with stdio_client(parameters(settings), errlog=nowhere) as streams:
                 yield streams
         return
+    # The SDK hands ``errlog`` to the child, which needs a file that the system knows: a pipe.
     reading, writing = os.pipe()
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_read_pipe(lambda: lines, os.fdopen(reading, "rb", 0))

@@ -1,4 +1,10 @@
-"""Uses of a server's tools that are under way, and to which of them a question belongs."""
+"""Uses of a server's tools that are under way, and to which of them a question belongs.
+
+The protocol does not say in every transport which request a question belongs to. A use puts itself
+into a context variable: what the SDK does in its course, in the same task or in the context of the
+same HTTP request, finds it there. Where no use is found, the use is known only if all that are
+under way belong to one run.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +36,7 @@ class Use:
     def clock_stopped(self) -> Generator[None]:
         """Let the time limit of the use stand still while a person or a peer is asked."""
         now = asyncio.get_running_loop().time
+        # Several questions may be open at once: the first stops the clock, the last starts it.
         if not self._asking:
             self._left = (self._limit.when() or now()) - now()
             self._limit.reschedule(None)
@@ -68,6 +75,7 @@ class Uses:
         """Return the use in whose course the server asks; ``None`` where that cannot be said."""
         use = _CURRENT_USE.get()
         if use is not None:
+            # A task that the SDK began in a use may live longer than the use itself.
             return use if use in self._under_way else None
         runs = {each.here.run_id for each in self._under_way}
         return next(iter(self._under_way)) if len(runs) == 1 else None

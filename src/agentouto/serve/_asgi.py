@@ -2,6 +2,9 @@
 
 The fronts are plain ASGI applications, so that any server runs them and any framework mounts them.
 A client that leaves ends the work for it: ``while_connected`` watches the connection meanwhile.
+
+The form of events: https://asgi.readthedocs.io/en/latest/specs/www.html. Streams are server-sent
+events (HTML, 9.2: html.spec.whatwg.org), in which a line that begins with a colon is a comment.
 """
 
 from __future__ import annotations
@@ -87,6 +90,7 @@ class HttpRequest:
         self.scope = scope
         self.receive = receive
         self.method: str = scope["method"]
+        # Frameworks differ in whether ``path`` still has the place where they mount an application.
         self.path: str = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
         self.headers: Mapping[str, str] = {
             name.decode("latin-1").lower(): value.decode("latin-1")
@@ -105,6 +109,8 @@ class HttpRequest:
         Raises:
             HttpError: It is too large, of another type, or no JSON object.
         """
+        # A form of a web page can send text, but no JSON without the browser asking us first (Fetch
+        # Standard, "CORS-safelisted request-header").
         type_ = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if type_ != "application/json":
             raise HttpError(
@@ -158,6 +164,8 @@ class ClientLeft(Exception):
 
 async def while_connected(request: HttpRequest, work: Coroutine[Any, Any, None]) -> None:
     """Do ``work``, and cancel it if the client leaves. ``work`` handles its own errors."""
+    # A task group does not take the cancellation of one of its tasks for an error, so whichever of
+    # the two ends first ends the other, and nothing is raised.
     async with asyncio.TaskGroup() as group:
         working = group.create_task(work)
 

@@ -27,6 +27,7 @@ from agentouto.serve._openai_content import (
 from agentouto.serve._waiting import ToolOutput
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+"""Roles of messages. ``function`` is the form that results had before there was ``tool``."""
 
 _ChatItem: TypeAlias = Mapping[str, object]
 """A message of a request."""
@@ -61,6 +62,7 @@ def read_chat_request(
         model=model,
         message=text,
         attachments=tuple(files),
+        # With the results, which a new run reads if no run waits for them any more.
         history=tuple(_history(earlier, authors[model])),
         instructions=_instructions(given),
         question_id=_question_before(before),
@@ -114,6 +116,7 @@ def _split_messages(
     last = given[-1] if given[-1]["role"] == "user" else None
     end = len(given) if last is None else len(given) - 1
     begin = end
+    # Several uses of tools in one reply have a message each.
     while begin and given[begin - 1]["role"] == "tool":
         begin -= 1
     if last is None and begin == end:
@@ -153,6 +156,7 @@ def _history(earlier: Iterable[_ChatItem], author: str) -> Iterator[Message]:
         if role == "assistant":
             text, files = read_content(content, where) if content is not None else ("", [])
             text = strip_marks(text)
+            # Calls are told as text: the tools were those of an earlier run.
             calls = message.get("tool_calls")
             for call in cast("list[object]", calls) if isinstance(calls, list) else ():
                 text = f"{text}\n[Called a tool: {msgspec.json.encode(call).decode()}]".strip()
@@ -167,6 +171,7 @@ def _history(earlier: Iterable[_ChatItem], author: str) -> Iterator[Message]:
 
 def _question_before(before: Sequence[_ChatItem]) -> str | None:
     """Return the id of the question in the reply that the last message follows."""
+    # An older reply may end with a mark too; its question was answered, or passed over.
     if not before or before[-1]["role"] != "assistant":
         return None
     content = before[-1].get("content")

@@ -53,10 +53,12 @@ class Front(ABC):
                 send = _with_origin(send, origin)
             try:
                 check_origin(request, self._origins)
+                # A browser asks before it sends JSON or a key for a page (Fetch Standard, "CORS-
+                # preflight request"), and the question itself brings no key.
                 if request.method == "OPTIONS" and origin in self._origins:
                     await _send_empty(send)
                     return
-                await self._talks.sweep()
+                await self._talks.sweep()  # a timer that gave up a run could not wait for its end
                 await self._answer(request, send)
             except HttpError as error:
                 await send_error(send, error)
@@ -83,6 +85,7 @@ def _with_origin(send: SendEvent, origin: str) -> SendEvent:
         (b"access-control-allow-origin", origin.encode("latin-1")),
         (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
         (b"access-control-allow-headers", b"authorization, content-type, x-api-key"),
+        # Otherwise a cache may hand this answer to a page of another origin (RFC 9110 §12.5.5).
         (b"vary", b"origin"),
     ]
 

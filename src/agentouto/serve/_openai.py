@@ -92,6 +92,7 @@ class OpenAIApp(Front):
 
     async def _answer_chat(self, request: HttpRequest, send: SendEvent) -> None:
         asked = read_chat_request(await request.json(), self._authors, self._taken)
+        # With the model: the same question put to another one begins a run of that one.
         owner = f"{owner_of(request)} {asked.model}"
         talk = self._talk(asked, owner)
 
@@ -111,7 +112,7 @@ class OpenAIApp(Front):
         def keep() -> None:
             if talk.waits_for is not None:
                 self._talks.keep(talk, owner, asked.user)
-            if body.get("store") is not False:
+            if body.get("store") is not False:  # left out, the API stores too
                 question = None if talk.question is None else talk.question.id
                 history = self._history_after(asked, reply.fold.content)
                 self._responses.put(owner, reply.id, history, question)
@@ -159,6 +160,8 @@ class OpenAIApp(Front):
     def _talk(self, asked: OpenAIRequest, owner: str) -> Talk:
         """Return the talk that ``asked`` goes on with, or a new one."""
         try:
+            # Results first: a message that the user wrote beside them is mail for that run, and
+            # neither an answer to a question nor the begin of another run.
             return (
                 self._with_outputs(asked, owner)
                 or self._with_answer(asked, owner)
@@ -208,6 +211,7 @@ class OpenAIApp(Front):
 
     def _instructions(self, asked: OpenAIRequest) -> Options:
         options: Options = {}
+        # An option of a run replaces that of its team, so the team's own text is put before it.
         own = self._team.options.get("extra_instructions")
         if texts := [text for text in (own, asked.instructions) if text]:
             options["extra_instructions"] = "\n\n".join(texts)

@@ -48,6 +48,7 @@ class ReplyFold:
 
     def __init__(self, *, several: bool) -> None:
         self._several = several
+        # By call, the texts of each turn: what an agent returns may be what it has just said.
         self._turns: dict[str, list[list[str]]] = {}
         self._gap = False
         self._has_content = False

@@ -28,6 +28,7 @@ _ResponseItem: TypeAlias = Mapping[str, object]
 """An item of ``input``."""
 
 _ROLES_OF_ITEMS = ("system", "developer", "user", "assistant")
+"""Roles of messages. Results of tools are items of another type and have no role."""
 
 _NOT_POSSIBLE = MappingProxyType(
     {
@@ -36,6 +37,8 @@ _NOT_POSSIBLE = MappingProxyType(
         "prompt": "there is no store of prompts here",
     }
 )
+"""Fields that name what a team does not have, and why. A client that sends one and is not told
+would wait for something that never comes."""
 
 
 def read_responses_request(
@@ -72,6 +75,7 @@ def read_responses_request(
         model=model,
         message=text,
         attachments=tuple(files),
+        # With the results, which a new run reads if no run waits for them any more.
         history=tuple(_history_of(earlier, authors[model])),
         instructions="\n\n".join(filter(None, [given, *system])) or None,
         question_id=_question_in(before),
@@ -107,7 +111,7 @@ def _items(given: object) -> list[_ResponseItem]:
         if not isinstance(item, dict):
             raise bad_value(f"input[{place}]", "an item must be an object")
         fields = cast("dict[str, object]", item)
-        type_ = fields.get("type", "message")
+        type_ = fields.get("type", "message")  # only messages may leave it out
         if type_ == "item_reference":
             raise bad_value(
                 f"input[{place}]", "items are not stored: send them, or previous_response_id"
@@ -151,6 +155,7 @@ def _history_of(items: Iterable[_ResponseItem], author: str) -> Iterator[Message
     """Yield the items so far as messages between the user and ``author``; reasoning is left out."""
     for place, item in enumerate(items):
         type_ = item.get("type", "message")
+        # Calls and results are told as text: the tools were those of an earlier run.
         if type_ == "function_call":
             text = f"[Called a tool: {item.get('name')}({item.get('arguments')})]"
             yield Message("return", author, "user", text)

@@ -2,7 +2,7 @@
 
 Nothing but the journal survives, so the id of a run says whose it is. It is a hash of the owner and
 of a random token, and the token is the first part of the ids that go to the client: who brings the
-token and is the owner leads to the run, and nobody else does. The second part is a hash of the
+token and is the owner leads to the run, and no one else does. The second part is a hash of the
 question, so that an answer to an earlier question of the same run is not taken for another.
 """
 
@@ -82,6 +82,7 @@ def find_saved(team: Team, question_id: str, owner: str, subject: str) -> SavedT
     token = question_id[:TOKEN_DIGITS]
     try:
         journal = place if isinstance(place, Journal) else Journal(place)
+        # A run without a subject may be gone on with by any; so both ids are looked up.
         for person in dict.fromkeys((subject, "")):
             run_id = _run_id(owner, person, token)
             if run_id not in journal:
