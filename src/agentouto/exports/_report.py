@@ -1,6 +1,12 @@
 """Writes a run as one HTML page that needs nothing else: no script, no server, no other file.
 
 The page has a policy that forbids every request, so texts of models cannot make it call anyone.
+It is an element of the page, because a file has no headers, and stands before all that has texts:
+such a policy holds only for what follows it (Content Security Policy Level 3, 3.3).
+
+Programs may rely on ``data-seq``, ``data-t``, ``data-from`` and ``data-to`` of a message, and on
+``data-call``, ``data-start`` and ``data-end`` of a call. They are those of the event lines, so that
+a report can be compared with other exports of the same run.
 """
 
 from __future__ import annotations
@@ -35,6 +41,8 @@ _DOING: Mapping[str, str] = MappingProxyType(
         "engine": "between two steps",
     }
 )
+"""What a participant does in a piece of the critical path, in words for readers. Every ``Doing``
+has its words: a missing one would be an error in the middle of a report."""
 
 
 def to_html(run: RunSource, *, content: bool = True) -> str:
@@ -129,6 +137,7 @@ def _path(run: RecordedRun) -> str:
     spent: dict[tuple[str, str], float] = defaultdict(float)
     for piece in pieces:
         spent[piece.agent, piece.doing.value] += piece.seconds
+    # Six say where to look; the picture below has all of them.
     largest = sorted(spent.items(), key=lambda item: -item[1])[:6]
     if not total:
         return ""
@@ -178,6 +187,7 @@ def _figure_rows(run: RecordedRun) -> Iterator[tuple[str, ...]]:
 def _participant_rows(run: RecordedRun) -> Iterator[tuple[str, ...]]:
     models = _models(run)
     read, written = defaultdict[str, int](int), defaultdict[str, int](int)
+    # ``spent`` is what summaries and peers have used: no turn of a model, but paid as well.
     for line in run.lines:
         if line["type"] in {"model.end", "spent"}:
             agent, used, made = str(line.get("agent")), line["input"], line["output"]

@@ -1,4 +1,10 @@
-"""The part of a report that has all calls: what each was asked, did, wrote and returned."""
+"""The part of a report that has all calls: what each was asked, did, wrote and returned.
+
+Every text of the run goes through ``xml_text`` before it becomes markup; names go through ``_who``,
+which shortens them first. An escape that were shortened afterwards could be cut in its middle. The
+page works without a script, so all that folds is ``<details>``, and links lead to the ids that
+``anchor_of`` makes of calls, which are unique in a run.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +24,12 @@ MOST_UNFOLDED = 3000
 """Texts that are longer are folded, at about a screen."""
 
 _PREVIEW = 160
+"""Characters of a text that stands for the whole: about one line of the page."""
 
 _OUTCOMES = MappingProxyType(
     {"returned": "good", "failed": "bad", "stopped": "bad", "refused": "bad", "limit": "bad"}
 )
+"""Classes of the style, by how a call has ended. A call that is open has none of them."""
 
 
 def calls_markup(run: RecordedRun) -> Iterator[str]:
@@ -29,6 +37,7 @@ def calls_markup(run: RecordedRun) -> Iterator[str]:
     entries: dict[str, list[Line]] = defaultdict(list)
     for line in run.lines:
         entries[str(line.get("call"))].append(line)
+        # A call shows what it asked of others too, and which mail reached it: lines of theirs.
         if line["type"] in {"forward", "ask", "return", "error"} and line["parent"] is not None:
             entries[str(line["parent"])].append(line)
         if line["type"] == "message" and str(line["to"]) != str(line["call"]):
@@ -86,6 +95,7 @@ def _joined_texts(lines: list[Line], call: CallHistory) -> Iterator[Line]:
                 yield pending
             pending = line
         else:
+            # Lines of other calls come between the pieces of a reply and do not end it.
             if pending is not None and line.get("call") == call.id:
                 yield pending
                 pending = None
@@ -179,6 +189,7 @@ def _aside(line: Line) -> str:
 
 def _tool_entry(line: Line, result: Line | None) -> str:
     asked = cast("Mapping[str, object]", line["arguments"])
+    # ``raw_arguments``: what the model wrote was no JSON, so it is shown as it was written.
     arguments = str(
         line.get("raw_arguments") or "\n".join(_argument(*each) for each in asked.items())
     )

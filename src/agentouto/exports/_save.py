@@ -26,6 +26,7 @@ _SUFFIXES = MappingProxyType(
         ".jsonl": "jsonl",
     }
 )
+"""Endings of names, by which a form is chosen; ``.mmd`` is that of Mermaid's own tools."""
 
 
 def save(
@@ -66,6 +67,8 @@ def save(
     if file.exists() and not overwrite:
         raise FileExistsError(f"{file} exists; overwrite=True replaces it")
     text = EXPORT_FORMS[known](run, content=content)
+    # "x" fails if the file has come into being since the check; one line end on every system keeps
+    # exports of the same run equal.
     with file.open("w" if overwrite else "x", encoding="utf-8", newline="\n") as out:
         out.write(text)
     return file

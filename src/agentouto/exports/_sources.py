@@ -29,6 +29,8 @@ RunSource: TypeAlias = HasLines | Handle[object] | str | Path | Iterable[Line]
 """A run: what has its lines, its handle, a file of JSON lines, or the lines themselves."""
 
 _ALWAYS = ("run", "seq", "t", "type")
+"""Fields that all exports read of every line."""
+
 _OF_CALLS = ("agent", "call", "parent")
 _OF_MESSAGES = ("sender", "receiver", "text")
 _NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -71,6 +73,7 @@ def load_run(run: RunSource, *, content: bool = True) -> RecordedRun:
         raise ConfigurationError(f"{where}: there is no event line, so there is no run to show")
     for number, line in enumerate(lines, 1):
         _check_line(line, f"{where}, line {number}")
+    # Calls of two runs would be drawn as one team, with times that count from two beginnings.
     ids = list(dict.fromkeys(str(line["run"]) for line in lines))
     if len(ids) > 1:
         raise ConfigurationError(

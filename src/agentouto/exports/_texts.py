@@ -1,4 +1,8 @@
-"""Exports that are one text: JSON lines, Mermaid, SVG."""
+"""Exports that are one text: JSON lines, Mermaid, SVG.
+
+An export is made of event lines and nothing else, so that a saved run gives the same as a live one,
+and JSON lines can be exported again.
+"""
 
 from __future__ import annotations
 
@@ -76,6 +80,8 @@ def to_svg(
 def _joined_pieces(lines: Iterable[Line]) -> Iterator[Line]:
     """Yield ``lines`` with neighbouring pieces of one reply as one line, which has their texts."""
     pieces: list[Line] = []
+    # Pieces of two replies may alternate, where agents write at the same time: each change of call
+    # begins a new line, so that the order of all lines stays.
     for line in lines:
         if line["type"] == "draft":
             continue

@@ -32,6 +32,7 @@ class RunView:
         self._lines: list[Line] = []
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        # Facts only grow, and a writer has to get all of them in order, so a place is enough.
         facts = self._handle.facts
         new = facts[self._read : len(facts)]
         self._read += len(new)
@@ -48,7 +49,7 @@ class RunView:
 async def watch(handle: Handle[T]) -> RunResult[T]:
     """Show a background run in the cell of a notebook until it ends, and return its result.
 
-    The picture is drawn anew four times a second. Interrupting the cell ends the showing, and the
+    The picture is drawn again four times a second. Interrupting the cell ends the showing, and the
     run goes on.
 
     Args:
@@ -70,5 +71,5 @@ async def watch(handle: Handle[T]) -> RunResult[T]:
     while not handle.done():
         await asyncio.sleep(INTERVAL)
         shown.update(view)
-    shown.update(view)
+    shown.update(view)  # the run may have ended while the last picture was shown
     return await handle.wait()
