@@ -2,6 +2,11 @@
 
 The redirect arrives at a callback server on this machine, or the person pastes the URL at which
 the browser ended. The first of the two wins.
+
+The order matters. The server listens before the browser is opened: the URL has its port, and the
+redirect may come at once. The tokens are saved before ``completed`` is set: until then the browser
+waits for its page, which must not say that it worked when nothing was stored. The server is closed
+last, so that the page is delivered.
 """
 
 from __future__ import annotations
@@ -59,6 +64,7 @@ async def _run_flow(
     session: SignInSession,
     save: Callable[[TokenData], Awaitable[None]],
 ) -> None:
+    # 64 hex digits each: RFC 7636 §4.1 wants a verifier of 43 to 128 characters.
     state, nonce, verifier = (Secret(new_id() + new_id()) for _ in range(3))
     async with open_callback_server(client.name, client.redirect, state) as callback:
         url = Secret(sign_in_url(client, server, callback.address, state, nonce, verifier))
@@ -98,7 +104,7 @@ async def _exchange_code(
     if client.may_be_renamed and assigned_id:
         client = replace(client, client_id=str(assigned_id))
     form = {"code": code, "redirect_uri": callback.address, "code_verifier": verifier}
-    if server.takes_json:
+    if server.takes_json:  # Anthropic's, whose own client sends the state here too
         form["state"] = fields["state"]
     expected = nonce if "openid" in client.scopes else None
     return await request_tokens(client, server, "authorization_code", form, expected)
@@ -128,6 +134,7 @@ async def _ask_for_redirect(
     if not pasted or callback.received.done():
         return
     fields = _parse_pasted(pasted)
+    # RFC 6749 §10.12: a redirect of another sign-in would bind this program to another account.
     if secrets_equal(fields.get("state", ""), state):
         callback.received.set_result(fields)
     else:

@@ -15,6 +15,7 @@ SIGN_IN_SECONDS = 300.0
 """Default time limit for a person to sign in: five minutes leave room for a second factor."""
 
 NO_SECRET = Secret()
+"""A public client has none: a program on a person's machine cannot keep one (RFC 8252 §8.5)."""
 
 
 class AuthServer(msgspec.Struct, frozen=True):

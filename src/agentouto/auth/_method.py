@@ -46,7 +46,7 @@ class ApiKeyAuth(AuthMethod):
     """
 
     def __init__(self, api_key: str) -> None:
-        self._api_key = Secret(api_key.strip())
+        self._api_key = Secret(api_key.strip())  # keys are read from files that end with a line end
 
     def __repr__(self) -> str:
         return "ApiKeyAuth('***')"

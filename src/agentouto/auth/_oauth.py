@@ -21,7 +21,8 @@ from agentouto.auth._token_store import TokenStore, name_for
 log = logging.getLogger("agentouto")
 
 _LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-"""Loopback names that a redirect URI may have."""
+"""Loopback names that a redirect URI may have (RFC 8252 §7.3). The default is an address, because
+``localhost`` may lead elsewhere (§8.3)."""
 
 
 class OAuth(SignIn):
@@ -87,6 +88,7 @@ class OAuth(SignIn):
     ) -> None:
         _check_endpoints(issuer, client_id, auth_url, token_url, device_url)
         _check_redirect(redirect_host, redirect_port, redirect_path)
+        # OpenID Connect Core 1.0 §11: without it, servers leave out the refresh token.
         consent = {"prompt": "consent"} if "offline_access" in scopes else {}
         client = Client(
             name=name or name_for(issuer or token_url),
@@ -107,7 +109,7 @@ class OAuth(SignIn):
 
     async def _resolve_server(self) -> AuthServer:
         server = await super()._resolve_server()
-        if server.issuer and not server.token:
+        if server.issuer and not server.token:  # else it was discovered, or named by the user
             from agentouto.auth._oidc import discover  # noqa: PLC0415
 
             server = await discover(self._client.name, server)

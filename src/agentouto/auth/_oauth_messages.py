@@ -143,6 +143,7 @@ def read_redirect(
     from oauthlib.oauth2 import OAuth2Error  # noqa: PLC0415
 
     name = client.name
+    # RFC 9207 §2.4. A server that never promised ``iss`` may leave it out, but not name another.
     issuer = fields.get("iss", "")
     if issuer != server.issuer and (issuer or server.sends_issuer) and server.issuer:
         raise AuthError(name, "the answer does not come from the server that was asked")
@@ -159,6 +160,7 @@ def read_redirect(
 
 def token_form(grant: str, fields: Mapping[str, str]) -> dict[str, Secret]:
     """Return the form of a token request with ``grant``."""
+    # The id of the client is added where it is sent: in the form or in a header.
     body = load_oauthlib().prepare_token_request(grant, include_client_id=False, **fields)
     return {name: Secret(value) for name, value in parse_qsl(body)}
 

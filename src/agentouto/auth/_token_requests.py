@@ -46,7 +46,7 @@ async def request_tokens(
         ProviderUnavailable: The server did not answer.
     """
     form = token_form(grant, fields)
-    asked_at = SYSTEM_CLOCK.now()
+    asked_at = SYSTEM_CLOCK.now()  # before: no token is thought to live longer than it does
     answer = await post_as_client(client, server, server.token, form)
     tokens = _read_answer(client, answer, form, asked_at)
     _check_tokens(client, server, tokens, nonce, SYSTEM_CLOCK.now())
@@ -79,11 +79,13 @@ async def refresh_tokens(
     new = _read_answer(client, answer, form, asked_at)
     # Some servers repeat the first id token, whose time is over by then.
     _check_tokens(client, server, new, nonce=None, now=None)
+    # OpenID Connect Core 1.0 §12.2: ``sub`` must be that of the first id token.
     before, after = read_claims(old.extra_text(ID_TOKEN)), read_claims(new.extra_text(ID_TOKEN))
     if before and after and before.get("sub") != after.get("sub"):
         raise AuthError(client.name, "the server renewed the sign-in of another person")
     return replace(
         new,
+        # RFC 6749 §6: a server that sends no new refresh token goes on taking the old one.
         refresh_token=new.refresh_token or old.refresh_token,
         extra={**old.extra, **new.extra},
     )
@@ -93,6 +95,8 @@ async def revoke(client: Client, server: AuthServer, tokens: TokenData) -> bool:
     """Revoke ``tokens`` at the server; return whether it accepted all of them."""
     if not server.revoke:
         return False
+    # RFC 7009 §2.1: with the refresh token, a server should end its access tokens too. So it is the
+    # first; a token that is not valid any more is answered with 200 as well (§2.2).
     kinds = {"refresh_token": tokens.refresh_token, "access_token": tokens.access_token}
     accepted = True
     for kind, token in kinds.items():
@@ -146,6 +150,7 @@ def _check_tokens(
 
 
 def _basic(client: Client) -> Secret:
+    # RFC 6749 §2.3.1: both are form-encoded first, so that a colon in the id does not end it.
     pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
     return Secret(f"Basic {b64encode(pair.encode()).decode()}")
 
@@ -160,6 +165,7 @@ def _as_token_data(client: Client, read: Mapping[str, object], asked_at: float) 
     if expires_at is not None:
         extra[LIFETIME] = lifetime
     refresh, scopes = read.get("refresh_token"), read.get("scope")
+    # RFC 6749 §5.1: a response may leave out the scope if it grants what was asked for.
     granted = cast("list[object]", scopes) if isinstance(scopes, list) else client.scopes
     return TokenData(
         str(read["access_token"]),

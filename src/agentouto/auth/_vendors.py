@@ -133,6 +133,7 @@ class OpenAIOAuth(_Vendor):
         if codex:
             client = replace(
                 client,
+                # Name, ports and path are those that Codex itself uses (openai/codex).
                 redirect=Redirect("localhost", (1455, 1457), "/auth/callback"),
                 more={"id_token_add_organizations": "true", "codex_cli_simplified_flow": "true"},
             )
@@ -286,6 +287,7 @@ class GoogleOAuth(_Vendor):
             client_id,
             client_secret=Secret(client_secret),
             scopes=tuple(scopes),
+            # "offline" asks for a refresh token; Google sends one with a consent only.
             more={"access_type": "offline", "prompt": "consent"},
         )
         server = AuthServer(
