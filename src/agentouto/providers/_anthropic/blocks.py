@@ -23,6 +23,9 @@ from agentouto.providers._format.call_pieces import (
 )
 from agentouto.providers._format.json import Json, as_list, as_str, dump, parse_object
 
+# These three forbid fields that they do not have. An event with any other field is then no match,
+# and takes the slow path, which keeps the field.
+
 
 class TextPiece(
     msgspec.Struct, tag_field="type", tag="text_delta", forbid_unknown_fields=True, gc=False

@@ -45,6 +45,7 @@ class StreamedText:
         """
         if not whole:
             return ""
+        # Each piece is measured once, and the text is joined only if ``whole`` is as long as it.
         only_wholes = self._counted == len(self.pieces)
         self._length += sum(map(len, self.pieces[self._counted :]))
         self._streamed = self._streamed or not only_wholes

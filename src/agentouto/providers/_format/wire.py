@@ -149,14 +149,17 @@ def endpoint(base_url: str | None, default: str, version: str, path: str) -> str
             f"base_url={shown(url_text)!r} is no address of a server; one looks like "
             "'http://localhost:11434/v1'"
         )
+    # Addresses are shown in errors and logs, and a password in one would be too.
     if url.username or url.password:
         raise ConfigurationError(
             f"base_url={shown(url_text)!r} holds a password; give it as api_key= or "
             "in Agent(extra={'extra_headers': {...}})"
         )
+    # Some vendors document the whole address, others what stands before ``/v1``.
     below = url.path.rstrip("/")
     if not below.endswith(path):
         below = (below or version) + path
+    # A fragment is not sent (RFC 9110 §4.2.5), and would end up behind the query of a request.
     return address(url._replace(path=below, fragment="").geturl())
 
 

@@ -98,6 +98,7 @@ class Turn:
         for name, seconds in (("delay", delay), ("pause", pause)):
             if seconds is not None and seconds < 0:
                 raise ConfigurationError(f"Turn({name}={seconds!r}): seconds cannot be negative")
+        # The class is frozen, and its ``__init__`` its own, because parts are positional.
         object.__setattr__(self, "words", words)
         object.__setattr__(self, "delay", delay)
         object.__setattr__(self, "stream", stream)
@@ -199,6 +200,7 @@ class Request:
 
     def answers(self, agent_name: str) -> list[str]:
         """Return what calls of an agent have returned so far, without its tags, oldest first."""
+        # The result of ``call_agent`` is in tags with the name: models see who has returned.
         opening, closing = f"[{agent_name}]", f"[/{agent_name}]"
         return [
             o.content.removeprefix(opening).removesuffix(closing)

@@ -83,6 +83,7 @@ class Script:
         """Return the texts that an agent has received, call by call, each once."""
         calls: dict[str, Request] = {}
         for request in self.requests:
+            # The last request of a call has everything that the call has heard before.
             if request.agent_name == agent_name and not request.summary:
                 calls[request.call_id] = request
         return [text for request in calls.values() for text in request.heard]
@@ -98,7 +99,7 @@ class Script:
         key = (asked.call_id, asked.turn, asked.summary)
         self._tries[key] += 1
         request = script_request(asked, self._tries[key])
-        self.requests.append(request)
+        self.requests.append(request)  # also one that the script has no reply to
         line = self._line(request, provider_name)
         if not isinstance(line, Turn):
             line = await _call_function(line, request, provider_name)
@@ -128,6 +129,7 @@ class Script:
                 f"last it heard: {_last_input(request)}",
             )
         tries = turns[request.turn]
+        # A run may try more often than the script says: then the last of its entries is repeated.
         return tries[min(request.attempt, len(tries)) - 1]
 
 
@@ -231,7 +233,7 @@ async def _call_function(decide: Decide, request: Request, provider_name: str) -
         line = decide(request)
         return turn_of(await line if inspect.isawaitable(line) else line)
     except (ProviderError, AuthError):
-        raise
+        raise  # a function may fail as a provider does
     except Exception as error:
         raise BrokenScript(
             provider_name,

@@ -1,4 +1,8 @@
-"""Reads bodies of responses that are no stream: errors, documents, what follows an answer."""
+"""Reads bodies of responses that are no stream: errors, documents, what follows an answer.
+
+All have a limit of bytes or of time: a server that is broken, or no server of models at all, must
+not fill the memory or hold a run up.
+"""
 
 from __future__ import annotations
 
@@ -71,12 +75,14 @@ async def read_error(
     url: str, response: WatchedResponse, limits: HttpLimits, hidden: Iterable[str]
 ) -> ErrorDetails:
     """Return what an unsuccessful response complains about, as far as it comes."""
+    # Not followed: the key would go where the server says, and the user has not.
     if 300 <= response.status < 400:
         there = shown(response.headers.get("location", "somewhere else"))
         return ErrorDetails(
             f"the server points to {there}; if that is right, make it the base_url",
             status=response.status,
         )
+    # RFC 9110 §15.5.8: 407 is of a proxy, so the server has not seen the request.
     if response.status == 407 and (refusal := proxy_refusal(url, response.status)):
         return ErrorDetails(refusal, status=response.status)
     body = b""
@@ -88,5 +94,6 @@ async def read_error(
         except UnusableBody as error:
             body = body or str(error).encode()
     body = body[: limits.error_bytes]
+    # Before it is parsed, so that no field of the details holds a secret.
     shown_body = hidden_in(body.decode("utf-8", "replace"), hidden)
     return parse_error(shown_body.encode(), response.status, response.headers)

@@ -2,6 +2,10 @@
 
 ``HttpBackend`` gets a key, posts what the wire has encoded, and feeds the bytes of the answer to
 the wire's decoder: one list of deltas for each read. It knows no format and no model.
+
+The order of one try: the key is asked for first, because looking up a model needs it. Files and
+what the server says of the model are there before the request is encoded. The request is reserved
+in the budget each time it is sent, also when it is sent again for another token or without a field.
 """
 
 from __future__ import annotations
@@ -163,7 +167,7 @@ class HttpBackend:
         renewal = resources.renewal(provider.auth)
         seen, adaptations, may_renew = renewal.count, _MAX_ADAPTATIONS, provider.auth is not None
         key = await resolve_key(provider, wire.url)
-        hidden = [key]
+        hidden = [key]  # every key that was sent: a server may repeat any of them in its error
         try:
             await self._prepare(request, resources, key)
             sent = wire.encode(request)
@@ -181,18 +185,18 @@ class HttpBackend:
                         details = await read_error(
                             wire.url, response, self._limits, self._secrets(hidden)
                         )
-                if details.status == 401 and may_renew:
+                if details.status == 401 and may_renew:  # once: a new token is not too old
                     may_renew = False
                     other = await renewed(provider, wire.url, key, renewal, seen)
                     if other is not None:
                         hidden.append(key := other)
                         continue
                 again = self._adapted(request, sent, details) if adaptations else sent
-                if again == sent:
+                if again == sent:  # nothing was learned that would change the request
                     raise self._refusal(details, key)
                 sent, adaptations = again, adaptations - 1
         except network_errors() as error:
-            hide_frames(error)
+            hide_frames(error)  # they hold the headers, and some tools show variables of frames
             failure = connection_failure(
                 provider.name, wire.url, error, self._limits, self._idle_seconds
             )
@@ -293,6 +297,8 @@ class HttpBackend:
     def _adapted(
         self, request: ModelRequest, sent: WireRequest, details: ErrorDetails
     ) -> WireRequest:
+        # 422: the checks of FastAPI, with which many servers are made. 500: llama-cpp-python, for a
+        # message that it cannot validate.
         if details.status not in {400, 422, 500}:
             return sent
         self._wire.adapt(request, sent, details)
@@ -327,6 +333,7 @@ class HttpBackend:
         reader, bounds = SseReader(limits.event_bytes), ReplyBounds(limits)
         while not decoder.over:
             if decoder.complete:
+                # Some servers never end the stream, so what follows has little time.
                 block = await read_trailing(response, timer.active_at + limits.end)
             else:
                 block = await response.readany()
@@ -341,6 +348,7 @@ class HttpBackend:
             events = reader.feed(block)
             if deltas := decoder.feed(events):
                 yield bounds.checked(deltas)
+            # Bytes alone are no progress: a server that is stuck may go on sending pings.
             if is_progress(deltas, events):
                 timer.restart()
         if not decoder.over and (deltas := decoder.feed(reader.end())):

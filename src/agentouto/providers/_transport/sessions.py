@@ -163,6 +163,7 @@ class LoopResources:
         if session is None or session.closed:
             session = self._sessions[key] = open_()
         if self._keeper is None:
+            # A loop ends only generators that were begun (PEP 525, ``shutdown_asyncgens``).
             self._keeper = self._keep()
             await anext(self._keeper)
         return session
@@ -198,6 +199,7 @@ class LoopResources:
         """Close every connection without waiting until it is closed."""
         while self._sessions:
             closing = self._sessions.popitem()[1].close()
+            # The coroutine goes as far as it can without waiting; by then the sockets are closed.
             with suppress(StopIteration):
                 closing.send(None)
             closing.close()
@@ -221,6 +223,8 @@ class ResourcesByLoop:
             WeakKeyDictionary()
         )
         self._lock = threading.Lock()
+        # Neither may hold ``self``, which would then never be collected. At the end of the program
+        # only the second runs: it may still wait, in loops that do not run, for a proper close.
         finalize(self, _let_go, self._of_loops).atexit = False
         atexit.register(_close_at_exit, ref(self))
 
@@ -229,7 +233,7 @@ class ResourcesByLoop:
         loop = asyncio.get_running_loop()
         resources = self._of_loops.get(loop)
         if resources is None:
-            with self._lock:
+            with self._lock:  # the first request of a loop; other threads may make theirs now
                 self._drop_closed()
                 resources = self._of_loops.setdefault(loop, LoopResources())
         return resources
