@@ -200,6 +200,7 @@ class _FileTools:
             raise ToolError("edit_file", "old is what to replace, and new is something else")
         with tool_errors("edit_file", path), self._editing:
             content, text, status = self._read(path)
+            # Nothing is edited that could not be written back exactly as it was read.
             if len(content) < status.st_size or text.encode(text.text) != content:
                 raise Unreachable(f"{printable(path)} is too large, or not sound {text.encoding}")
             plain, line_end = _with_line_feeds(text.text)
@@ -253,7 +254,7 @@ class _FileTools:
             return
         search.bytes_left -= len(content)
         text = decode_bytes(content, self._fallback, whole=whole)
-        if text is not None:
+        if text is not None:  # binary files are left out: a search looks at all there are
             search.search(path, text.text)
             if not whole:
                 search.notes.append(f"of {printable(path)} only the beginning was searched")
@@ -263,6 +264,7 @@ def _path_matcher(tool_name: str, pattern: str) -> Callable[[str], bool]:
     """Return a function that tells whether a path, or its last name, matches ``pattern``."""
     if len(pattern) > MOST_PATTERN_CHARACTERS:
         raise ToolError(tool_name, f"pattern has more than {MOST_PATTERN_CHARACTERS} characters")
+    # Compiled here: ``fnmatch`` would look the pattern up in its cache for every entry of a folder.
     matches = re.compile(fnmatch.translate(pattern)).match
 
     def fits(path: str) -> bool:

@@ -36,6 +36,8 @@ _RAW_ELEMENTS = frozenset(
 """Elements in which other tags are text: only their own end tag ends them (HTML, 13.1.2)."""
 
 _RAW_ELEMENTS_SHOWN = frozenset({"textarea", "xmp"})
+"""Those of them whose text a browser shows."""
+
 _HEADINGS = MappingProxyType({f"h{level}": f"{'#' * level} " for level in range(1, 7)})
 _BLOCK_ELEMENTS = frozenset(
     {
@@ -59,6 +61,7 @@ _LINE_ELEMENTS = frozenset(
     {"br", "caption", "legend", "li", "option", "thead", "tbody", "tfoot", "tr"}
 )
 _LINKS_IGNORED = ("#", "data:", "javascript:")
+"""Beginnings of links that lead to no other page: their text is enough."""
 
 
 class _Token(NamedTuple):

@@ -108,6 +108,7 @@ class LiveRun:
             ConfigurationError: The team cannot work.
             JournalError: The journal cannot be used.
         """
+        # What the team says itself stays; the page answers where the team has no answer of its own.
         team = self._team
         starting = [each for each in team.agents if each.name in to] or None
         options: Options = {}
@@ -125,6 +126,7 @@ class LiveRun:
             options["journal"] = self._setup.journal
         if resumed:
             options["run_id"] = resumed
+        # In the background: the run belongs to the process, and goes on when its tab is closed.
         self._handle = team.run_background(self.text, starting, **options)
         self.id = str(self._handle)
         self._reader = asyncio.create_task(self._read(self._handle), name=f"page {self.id}")
@@ -170,6 +172,7 @@ class LiveRun:
         Raises:
             RoutingError: It has been answered, or its call has ended.
         """
+        # Taken out before it is answered, so that of two tabs one is told that it came too late.
         question = self._questions.pop(call, None)
         if question is None or question.done():
             raise RoutingError("user", "this question has been answered, or is gone")
@@ -238,6 +241,7 @@ class LiveRun:
             async for line in handle.lines():
                 self._take(line)
         finally:
+            # Read again, each reply is one line: what is kept of an ended run is much smaller.
             whole = Lines(whole=True)
             async for line in handle.lines():
                 whole.add(line)

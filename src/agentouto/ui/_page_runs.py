@@ -115,7 +115,7 @@ class PageRuns:
             raise TooMany(f"{MAX_WATCHERS} streams are open: close some tabs")
         self._watchers += 1
         try:
-            yield b"retry: 500\n\n"
+            yield b"retry: 500\n\n"  # browsers wait some seconds otherwise (HTML, 9.2)
             if isinstance(run, SavedRun):
                 messages = self._saved_messages(run, after)
             else:
@@ -136,6 +136,7 @@ class PageRuns:
         run.watch(changed)
         try:
             while not self._is_closing:
+                # Before the look: a line that comes between a look and this would wake no one.
                 changed.clear()
                 if at < len(lines.texts):
                     yield _batch(lines, at)
@@ -164,11 +165,12 @@ class PageRuns:
         """End all streams, and stop all runs."""
         self._is_closing = True
         for run in self._runs.values():
-            run.wake()
+            run.wake()  # streams wait for lines, and see that they have to end only when woken
         for run in [run for run in self._runs.values() if run.is_running]:
             await run.close(CLOSE_SECONDS)
 
     def _drop_oldest(self) -> None:
+        # Only ended ones: a run at work may wait for an answer of the person.
         ended = [run for run in self._runs.values() if not run.is_running]
         for run in ended[: max(0, len(ended) - MAX_ENDED)]:
             del self._runs[run.id]

@@ -39,6 +39,8 @@ class PageServer:
         hosts: tuple[str, ...] = (),
         token: str = "",
     ) -> None:
+        # Bound here and not by uvicorn: a port that is taken is an error before anything is shown,
+        # and port 0 has become a number that the address can have.
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             self._socket = socket.create_server((host, port), family=family)
@@ -55,6 +57,7 @@ class PageServer:
     @property
     def address(self) -> str:
         """The address for the person to open. It has the token."""
+        # These two mean every address of the machine, and are none that a browser can open.
         name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)  # noqa: S104
         shown = f"[{name}]" if ":" in name and not name.startswith("[") else name
         return f"http://{shown}:{self.port}/?token={self._access.token}"
@@ -63,8 +66,8 @@ class PageServer:
         """Serve until ``stop``, SIGINT or SIGTERM; then end all streams and runs."""
         config = uvicorn.Config(
             self._app,
-            log_config=None,
-            access_log=False,
+            log_config=None,  # the log of the process stays as its user has set it up
+            access_log=False,  # its lines would have the token of the address
             lifespan="off",
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,

@@ -2,6 +2,9 @@
 
 Bodies are checked by msgspec against the structs below: what does not fit is 400 or 422 with the
 reason in words, and never 500.
+
+Other statuses say what a person can do about them: 404, there is no such run; 409, it is there, and
+what was asked cannot be done any more, or not from here; 503, there are as many as there may be.
 """
 
 from __future__ import annotations
@@ -128,6 +131,8 @@ class PageRoutes:
 
     async def _events(self, request: Request) -> Response:
         run_id = str(request.path_params["run_id"])
+        # The header first: a browser that connects again sends it, with the address that the stream
+        # began with (HTML, 9.2.4: html.spec.whatwg.org), whose ``after`` is old by then.
         given = request.headers.get("last-event-id") or request.query_params.get("after")
         after = None if given is None else _address(given)
         if "application/x-ndjson" in request.headers.get("accept", ""):
@@ -236,6 +241,7 @@ async def _read_body(request: Request, form: type[Body]) -> Body:
         HTTPException: It is too long, no JSON, or has another form.
     """
     body = b""
+    # Counted here as well: a body in chunks has no length that could be looked at before.
     async for piece in request.stream():
         body += piece
         if len(body) > MAX_BODY:
@@ -252,6 +258,7 @@ def _address(text: str) -> Address:
     """Return the address of a line that ``SEQ`` or ``SEQ.PART`` names."""
     seq, _, part = text.partition(".")
     part = part or "0"
+    # ``isdecimal`` takes the digits of every script, and long numbers take long to read.
     if not (text.isascii() and seq.isdecimal() and part.isdecimal() and len(text) < 40):
         raise HTTPException(400, f"{text[:80]!r} is no address of a line, such as 12 or 12.3.")
     return int(seq), int(part)
