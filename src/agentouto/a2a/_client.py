@@ -52,7 +52,11 @@ BINDINGS = ("JSONRPC", "HTTP+JSON")
 """The transports of the protocol that are spoken here; the third, gRPC, takes another package."""
 
 WORKING = frozenset({TaskState.TASK_STATE_SUBMITTED, TaskState.TASK_STATE_WORKING})
+"""States of a task that goes on by itself. All that are neither here nor below have ended it."""
+
 ASKING = frozenset({TaskState.TASK_STATE_INPUT_REQUIRED, TaskState.TASK_STATE_AUTH_REQUIRED})
+"""States of a task that waits for a message: the user is asked for what goes into it."""
+
 FAILURES = (httpx.HTTPError, A2AError, OSError, ValueError)
 """What the SDK raises where an agent cannot be reached, or answers with something else."""
 
@@ -135,7 +139,7 @@ class RemoteAgent:
             except FAILURES as error:
                 raise AgentError(self.name, f"is gone: {_failure_text(error)}") from error
             except asyncio.CancelledError:
-                await work.cancel()
+                await work.cancel()  # or the agent goes on, for an answer that no one reads
                 raise
             finally:
                 self._remember(at.run_id, work.context_id)
@@ -223,6 +227,7 @@ class _RemoteTask:
     def _take_task(self, task: Task) -> None:
         self._note(task.id, task.context_id)
         self._take_status(task.status)
+        # Known ones have been streamed, and the task repeats them whole.
         for artifact in task.artifacts:
             if artifact.artifact_id not in self._artifacts:
                 self._take_artifact(artifact, append=False)
@@ -248,6 +253,7 @@ class _RemoteTask:
 
 
 def _http(headers: Mapping[str, str]) -> httpx.AsyncClient:
+    # A redirect is not followed: the headers are for this origin, and may hold a key.
     limits = httpx.Timeout(REACH_SECONDS, read=None)
     return httpx.AsyncClient(headers=dict(headers), timeout=limits, follow_redirects=False)
 

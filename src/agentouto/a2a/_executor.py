@@ -1,4 +1,11 @@
-"""Carries out tasks of A2A: a run of the team for each, and its events as updates of the task."""
+"""Carries out tasks of A2A: a run of the team for each, and its events as updates of the task.
+
+A task lasts as long as its run, over any number of messages: where the run asks its user, the task
+is in the state input-required, and the next message with its id is the answer
+(https://a2a-protocol.org/latest/topics/life-of-a-task/). ``_questions`` has the tasks that wait. A
+task is put into it when its talk is kept and taken out with the answer, so ``execute`` knows at its
+end whether to stop the run.
+"""
 
 from __future__ import annotations
 
@@ -68,6 +75,7 @@ class TeamExecutor(AgentExecutor):
             await updater.failed(new_text_message("The run waits for no answer any more."))
             return
         try:
+            # What came before a question is an artifact already; the words after it are the next.
             await self._follow(talk, updater, len(task.artifacts))
         except Exception as error:  # noqa: BLE001 - every error ends the task
             await updater.failed(new_text_message(error_of_run(error).message))
@@ -110,12 +118,14 @@ class TeamExecutor(AgentExecutor):
                         begun = True
                         continue
                     work += piece.text
+                    # Thinking comes word by word, and each status is a message: so line by line.
                     if work.endswith("\n"):
                         state = TaskState.TASK_STATE_WORKING
                         await updater.update_status(state, new_text_message(work.strip()))
                         work = ""
         if talk.question is not None:
             asked = talk.question.message
+            # Kept before the client is told: its answer may be here right after that.
             self._talks.keep(talk, OWNER)
             self._questions[updater.task_id] = talk.question.id
             text = "\n".join((asked.content, *(f"- {option}" for option in asked.options)))
@@ -131,6 +141,7 @@ class TeamExecutor(AgentExecutor):
         await updater.complete()
 
     async def _note(self, task_id: str, context: ServerCallContext) -> None:
+        # The SDK's store in memory keeps every task until it is deleted.
         self._tasks.append((task_id, context))
         while len(self._tasks) > MOST_TASKS:
             forgotten, its_context = self._tasks.popleft()

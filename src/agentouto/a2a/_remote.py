@@ -1,4 +1,8 @@
-"""Makes a peer of an agent that is reached over A2A."""
+"""Makes a peer of an agent that is reached over A2A.
+
+The card is read first, because the name and the role of the peer are on it. The SDK is imported
+with the first card: a program that imports ``agentouto.a2a`` need not have the extra.
+"""
 
 from __future__ import annotations
 

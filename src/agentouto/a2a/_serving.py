@@ -1,4 +1,8 @@
-"""Offers ``a2a_app``, which loads the application when it is called."""
+"""Offers ``a2a_app``, which loads the application when it is called.
+
+So importing ``agentouto.a2a`` needs neither the SDK nor a web framework, and where one is missing,
+the error says what to install.
+"""
 
 from __future__ import annotations
 

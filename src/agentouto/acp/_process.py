@@ -60,7 +60,7 @@ class RunningProgram:
             self.errors = (self.errors + text)[-KEPT_ERROR_CHARACTERS:]
 
     async def exited(self) -> None:
-        """Wait until the program itself has ended, whoever else holds its pipes.
+        """Wait until the program itself has ended, also if its children still hold its pipes.
 
         ``Process.wait()`` waits for the pipes as well in some versions of Python: gh-119710.
         """

@@ -77,6 +77,7 @@ class ProgramAnswer:
 
     async def __call__(self, message: Message) -> object:
         """Start the program and return its answer to ``message``."""
+        # A process for each call: calls run at the same time, and none sees what another says.
         from agentouto.acp._session import answer_with  # noqa: PLC0415 - imports the SDK
 
         return await answer_with(self._program, message)
@@ -125,6 +126,8 @@ def program(
         raise ConfigurationError(
             f"{where}permissions={permissions!r:.40} must be one of ask, allow, deny"
         )
+    # The protocol wants an absolute path ("Session Setup"). It is made here, once: the process may
+    # change its folder before the first call.
     folder = Path(cwd).absolute()
     if not folder.is_dir():
         raise ConfigurationError(f"{where}cwd={str(cwd)!r} is not a folder")
@@ -137,6 +140,7 @@ def program(
         raise ConfigurationError(
             f'{where}this takes the extra "acp", which is not installed: pip install ".[acp]"'
         ).coded("extra-missing", fix='pip install ".[acp]"')
+    # Read when the peer is made. The program's own variables come last, and so win.
     inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
     started = Program(
         name, command, str(folder), {**inherited, **(env or {})}, auth, permissions, servers

@@ -118,6 +118,7 @@ class _Session:
             response = await connection.prompt(session_id=session_id, prompt=prompt)
             return self._answer(response)
         except asyncio.CancelledError:
+            # "Prompt Turn", "Cancellation": told first, it can stop what it has begun in order.
             if session_id:
                 with suppress(ConnectionError, OSError):
                     await connection.cancel(session_id=session_id)
@@ -156,6 +157,7 @@ class _Session:
         self._count(response)
         text = "".join(self._said)
         if response.stop_reason != "end_turn":
+            # Half an answer is no return. What there is of it goes into the error, for the caller.
             why = INCOMPLETE.get(response.stop_reason, f"stopped: {response.stop_reason}")
             raise AgentError(self._program.name, f"{why}. Until then: {text}" if text else why)
         return ToolResult(text, self._files)
@@ -220,6 +222,8 @@ class _Session:
         **_: object,
     ) -> RequestPermissionResponse:
         """Have the user approve what the program wants to do; only what allows it once is taken."""
+        # Reversed, so that of several options of a kind the first counts. Options that allow or
+        # refuse for good are never taken: the user is asked about one use.
         ids = {option.kind: option.option_id for option in reversed(options)}
         tool = self._note(tool_call)
         once = ids.get("allow_once")

@@ -6,7 +6,7 @@ Each function takes an agent as its framework makes it, and returns a ``Peer``::
     Team([writer, researcher])
 
 What such an agent asks goes to the user under the peer's name, and what it needs permission for is
-an approval. No framework is imported here: whoever has an agent of one has imported it.
+an approval. No framework is imported here: where there is an agent of one, it is imported already.
 """
 
 from agentouto.peers._agent_framework import agent_framework

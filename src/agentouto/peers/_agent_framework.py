@@ -28,7 +28,7 @@ def agent_framework(agent: object, name: str, role: str, *, timeout: float | Non
 
     async def answer(message: Message) -> object:
         own = cast("Any", agent)
-        session = own.create_session()
+        session = own.create_session()  # of this call: the agent may answer several at once
         contents: list[object] = [prompt_text(message)]
         for file in message.attachments or ():
             address = file.url or f"data:{file.mime_type};base64,{file.data}"
@@ -39,6 +39,7 @@ def agent_framework(agent: object, name: str, role: str, *, timeout: float | Non
             here().spent(usage.get("input_token_count"), usage.get("output_token_count"))
             if not response.user_input_requests:
                 return response.text if response.value is None else response.value
+            # The session has the conversation, so only the decisions are sent.
             contents = [
                 await _response_to(request, name) for request in response.user_input_requests
             ]

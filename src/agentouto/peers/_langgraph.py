@@ -56,6 +56,7 @@ def langgraph(
         at = here()
         config = {"configurable": {"thread_id": at.call_id}, "callbacks": [_usage_counter(at)]}
         state = await run(begin(message), config)
+        # Branches of a graph may interrupt at the same time: each is answered under its own id.
         while interrupts := as_fields(state).get("__interrupt__"):
             answers = {one.id: await _answer_to(one) for one in interrupts}
             state = await run(sys.modules["langgraph.types"].Command(resume=answers), config)
@@ -123,5 +124,6 @@ def _usage_counter(at: Here) -> object:
             if usage:
                 at.spent(usage.get("input_tokens"), usage.get("output_tokens"))
 
+    # ``run_inline``: LangChain would call a plain handler in another thread.
     base = sys.modules["langchain_core.callbacks"].BaseCallbackHandler
     return type("UsageCounter", (base,), {"on_llm_end": on_llm_end, "run_inline": True})()

@@ -13,8 +13,8 @@ def openai_agents(
 ) -> Peer:
     """Return a peer that an agent of the OpenAI Agents SDK answers for.
 
-    Tools with ``needs_approval`` are approved by the user, each use anew. What models report as
-    used is counted. The framework's own tracing stays as it is set up.
+    Tools with ``needs_approval`` are approved by the user, one use at a time. What models report
+    as used is counted. The framework's own tracing stays as it is set up.
 
     Args:
         agent: The agent. What it returns becomes text as the result of a tool does.
@@ -29,6 +29,7 @@ def openai_agents(
     framework = framework_of(agent, "agents", "as_tool", "an Agent of the OpenAI Agents SDK")
 
     async def answer(message: Message) -> object:
+        # The usage of a run that goes on from a state has that of the part before it.
         counted = (0, 0)
 
         def count(usage: Any) -> None:

@@ -37,6 +37,7 @@ def pydantic_ai(
     framework = framework_of(agent, "pydantic_ai", "run", "an Agent of pydantic-ai")
 
     async def answer(message: Message) -> object:
+        # Handed in, so that it counts every request of all runs below, those that failed included.
         usage = framework.RunUsage()
         files = [_user_content(file, framework) for file in message.attachments or ()]
         text = prompt_text(message)
@@ -44,6 +45,7 @@ def pydantic_ai(
         try:
             while True:
                 prompt = [text, *files] if files else text
+                # A run that goes on has the prompt in its ``message_history`` already.
                 result = await cast("Any", agent).run(
                     None if more else prompt, deps=deps, usage=usage, **more
                 )

@@ -1,4 +1,9 @@
-"""What the adapters share: recognizing a framework, the prompt, questions and permissions."""
+"""What the adapters share: recognizing a framework, the prompt, questions and permissions.
+
+All that goes to the user is asked through ``here()``, in the name of the peer whose call it is. So
+it is a call of the run like any other: it is in the log, counts for the limits, and is answered
+where the user of the run is, whichever framework has asked.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +27,12 @@ def framework_of(thing: object, package: str, method: str, wanted: str) -> Any:
     Raises:
         ConfigurationError: ``thing`` is no such agent.
     """
+    # Along the base classes, because a user's own subclass is defined in the user's module.
     classes = () if isinstance(thing, type) else type(thing).__mro__
     if not any(cls.__module__.partition(".")[0] == package for cls in classes):
         shown = repr(thing) if isinstance(thing, str | int | type | None) else type(thing).__name__
         raise ConfigurationError(f"peers: {shown:.80} is not {wanted}")
-    module = sys.modules[package]
+    module = sys.modules[package]  # it is there, since an object of it is
     if not callable(getattr(thing, method, None)):
         name = type(thing).__name__
         raise ConfigurationError(f"peers: this {name} has no {method}(), so it is not {wanted}")
