@@ -104,6 +104,7 @@ class TokenStore:
             AuthError: The folder cannot be written to.
         """
         path = self._path(name)
+        # A ``Secret``: a traceback that shows variables would show the tokens.
         body = Secret(_to_json(tokens))
         if self._keyring is not None:
             self._keyring.set_password(_keyring_service(path), name, body)
@@ -254,6 +255,8 @@ def _write_atomically(path: Path, body: str) -> None:
         with open(file, "wb") as open_file:  # noqa: PTH123 - it is open already
             open_file.write(body.encode())
             open_file.flush()
+            # Before the rename: after a crash there could be an empty file of the new name
+            # otherwise, and the refresh token before it is used up.
             os.fsync(open_file.fileno())
         aside.replace(path)
     except BaseException:

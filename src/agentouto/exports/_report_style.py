@@ -1,4 +1,8 @@
-"""The looks of a report: two themes, and one column that fits a phone."""
+"""The looks of a report: two themes, and one column that fits a phone.
+
+It stands in the page itself: a report is one file, and its policy allows styles from nowhere else.
+``--ao-*`` are the colours of the pictures, which have their own for the light theme.
+"""
 
 from __future__ import annotations
 

@@ -108,6 +108,7 @@ class AguiEvents:
             interrupt: The id of its question.
         """
         yield from self.close_messages()
+        # Inner ones first: each was begun after the one that asked it.
         for id_, call in reversed(list(self._calls.items())):
             if call.invocation is not None:
                 own = [interrupt] if id_ == asker and interrupt is not None else []
@@ -251,6 +252,7 @@ class AguiEvents:
         id_ = self._tools.pop((str(line["call"]), str(line["tool_call"])), None)
         if id_ is None:
             return  # a built-in tool, or one of the caller's
+        # The text of an error may hold anything; see ``_run_errors.py``.
         text = "The tool has failed." if line["failed"] else str(line["result"])
         yield self._call(line).event(
             "TOOL_CALL_RESULT",

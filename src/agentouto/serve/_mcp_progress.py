@@ -1,4 +1,7 @@
-"""Turns the lines of a run into notes on its progress, each a sentence for a person."""
+"""Turns the lines of a run into notes on its progress, each a sentence for a person.
+
+They have no total (MCP, "Progress"), because no one knows how many steps a run will have.
+"""
 
 from __future__ import annotations
 

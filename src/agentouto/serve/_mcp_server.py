@@ -46,6 +46,8 @@ Context: TypeAlias = ServerRequestContext[Any, Any]
 Result: TypeAlias = types.CallToolResult | types.InputRequiredResult
 
 ANSWER_TOOL = "answer"
+"""The tool that takes answers. Names of the others begin with ``ask_``, so none is the same."""
+
 ANSWER_FIELD = "answer"
 """The field of the form, and the key of the request, with the answer to a question."""
 
@@ -53,6 +55,8 @@ MAX_TOOL_NAME = 64
 """Characters of a tool's name that clients pass on to all models."""
 
 UNANSWERED = "The user does not answer. Decide yourself, and say what you assumed."
+"""What the agent reads whose question was declined, dismissed, or shown to no one: the run goes on,
+because the client waits for a result."""
 
 
 class McpServer:
@@ -91,6 +95,7 @@ class McpServer:
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
         )
+        # Ephemeral: the key lives as long as this process, and so do the runs that wait.
         seal = RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=name)
         self.server.middleware.append(seal)
 
@@ -146,6 +151,7 @@ class McpServer:
                 if _can_be_asked(context):
                     question.answer(await _asked(context, question))
                     continue
+                # Kept before the question leaves: its answer may be here right after that.
                 self.talks.keep(talk, owner)
                 kept = True
                 return _open_question(context, question)
@@ -225,6 +231,7 @@ def _owner(context: Context) -> str:
 def _can_be_asked(context: Context) -> bool:
     """Whether the client can be asked during the call."""
     modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
+    # In the newest revision a server asks by ``input_required`` only.
     return not modern and _elicits(context) and context.session.can_send_request
 
 

@@ -13,7 +13,7 @@ import msgspec
 from agentouto import Message
 
 MOST_RESPONSES = 1000
-"""Responses that are kept."""
+"""Responses that are kept. Of a conversation each turn is one, and has all that came before."""
 
 MOST_RESPONSE_BYTES = 256 * 1024 * 1024
 """Bytes of their texts and files, together."""

@@ -43,6 +43,7 @@ def taken_names(team: Team) -> frozenset[str]:
 
     Tools of sources are not known before a run begins.
     """
+    # Tools may be plain functions, which have a ``__name__`` only.
     listed = [getattr(each, "name", getattr(each, "__name__", "")) for each in team.tools]
     people = [each.name for each in team.agents]
     return frozenset({*people, *map(str, listed), *BUILTIN_TOOL_NAMES, USER_NAME})
@@ -65,6 +66,7 @@ def choices(
     for each in team.agents:
         if each.name == USER_NAME:
             continue
+        # Under one name there would be two: with the team, and with this participant alone.
         if each.name == name:
             raise ConfigurationError(
                 f"the team and one of its participants are both called {name!r}: give the team "

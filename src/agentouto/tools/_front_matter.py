@@ -21,6 +21,7 @@ from typing import NamedTuple
 MOST_FRONT_MATTER = 16_384
 """Characters of front matter: more than ten times what name and description may have together."""
 
+# ``*+`` and ``++`` give nothing back once they have matched, so a line of blanks takes linear time.
 _KEY_LINE = re.compile(
     r"""(?P<key>[A-Za-z_][\w.-]*|"[\w.-]+"|'[\w.-]+')[ \t]*+:(?:[ \t]++(?P<rest>.*))?"""
 )
@@ -89,6 +90,7 @@ def read_front_matter(text: str, wanted: Sequence[str]) -> FrontMatter:
     Raises:
         BadFrontMatter: There is no front matter, or it is not of the part of YAML that is parsed.
     """
+    # Windows' editors put a byte order mark first, and end lines with two characters.
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
     if lines[0].rstrip() != "---":
         raise BadFrontMatter(1, "it does not begin with ---, so it has no name and description")
@@ -122,6 +124,7 @@ def _read_values(lines: Sequence[_SourceLine], wanted: Sequence[str]) -> dict[st
         if found is None:
             raise BadFrontMatter(line.number, f"{line.text[:60]!r} is no 'key: value'")
         key = found["key"].strip("\"'")
+        # YAML 1.2.2, 3.2.1.1: keys are unique. Parsers differ in which of two they take.
         if key in seen:
             raise BadFrontMatter(line.number, f"{key!r} is there twice")
         seen.add(key)

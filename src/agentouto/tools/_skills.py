@@ -27,6 +27,7 @@ from agentouto.tools._front_matter import BadFrontMatter, read_front_matter
 from agentouto.tools._text import decode_bytes
 
 SKILL_FILE = "SKILL.md"
+"""The name that the format gives the file (agentskills.io/specification)."""
 
 MOST_SKILLS = 200
 """At 100 tokens each, their descriptions take 20,000 tokens of every request."""
@@ -115,6 +116,7 @@ def _find_skills(inside: ConfinedFolder) -> tuple[dict[str, _Skill], list[str]]:
             if len(found) == MOST_SKILLS:
                 raise Unreachable(f"it is one too many: at most {MOST_SKILLS}")
             found[skill.name] = skill
+        # One skill that is broken must not keep the others from being found.
         except FileNotFoundError:
             continue  # some other folder
         except (Unreachable, BadFrontMatter, OSError) as error:

@@ -32,6 +32,9 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+"""Content Security Policy Level 3. Even a text of a model that became markup could run nothing, and
+load nothing from elsewhere; and no page can frame ours to have it clicked."""
+
 HEADERS = (
     (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
@@ -43,6 +46,7 @@ HEADERS = (
 HOW_IN = "Open the address that `agentouto ui` has printed: it has the token."
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+"""Names of this machine that a foreign page cannot have, whatever its DNS server says."""
 
 
 class GuardRefusal(Exception):

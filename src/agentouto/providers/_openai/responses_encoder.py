@@ -94,6 +94,7 @@ def _part(file: File) -> Json:
         raise unsupported_type(file, _SENDABLE)
     if file.url:
         return {"type": "input_file", "file_url": file.url}
+    # OpenAI wants a name beside the data, and takes the type from its ending.
     name = file.name or f"file.{file.mime_type.rpartition('/')[2]}"
     return {"type": "input_file", "filename": name, "file_data": file.data_uri}
 
@@ -105,6 +106,7 @@ def _reply(reply: Reply, options: ResponsesOptions) -> list[Json]:
     native = reply.native
     if native is not None and native.origin == options.origin:
         items = [as_object(item) for item in as_list(native.data)]
+        # Only if they have the calls of the reply, each of which has a result after it.
         calls = sum(item.get("type") == "function_call" for item in items)
         if items and calls == len(reply.tool_calls):
             return _native_items(items, reply, options)
@@ -114,6 +116,7 @@ def _reply(reply: Reply, options: ResponsesOptions) -> list[Json]:
 
 def _native_items(items: list[Json], reply: Reply, options: ResponsesOptions) -> list[Json]:
     """Return the items of a reply, with the ids that its calls have in the transcript."""
+    # All or none: the API refuses a reasoning item without the item that it led to.
     with_native = not (
         options.without_native or (options.needs_encrypted and any(map(_lacks_content, items)))
     )

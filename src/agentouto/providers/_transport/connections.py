@@ -77,6 +77,7 @@ def open_session(
             return connection
 
     session: object = aiohttp.ClientSession(
+        # aiohttp allows 100 otherwise; how many requests there are, ``Limits(parallel=)`` decides.
         connector=Connector(limit=0, force_close=connections is Connections.NEW),
         # How long anything else may take is decided by ``IdleTimer``.
         timeout=aiohttp.ClientTimeout(total=None, connect=limits.connect),
@@ -189,6 +190,7 @@ def connection_failure(
     else:
         why = f"the connection to {where} broke: {short(str(error)) or type(error).__name__}"
     unavailable = ProviderUnavailable(provider_name, why)
+    # A proxy that refuses and a certificate that is wrong will be so at the next try, too.
     refused = isinstance(error, aiohttp.ClientHttpProxyError) and error.status < 500
     unavailable.retryable = not refused and not isinstance(
         error, aiohttp.InvalidURL | aiohttp.ClientConnectorCertificateError
