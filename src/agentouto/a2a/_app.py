@@ -38,6 +38,7 @@ CARD_PATHS = ("/.well-known/agent-card.json", "/a2a/.well-known/agent-card.json"
 """Where the card is: where the protocol looks for it, and beside the interfaces."""
 
 RPC_PATH = "/a2a"
+"""The protocol leaves the paths of interfaces open: clients take them from the card."""
 REST_PATH = "/a2a/rest"
 
 
@@ -65,6 +66,7 @@ class A2AApp(Front):
                 raise HttpError(405, "method_not_allowed", "The card is read with GET.")
             await send_json(send, 200, agent_card_to_dict(self._card(request.base_url)))
             return
+        # Read here and handed on, so that the limit for bodies of all fronts holds for the SDK too.
         body: bytes | None = b""
         if request.method not in {"GET", "HEAD"}:
             body = msgspec.json.encode(await request.json())

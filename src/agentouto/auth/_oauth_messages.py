@@ -128,6 +128,7 @@ def sign_in_url(
         code_challenge_method="S256",
         **more,
     )
+    # Back to the scheme that it has, which is http on this machine only.
     return urlsplit(address)._replace(scheme=urlsplit(server.authorize).scheme).geturl()
 
 
@@ -192,6 +193,7 @@ def read_tokens(
         code, why = "", "its answer makes no sense"
     else:
         token = read.get("access_token")
+        # RFC 6749 A.12: printable ASCII. Anything else could not stand in a header.
         if isinstance(token, str) and token and token.isascii() and token.isprintable():
             return {**read, LIFETIME: fields.get(LIFETIME)}
         code, why = "", "the token is not text that can be sent"

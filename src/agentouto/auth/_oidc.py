@@ -47,6 +47,7 @@ async def discover(name: str, server: AuthServer) -> AuthServer:
         device=server.device or _text_field(document, "device_authorization_endpoint"),
         revoke=server.revoke or _text_field(document, "revocation_endpoint"),
         sends_issuer=document.get("authorization_response_iss_parameter_supported") is True,
+        # OpenID Connect Discovery 1.0 §3: without the list, it is client_secret_basic.
         basic=not isinstance(methods, list) or "client_secret_basic" in methods,
     )
     for url in (found.authorize, found.token, found.device, found.revoke):
@@ -77,6 +78,7 @@ def _id_token_fault(
     expires_at = claims.get("exp")
     if issuer and _comparable(_text_field(claims, "iss")) != _comparable(issuer):
         return "comes from another server"
+    # OpenID Connect Core 1.0 §3.1.3.7, items 3 to 5.
     if client_id not in audiences or claims.get("azp", client_id) != client_id:
         return "is for another program"
     if not isinstance(expires_at, int | float):

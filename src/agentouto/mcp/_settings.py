@@ -176,6 +176,7 @@ def _texts(where: str, setting: str, values: object) -> tuple[str, ...]:
 
 
 def _text_map(where: str, setting: str, values: object) -> Mapping[str, str]:
+    # Values are keys of servers, more often than not: no error has them, and no ``repr``.
     if values is None:
         return {}
     if not isinstance(values, Mapping):

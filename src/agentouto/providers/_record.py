@@ -130,7 +130,7 @@ class _Recording:
     def keep(self, line: _Line) -> None:
         """Add ``line`` to the file, in one write, so that lines of many writers do not mix."""
         written = dump(msgspec.to_builtins(line)) + b"\n"
-        if self._torn:
+        if self._torn:  # the half line before would make this one unreadable too
             written = b"\n" + written
         with self.path.open("ab", buffering=0) as file:
             while written:
@@ -153,6 +153,7 @@ class _Recording:
                 raise ConfigurationError(
                     f"{self.path}, line {number} is no recorded reply: {error}"
                 ) from error
+            # Two processes may have recorded the same reply: the first one counts.
             self._lines.setdefault(line.key, line)
 
 
@@ -182,6 +183,7 @@ class _RecordBackend:
         line = self._recording.find((request.path, request.turn, summary))
         if line is not None:
             self._check(line, request)
+            # A replayed reply is counted like any other: limits end the run in the same place.
             async with admission(request):
                 yield tuple(deltas_of(line))
             return

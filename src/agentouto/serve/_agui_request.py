@@ -26,6 +26,8 @@ _AguiMessage: TypeAlias = Mapping[str, object]
 """A message of a request."""
 
 _AGUI_ROLES = ("user", "assistant", "system", "developer", "tool", "activity", "reasoning")
+"""Roles of AG-UI 1.0 ("Messages")."""
+
 _MEDIA = MappingProxyType(
     {"image": "image/*", "audio": "audio/wav", "video": "video/mp4", "document": "application/pdf"}
 )
@@ -187,6 +189,7 @@ def _output(message: _AguiMessage, place: int) -> ToolOutput:
     if not isinstance(id_, str):
         raise bad_value(f"messages[{place}].toolCallId", "toolCallId must be text")
     text, files = _content_of(message, place)
+    # AG-UI has a field for it; to the agent, the result of a tool is one text.
     error = message.get("error")
     text = f"{text}\nThe tool failed: {error}".strip() if error else text
     return ToolOutput(id_, text, tuple(files))

@@ -67,6 +67,7 @@ def raw(name: str, arguments: str) -> Ask:
 
 def call(agent_name: str, message: str, **more: object) -> Ask:
     """Return a call of another agent; ``more`` is ``history=`` or ``background=``."""
+    # As a model calls a peer: through the same tool, with the same arguments.
     return tool(CALL_AGENT, agent_name=agent_name, message=message, **more)
 
 

@@ -318,6 +318,7 @@ def _with_line_feeds(text: str) -> tuple[str, str]:
 
     A text with mixed line ends is returned as it is, so that an edit does not change them.
     """
+    # Models write line feeds, whatever the file has; with both kinds, an edit would have to guess.
     plain = text.replace("\r\n", "\n")
     crlf = len(text) - len(plain)
     return (plain, "\r\n") if crlf and crlf == plain.count("\n") else (text, "\n")
@@ -331,7 +332,7 @@ def _find_once(path: str, text: str, old: str) -> int:
         line += text.count("\n", counted, place)
         counted = place
         lines.append(line)
-        place = text.find(old, place + 1)
+        place = text.find(old, place + 1)  # not behind it: "aa" is in "aaa" twice
     if not lines:
         raise Unreachable(
             f"{printable(path)} does not have this text; it has to be there word for word, with "

@@ -150,6 +150,8 @@ class OpenAIWire:
 
     def _wire_of(self, request: ModelRequest) -> Wire:
         """Return the wire that encoded ``request``, whatever was learned since."""
+        # An error must be read by the wire that has sent the request: another task may have learned
+        # meanwhile that the model needs the other one.
         match request.draft.options:
             case responses_encoder.ResponsesOptions():
                 return self._responses

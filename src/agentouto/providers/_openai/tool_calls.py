@@ -146,7 +146,7 @@ class ToolCallReader:
             written = call.written.text
             arguments = final_arguments(written)
             if cut and call is self._calls[-1] and (not arguments.strip() or is_empty(arguments)):
-                arguments = "{"
+                arguments = "{"  # no JSON, so that the call is not carried out with none
             if not call.delivered:
                 name = call.name or call.stand_in
                 deltas.append(ToolCallDelta(call.number, call.id, name, arguments))
@@ -164,6 +164,7 @@ class ToolCallReader:
             call = self._call_without_index(piece)
         elif (call := self._by_index.get(index)) is None:
             return self._call_at_new_index(piece)
+        # A server that gives all calls the index 0 tells them apart by their ids only.
         elif piece.id and call.id and piece.id != call.id:
             by_id = self._by_id.get(piece.id)
             call = by_id if by_id is not None and piece.name in ("", by_id.name) else call
@@ -223,6 +224,7 @@ class ToolCallReader:
         if piece.id and not call.id:
             call.id = piece.id
             self._by_id[piece.id] = call
+        # A name may come in pieces as well; once it has been delivered, it cannot grow any more.
         if piece.name != call.name and not call.delivered:
             call.name += piece.name
         arguments = piece.arguments

@@ -20,6 +20,8 @@ from agentouto._network import is_local, shown
 from agentouto.providers._transport.sessions import Renewal
 
 _CARRIES_A_KEY = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "key"})
+"""Headers and fields of queries in which vendors take keys: Azure's is ``api-key``, Google's are
+the last two. A user who sets one has brought a key."""
 
 T = TypeVar("T")
 
@@ -106,6 +108,7 @@ async def renewed(
         return None
     async with renewal.lock:
         if renewal.count == seen:
+            # Before the wait: if it fails or is cancelled, those behind it do not try once more.
             renewal.count += 1
             renewal.token = None
             renewal.token = await _next_token(provider, url, refused)
