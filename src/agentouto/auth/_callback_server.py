@@ -33,6 +33,8 @@ LAST_PAGE_SECONDS = 1.0
 _HOSTS = ("127.0.0.1", "::1")
 """Both, because a browser that is sent to ``localhost`` may try either (RFC 8252 §7.3)."""
 
+# The address of the page has the authorization code: it is not stored, and no link or picture of
+# the page could pass it on as the referrer (RFC 9700 §4.2).
 _HEAD_TEMPLATE = (
     "HTTP/1.1 {status}\r\n"
     "Content-Type: text/html; charset=utf-8\r\n"
@@ -126,10 +128,12 @@ class CallbackServer:
             return _NOT_FOUND_PAGE
         pairs = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=50)
         fields = {name: Secret(value) for name, value in pairs}
+        # RFC 6749 §3.1: no parameter is there twice. Programs differ in which of two they read.
         is_ours = headers.get("host", "").strip().lower() in self._hosts and len(pairs) == len(
             fields
         )
         if not (is_ours and secrets_equal(fields.get("state", ""), self._state)):
+            # A page and no error: any program of this machine could end the sign-in otherwise.
             return _WRONG_STATE_PAGE
         if not self.received.done():
             self.received.set_result(fields)

@@ -36,6 +36,8 @@ def try_lock(path: Path) -> Generator[bool, None, None]:
 
     A symbolic link is an error: it would create a file wherever it leads.
     """
+    # The file is never removed: one task could lock the file that was removed, and another one the
+    # new file of the same name.
     file = os.open(path, os.O_RDWR | os.O_CREAT | _NO_FOLLOW, 0o600)
     held = False
     try:
@@ -80,6 +82,8 @@ if sys.platform == "win32":
 else:
 
     def _lock(file: int) -> bool:
+        # flock(2) belongs to the open file, so it keeps out other tasks of this process as well.
+        # Locks of fcntl(2) belong to the process: closing any descriptor of the file frees them.
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -35,6 +35,7 @@ def read_config(path: str | PathLike[str]) -> Mapping[str, dict[str, Any]]:
     """
     file = Path(path)
     try:
+        # "-sig": editors on Windows put a byte order mark first, which is no JSON.
         lines = file.read_text("utf-8-sig").splitlines()
         # VS Code allows comments. No text in JSON goes on in the next line.
         text = "\n".join("" if line.lstrip().startswith("//") else line for line in lines)

@@ -27,7 +27,7 @@ Streams = tuple[Any, Any]
 class _SignIn(httpx2.Auth):
     """Puts the token of a sign-in method on each request; renews it once where it is refused."""
 
-    requires_request_body = True
+    requires_request_body = True  # some methods sign it
 
     def __init__(self, auth: Authorization, name: str, secrets: set[str]) -> None:
         self._auth = auth

@@ -103,7 +103,7 @@ class Server:
             guard,
             log_level="warning",
             access_log=False,
-            ws="none",
+            ws="none",  # no front speaks WebSocket
             lifespan="on",
             server_header=False,
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
@@ -160,6 +160,7 @@ def _bound_socket(host: str, port: int) -> socket.socket:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, type_, protocol, _, address = found[0]
         bound = socket.socket(family, type_, protocol)
+        # Without it, the port of a server that has just ended is taken for a minute (TIME_WAIT).
         with suppress(OSError):  # not every system has it
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

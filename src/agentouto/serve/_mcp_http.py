@@ -52,6 +52,7 @@ class McpFront(Front):
             await asyncio.wait([self._owner])
 
     async def _answer(self, request: HttpRequest, send: SendEvent) -> None:
+        # At the first request, because a mounted application is not told when its server begins.
         if self._ready is None:
             self._ready, self._over = asyncio.Event(), asyncio.Event()
             self._owner = asyncio.create_task(self._own(self._ready, self._over))

@@ -2,8 +2,8 @@
 
 A reply ends where its run ends or waits for the caller. Then, in this order: ``waits`` is set, the
 question is written, what a later request needs is kept, and the end of the reply is sent. The next
-request may be here right after that end, so nothing can be kept later. If the run fails before, or
-the client leaves, ``waits`` is still false, and the front ends the run.
+request may be here right after that end, so nothing can be kept later. If the run fails, or the
+client leaves, before ``waits`` is set, the front ends the run.
 """
 
 from __future__ import annotations

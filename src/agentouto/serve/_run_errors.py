@@ -27,6 +27,7 @@ log = logging.getLogger("agentouto.serve")
 
 def error_of_run(error: Exception) -> HttpError:
     """Return the answer for a client whose run has failed with ``error``, and log the error."""
+    # Errors of our own are told in one line; of any other, only its traceback says where it was.
     code = error.code if isinstance(error, AgentoutoError) else "internal_error"
     expected = isinstance(error, AgentoutoError)
     log.error("a run has failed: %s", error, exc_info=None if expected else error)
@@ -58,6 +59,7 @@ def _status_and_text(error: Exception) -> tuple[int, str]:
     match error:
         case LimitReached():
             return 429, f"The run has reached its limit: {error.limit}={error.allowed:g}."
+        # Not 429, which would tell the client that it is the one who asks too often.
         case RateLimited():
             return 502, "The provider of a model allows no more requests for now."
         case AuthError():

@@ -16,6 +16,7 @@ _BYTE_ORDER_MARKS = (  # the longer first: the mark of UTF-32-LE begins with tha
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+# Without those that texts have: tab, line ends, form feed, backspace, and the escape of colours.
 _CONTROL_CHARACTERS = bytes(set(range(32)) - set(b"\t\n\r\f\b\x1b")) + b"\x7f"
 _MOST_CONTROL_CHARACTERS = 0.02
 """The share of control characters up to which bytes count as text. Text has almost none; of
@@ -65,7 +66,7 @@ def decode_bytes(content: bytes, fallback: str, *, whole: bool = True) -> Decode
         if content.startswith(mark):
             text = _decode_as(content[len(mark) :], encoding, whole=whole)
             return None if text is None else DecodedText(text, encoding, mark)
-    if b"\0" in content:
+    if b"\0" in content:  # also UTF-16 without a mark, whose byte order would be a guess
         return None
     text = _decode_as(content, "utf-8", whole=whole)
     if text is not None:

@@ -33,7 +33,11 @@ _TEXT_TYPES = frozenset(
         *("application/yaml", "image/svg+xml"),
     }
 )
+"""Types of text, although their names do not begin with ``text/``."""
+
 _UNKNOWN_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
+"""What servers say of files that they know nothing of: the bytes decide."""
+
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9._:-]{1,40})", re.IGNORECASE)
 _HTML_BEGINNINGS = ("<!doctype html", "<html")
 
