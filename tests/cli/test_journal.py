@@ -67,9 +67,9 @@ def test_a_journal_that_cannot_be_used_is_named(here: Path) -> None:
     done = agentouto("run", "team.py", "Go", "--journal", ".", cwd=here)
     assert done.code in {1, 3}
     assert "is a folder; journal= takes a file" in done.err
-    done = agentouto("run", "team.py", "Go", "--run-id", "order", cwd=here)
-    assert (done.code, done.out) == (3, "")
-    assert "give journal= as well" in done.err
+    done = agentouto("run", "team.py", "Go", "--run-id", "order", "--no-save", cwd=here)
+    assert (done.code, done.out) == (2, "")
+    assert "--no-save excludes --journal and --run-id" in done.err
 
 
 WAITING_TEAM = """

@@ -57,7 +57,9 @@ def test_ctrl_c_stops_the_run_and_hands_over_what_was_finished(here: Path) -> No
         out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (130, "quick is done\n")
     assert "the tool has stopped" in err
-    assert err.splitlines()[-1] == "Stopped by Ctrl+C. 1 call of 2 had returned."
+    stopped, kept = err.splitlines()[-2:]
+    assert stopped == "Stopped by Ctrl+C. 1 call of 2 had returned."
+    assert kept.startswith("It is kept: agentouto runs resume ")
 
 
 def test_ctrl_c_still_ends_the_events_with_run_end(here: Path) -> None:

@@ -13,6 +13,7 @@ from agentouto._domain.journal_errors import RunTaken
 from agentouto._engine.past import Past, PastCall
 from agentouto._journal.deletion import finish_removals, remove_run, remove_surplus
 from agentouto._journal.forks import cut_before, cut_before_failure, with_run_id
+from agentouto._journal.journal import check_run_id
 from agentouto._journal.run_inbox import RunInbox
 from agentouto._journal.run_lock import is_at_work
 from agentouto._journal.saved_run import ENDED, RunRow, SavedCall, SavedRun
@@ -109,7 +110,7 @@ class JournalFile:
                 if before is None
                 else f"the run {row.id!r} has no turn {before[1]!r} of a call {before[0]!r:.80}"
             )
-        name = new_id() if run_id is None else run_id
+        name = new_id() if run_id is None else check_run_id(run_id)
         with self._opened() as store:
             if store.run(name) is not None:
                 raise ConfigurationError(f"there is a run {name!r} already")

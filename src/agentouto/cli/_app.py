@@ -96,10 +96,14 @@ def run(
         ),
     ] = None,
     mcp: McpOption = None,
+    no_save: Annotated[bool, typer.Option("--no-save", help="Do not save the run.")] = False,
     *,
     options: CommandOptions,
 ) -> None:
     """Run a team once, and print its answer.
+
+    The run is saved in ~/.agentouto/runs.db, or below AGENTOUTO_HOME, with all that is said in it:
+    see `agentouto runs`. --no-save saves nothing.
 
     Exit codes: 0 returned, 1 failed, 2 wrong usage, 3 the team file or its configuration is wrong
     or a key is missing, 4 a provider refused, 5 a limit was reached, 6 an agent asked you and there
@@ -107,9 +111,10 @@ def run(
     """
     from agentouto.cli._run import RunRequest, run_team
 
-    exit_with(
-        options, lambda: run_team(RunRequest(words, to or (), file or (), mcp or ()), options)
-    )
+    if no_save and (options.journal is not None or options.run_id):
+        raise typer.BadParameter("--no-save excludes --journal and --run-id")
+    request = RunRequest(words, to or (), file or (), mcp or (), saves=not no_save)
+    exit_with(options, lambda: run_team(request, options))
 
 
 @app.command(cls=Command)

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from agentouto import ConfigurationError, Limits
+from agentouto import ConfigurationError, Journal, Limits
 from agentouto.cli._limits import DEFAULT_LIMITS, describe_limits, parse_limits
 from agentouto.cli._views import CommandOptions, Progress
 
@@ -178,10 +178,13 @@ def require_page() -> None:
 def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give ``command`` the options of a run, after its own, and pass them to it as ``options``.
 
+    One that it has itself is not passed.
+
     Typer reads the parameters of a command from its signature, so the signature is replaced.
     """
-    shared = signature(_run_options, eval_str=True).parameters
     own = signature(command, eval_str=True).parameters
+    every = signature(_run_options, eval_str=True).parameters
+    shared = {name: each for name, each in every.items() if name not in own}
     parameters = [*(each for name, each in own.items() if name != "options"), *shared.values()]
     names = tuple(shared)
 
@@ -240,10 +243,10 @@ def _run_options(
         jsonl=jsonl,
         as_json=as_json,
         quiet=quiet,
-        progress=_parse_progress(progress),
+        progress=parse_progress(progress),
         color=not no_color,
         verbose=verbose,
-        journal=journal,
+        journal=Journal(journal) if journal else None,
         run_id=run_id,
     )
 
@@ -258,7 +261,12 @@ def _parse_answers(given: Iterable[str]) -> dict[str, list[str]]:
     return answers
 
 
-def _parse_progress(given: str) -> Progress:
+def parse_progress(given: str) -> Progress:
+    """Return how a run is shown, as ``--progress`` says.
+
+    Raises:
+        BadParameter: There is no such way.
+    """
     if given not in {*Progress}:
         *others, last = Progress
         raise typer.BadParameter(f"--progress takes {', '.join(others)} or {last}, not {given!r}")

@@ -149,10 +149,12 @@ class _RunExecutor:
             own["ask_user"] = prompt
         if team.options.get("approve") is None:
             own["approve"] = prompt.approve
-        if self._options.journal:
+        if self._options.journal is not None:
             own["journal"] = self._options.journal
         if self._options.run_id:
             own["run_id"] = self._options.run_id
+        if self._options.accepts_changes:
+            own["changed"] = "accept"
         stream = team.start(message, starting, **own)
         self._is_kept = team.options.get("journal") is not None or "journal" in own
         prompt.stop_run = lambda: stream.cancel(for_good=False)
@@ -202,7 +204,8 @@ class _RunExecutor:
 
     def _stop_error(self, error: Cancelled, prompt: UserPrompt, run_id: str) -> RunStopped:
         outputs = error.partial.outputs
-        kept = f"\nIt is kept: the same command with --run-id {run_id} goes on with it."
+        command = self._options.resume_command.replace("ID", run_id)
+        kept = f"\nIt is kept: {command} goes on with it."
         if prompt.unanswered_question is not None:
             return RunStopped(
                 ExitCode.UNANSWERED, unanswered_text(prompt.unanswered_question), outputs

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from agentouto import ConfigurationError, Journal
 from agentouto.cli._exit_codes import ExitCode, ExitError
+from agentouto.cli._journal_choice import find_run, home_journal, named_journal, saved_journal
 from agentouto.cli._terminal_text import clean, plural
 from agentouto.events import lint as find_failures
 from agentouto.events import read
@@ -31,7 +32,7 @@ class ExportOptions:
     force: bool
 
 
-def export_run(run: str, journal: Path | None, options: ExportOptions) -> ExitCode:
+def export_run(run: str, journal: str, options: ExportOptions) -> ExitCode:
     """Write the run, or send it."""
     forms = (*EXPORT_FORMS, OTLP)
     if options.to and options.to not in forms:
@@ -56,7 +57,7 @@ def export_run(run: str, journal: Path | None, options: ExportOptions) -> ExitCo
     return ExitCode.RETURNED
 
 
-def lint_run(run: str, journal: Path | None, *, as_json: bool) -> ExitCode:
+def lint_run(run: str, journal: str, *, as_json: bool) -> ExitCode:
     """Print what went wrong, one finding a line."""
     findings = find_failures(read_run(run, journal))
     for one in findings:
@@ -72,13 +73,11 @@ def lint_run(run: str, journal: Path | None, *, as_json: bool) -> ExitCode:
     return ExitCode.FAILED if findings else ExitCode.RETURNED
 
 
-def read_run(run: str, journal: Path | None) -> Sequence[Mapping[str, object]]:
+def read_run(run: str, journal: str) -> Sequence[Mapping[str, object]]:
     """Return the lines of a run, and say on standard error if it has not ended."""
     lines: Sequence[Mapping[str, object]]
-    if journal is not None:
-        if not journal.exists():  # opening a journal makes its file
-            raise ExitError(f"--journal {journal}: there is no such file")
-        lines = Journal(journal)[run].lines()
+    if journal or (run != "-" and _is_saved(run)):
+        lines = find_run(saved_journal(journal), run).lines()
     elif run == "-":
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "standard input")
@@ -96,6 +95,14 @@ def read_run(run: str, journal: Path | None) -> Sequence[Mapping[str, object]]:
             "This run has not ended: it goes on, or was cut off. This is what there is.\n"
         )
     return lines
+
+
+def _is_saved(run: str) -> bool:
+    """Whether ``run`` is no file and the beginning of the id of a saved run."""
+    file = Path(named_journal("") or home_journal())
+    if Path(run).exists() or not file.exists():
+        return False
+    return any(saved.id.startswith(run) for saved in Journal(file).runs())
 
 
 def _write(lines: Sequence[Mapping[str, object]], options: ExportOptions) -> None:

@@ -18,13 +18,17 @@ MACRO_START = re.compile(r"^([.'])", re.MULTILINE)
 FILES = (
     ("agentouto.toml, team.py", "the team of a folder, if no TEAM is named"),
     (".env", "variables for the team file beside it"),
-    ("~/.agentouto", "tokens of sign-ins and accepted teams; AGENTOUTO_HOME names another folder"),
+    (
+        "~/.agentouto",
+        "saved runs, tokens of sign-ins, accepted teams; AGENTOUTO_HOME names another folder",
+    ),
 )
 
 ENVIRONMENT = (
     ("OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, GOOGLE_API_KEY", "keys of the vendors"),
     ("AGENTOUTO_NAME_API_KEY", "the key of the provider NAME, before those of its vendor"),
     ("AGENTOUTO_HOME", "the folder in place of ~/.agentouto"),
+    ("AGENTOUTO_JOURNAL", "the file that runs are saved in, in place of runs.db in that folder"),
     ("NO_COLOR", "no colours"),
 )
 

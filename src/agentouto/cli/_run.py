@@ -10,7 +10,7 @@ import difflib
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
@@ -19,6 +19,7 @@ from agentouto import (
     Agent,
     Attachment,
     ConfigurationError,
+    Journal,
     Peer,
     Provider,
     ProviderError,
@@ -26,6 +27,7 @@ from agentouto import (
 )
 from agentouto.cli._execute import check_names, execute_run, print_answer
 from agentouto.cli._exit_codes import ExitCode, ExitError
+from agentouto.cli._journal_choice import named_journal, own_journal
 from agentouto.cli._limits import limits_notice
 from agentouto.cli._load_team import load_team, model_agents
 from agentouto.cli._mcp_servers import start_notices, with_servers
@@ -67,12 +69,14 @@ class RunRequest:
         to: The names of the agents that get the message; empty for those of the team.
         files: The files that travel with it.
         mcp_files: Files that name MCP servers.
+        saves: Whether it is saved in the command line's own journal, if no other is named.
     """
 
     words: Sequence[str]
     to: Sequence[str] = ()
     files: Sequence[str] = ()
     mcp_files: Sequence[str] = ()
+    saves: bool = False
 
 
 def run_team(request: RunRequest, options: CommandOptions) -> ExitCode:
@@ -80,16 +84,31 @@ def run_team(request: RunRequest, options: CommandOptions) -> ExitCode:
     spec, message = team_and_message(request.words)
     message = with_piped_input(message)
     attachments = [_read_attachment(path) for path in request.files]
-    with redirect_stdout(sys.stderr):
-        team = load_team(
-            spec or find_team_file("run"),
-            print_notice if shows_notices(options) else lambda _: None,
-        )
-        team = with_servers(team, request.mcp_files)
+    spec = spec or find_team_file("run")
+    team = load_for_run(spec, options, request.mcp_files)
     starting = [_find_participant(team, name) for name in request.to] or None
     check_names(team, options)
     check_keys(team)
     print_limits(team, options)
+    options = _with_journal(team, spec, options, saves=request.saves)
+    return run_and_print(team, message, starting, options, attachments)
+
+
+def load_for_run(spec: str, options: CommandOptions, mcp_files: Sequence[str]) -> Team:
+    """Return the team that ``spec`` names, with the servers in ``mcp_files``."""
+    with redirect_stdout(sys.stderr):
+        team = load_team(spec, print_notice if shows_notices(options) else lambda _: None)
+        return with_servers(team, mcp_files)
+
+
+def run_and_print(
+    team: Team,
+    message: str,
+    starting: Sequence[Agent | Peer] | None,
+    options: CommandOptions,
+    attachments: Sequence[Attachment] = (),
+) -> ExitCode:
+    """Run ``team`` and print its answer."""
     try:
         result = execute_run(team, message, starting, options, attachments=attachments)
         return print_answer(result, options)
@@ -115,6 +134,18 @@ def _read_attachment(path: str) -> Attachment:
             problem = "its name does not tell what it is. Give it an ending, such as .png"
             raise ExitError(f"--file {path}: {problem}", ExitCode.USAGE) from error
         return Attachment.from_file(path, mime_type="text/plain")
+
+
+def _with_journal(team: Team, spec: str, options: CommandOptions, *, saves: bool) -> CommandOptions:
+    """Return ``options`` with the journal of the run, if it is kept and the team has none."""
+    named = named_journal("" if options.journal is None else str(options.journal.path))
+    if named and (options.journal is not None or saves):
+        return replace(options, journal=Journal(named, team=spec))
+    if not saves or team.options.get("journal") is not None:
+        return options
+    may_be_lost, shown = not options.run_id, shows_notices(options)
+    journal = own_journal(spec, may_be_lost=may_be_lost, shows_notices=shown)
+    return replace(options, journal=journal, resume_command="agentouto runs resume ID")
 
 
 def shows_notices(options: CommandOptions) -> bool:

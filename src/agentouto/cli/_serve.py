@@ -6,10 +6,9 @@ import sys
 from collections.abc import Collection, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
-from agentouto import Approval, ConfigurationError, Journal, Options, Team
+from agentouto import Approval, ConfigurationError, Options, Team
 from agentouto.a2a import a2a_app
 from agentouto.cli._execute import check_names
 from agentouto.cli._exit_codes import ExitCode, ExitError
@@ -163,10 +162,10 @@ def _with_options(team: Team, options: CommandOptions) -> Team:
     A journal that the command names comes before that of the team.
     """
     own: Options = {}
-    if options.journal:
-        journal = own["journal"] = Journal(options.journal)
-        if Path(options.journal).exists():
-            journal.runs("interrupted")  # a file that cannot be used is an error now
+    if options.journal is not None:
+        own["journal"] = options.journal
+        if options.journal.path.exists():
+            options.journal.runs("interrupted")  # a file that cannot be used is an error now
     if team.options.get("limits") is None and options.limits is not None:
         own["limits"] = options.limits
     if team.options.get("approve") is None and options.approved_tools:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from agentouto import Journal
 from agentouto.cli._arguments import (
     JournalOption,
     LimitsOption,
@@ -114,7 +115,7 @@ def serve(
         approved_tools=tuple(approve or ()),
         limits=parse_run_limits(limits, no_limits),
         verbose=verbose,
-        journal=journal,
+        journal=Journal(journal) if journal else None,
     )
     how = ServeOptions(
         openai=openai,

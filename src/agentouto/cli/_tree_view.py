@@ -14,7 +14,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from types import MappingProxyType
 from typing import TypeAlias
@@ -65,15 +65,20 @@ class TreeView:
     """Draws a run while it executes.
 
     rich draws in a thread of its own, so a lock guards the state.
+
+    Args:
+        console: The terminal.
+        clock: Returns seconds, as they pass for the run.
     """
 
     draws_prompts = sys.platform != "win32"  # its consoles cannot deliver single keys to a loop
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
+        self._clock = clock
         self._state = RunState()
         self._lock = threading.Lock()
-        self._offset = time.monotonic()
+        self._offset = self._clock()
         self._live: Live | None = None
         self._prompt: Prompt | None = None
         self._question_is_above = False
@@ -83,7 +88,7 @@ class TreeView:
         with self._lock:
             self._state.feed(line)
         if line["type"] == "run.start":
-            self._offset = time.monotonic()
+            self._offset = self._clock()
             self.resume()
 
     def pause(self) -> None:
@@ -137,7 +142,7 @@ class TreeView:
         prompt = self._prompt
         below = [] if prompt is None else prompt_lines(prompt, size.width, size.height)
         with self._lock:
-            now = self._state.now if self._state.over else time.monotonic() - self._offset
+            now = self._state.now if self._state.over else self._clock() - self._offset
             height = size.height - len(below)
             return Group(*render_tree(self._state, now, size.width, height, guides), *below)
 

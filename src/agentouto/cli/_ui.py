@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from agentouto import AgentoutoError, Journal, Team
 from agentouto.cli._exit_codes import ExitCode, ExitError
+from agentouto.cli._journal_choice import named_journal
 from agentouto.cli._limits import limits_notice
 from agentouto.cli._load_team import load_team
 from agentouto.cli._terminal_text import clean, print_notice
@@ -17,7 +18,6 @@ from agentouto.cli._views import CommandOptions
 from agentouto.ui import PageServer, PageSetup
 
 TOKEN_VARIABLE = "AGENTOUTO_UI_TOKEN"  # noqa: S105 - the name of a variable
-JOURNAL_VARIABLE = "AGENTOUTO_JOURNAL"
 
 LEAST_TOKEN = 20
 """Characters of a token of one's own: 120 bits, if each is one of 64."""
@@ -95,7 +95,7 @@ def _load_or_problem(spec: str) -> tuple[str, Team | None, str]:
 
 def _page_journal(page: PageOptions) -> Journal | None:
     """Return the journal of the page's runs; an unreadable one is an error at once."""
-    place = page.journal or os.environ.get(JOURNAL_VARIABLE, "").strip()
+    place = named_journal(page.journal)
     if not place:
         return None
     journal = Journal(place)

@@ -6,12 +6,12 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TextIO
 
-from agentouto import Limits
+from agentouto import Journal, Limits
 from agentouto.cli._line_editor import Prompt, UndrawnPrompt
 
 UNSAFE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -102,8 +102,10 @@ class CommandOptions:
         progress: How the run is shown.
         color: Whether colours are allowed.
         verbose: Whether an error is shown with its traceback.
-        journal: The file that the run is kept in; empty for none.
+        journal: The journal that the run is kept in, if any.
         run_id: The id of the run there; empty to draw one.
+        accepts_changes: Whether a saved run goes on with agents or tools that have changed.
+        resume_command: The command that goes on with a run that was stopped, with ``ID`` in it.
     """
 
     answers: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])
@@ -115,8 +117,10 @@ class CommandOptions:
     progress: Progress = Progress.AUTO
     color: bool = True
     verbose: bool = False
-    journal: str = ""
+    journal: Journal | None = None
     run_id: str = ""
+    accepts_changes: bool = False
+    resume_command: str = "the same command with --run-id ID"
 
     def resolved_progress(self) -> Progress:
         """Return how the run is shown, with ``auto`` replaced by what this terminal can show."""
@@ -129,11 +133,11 @@ class CommandOptions:
             return Progress.OFF
         return Progress.TREE if terminal else Progress.LINES
 
-    def make_view(self) -> View:
-        """Return the view for the run."""
+    def make_view(self, clock: Callable[[], float] | None = None) -> View:
+        """Return the view for the run; ``clock`` has its seconds, if it is one that is replayed."""
         match self.resolved_progress():
             case Progress.TREE:
-                return _tree(color=self.color and "NO_COLOR" not in os.environ)
+                return _tree(clock, color=self.color and "NO_COLOR" not in os.environ)
             case Progress.LINES:
                 from agentouto.cli._line_view import LineView  # noqa: PLC0415 - --help needs none
 
@@ -142,12 +146,13 @@ class CommandOptions:
                 return SilentView()
 
 
-def _tree(*, color: bool) -> View:
+def _tree(clock: Callable[[], float] | None, *, color: bool) -> View:
     from rich.console import Console  # noqa: PLC0415 - importing rich takes longer than --help
 
     from agentouto.cli._tree_view import TreeView  # noqa: PLC0415
 
-    return TreeView(Console(stderr=True, color_system="auto" if color else None, highlight=False))
+    console = Console(stderr=True, color_system="auto" if color else None, highlight=False)
+    return TreeView(console) if clock is None else TreeView(console, clock)
 
 
 def write_json(line: Mapping[str, object], out: TextIO) -> None:

@@ -1,0 +1,104 @@
+"""Finds the journal of a command: where its run is kept, or where saved runs are read.
+
+``agentouto run`` keeps its runs in a journal of the command line's own, so that a crash loses
+nothing and past runs can be looked at. Nobody has asked for that one: if it fails, a warning is
+enough. A journal that was named is another matter.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from agentouto import ConfigurationError, Journal, JournalError, SavedRun, TokenStore
+from agentouto.cli._exit_codes import ExitError
+from agentouto.cli._terminal_text import clean, print_notice
+
+JOURNAL_VARIABLE = "AGENTOUTO_JOURNAL"
+
+TRIM_SECONDS = 1.0
+"""How long a run waits at its start until old runs are removed: as long as loading a team takes."""
+
+MOST_CANDIDATES = 5
+"""Runs that are named where the beginning of an id fits to several."""
+
+
+def home_journal() -> Path:
+    """Return the file of the journal that the command line keeps for itself."""
+    return TokenStore().directory.parent / "runs.db"
+
+
+def named_journal(given: str) -> str:
+    """Return the journal that ``--journal`` or the environment names; empty if none is named."""
+    return given or os.environ.get(JOURNAL_VARIABLE, "").strip()
+
+
+def own_journal(team: str, *, may_be_lost: bool, shows_notices: bool) -> Journal:
+    """Return the command line's own journal for a new run, after old runs were removed from it."""
+    place = home_journal()
+    if not place.exists():
+        with suppress(OSError):  # opening it says why
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if shows_notices:
+                print_notice(f"Runs are saved in {place}: agentouto runs list (--no-save)")
+    else:
+        _trim(place)
+    return Journal(place, team=team, on_lost=_warn_of_loss if may_be_lost else None)
+
+
+def _warn_of_loss(error: JournalError) -> None:
+    print_notice(f"This run is not saved: {error} (--no-save saves none)")
+
+
+def _trim(place: Path) -> None:
+    with suppress(JournalError):  # the run that is opened next says why
+        Journal(place).trim(max_seconds=TRIM_SECONDS)
+
+
+def saved_journal(given: str) -> Journal:
+    """Return the journal that saved runs are read from.
+
+    Raises:
+        ExitError: There is none.
+    """
+    named = named_journal(given)
+    journal = Journal(named or home_journal())
+    if journal.path.exists():
+        return journal
+    if given:
+        raise ExitError(f"--journal {given}: there is no such file")
+    if named:
+        raise ExitError(f"{JOURNAL_VARIABLE}: there is no file {named}")
+    raise ExitError(
+        f"No runs are saved yet. `agentouto run` saves them in {journal.path}; --journal FILE "
+        "names another file."
+    )
+
+
+def find_run(journal: Journal, text: str) -> SavedRun:
+    """Return the run with this id, or the only one whose id begins so; the newest for no text.
+
+    Raises:
+        ExitError: There is none, or there are several.
+    """
+    runs = journal.runs()
+    if not text:
+        if not runs:
+            raise ExitError(f"{journal.path} has no runs")
+        return runs[0]
+    found = [run for run in runs if run.id == text] or [
+        run for run in runs if run.id.startswith(text)
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        ids = ", ".join(run.id for run in found[:MOST_CANDIDATES])
+        more = ", ..." if len(found) > MOST_CANDIDATES else ""
+        raise ExitError(f"{len(found)} runs have ids that begin with {text}: {ids}{more}")
+    try:
+        return journal[text]
+    except ConfigurationError as error:
+        why = clean(str(error)).rstrip(".")
+        end = "" if why.endswith("?") else "."
+        raise ExitError(f"{why}{end} There are: agentouto runs list") from error
