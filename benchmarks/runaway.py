@@ -116,10 +116,8 @@ def run(party: Party, most: int) -> Outcome:
             return Outcome(server.requests, "goes on")
         said.seek(0)
         lines = [line for line in said.read().splitlines() if line.strip()]
-        last = lines[-1].strip() if lines else ""
-        return Outcome(
-            server.requests, f"`{last:.140}`" if program.returncode else f"returns {last}"
-        )
+        last = lines[-1].strip().partition(". ")[0] if lines else ""
+        return Outcome(server.requests, f"`{last}`" if program.returncode else f"returns {last}")
 
 
 def main() -> None:
