@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -11,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.console import Console
 
 from agentouto.cli._acting import acting_calls
 from agentouto.cli._line_editor import LineEditor, Prompt
 from agentouto.cli._line_view import format_event
 from agentouto.cli._run_state import RunState
 from agentouto.cli._terminal_text import escape_hidden
-from agentouto.cli._tree_view import prompt_lines, render_tree
+from agentouto.cli._tree_view import TreeView, prompt_lines, render_tree
 from cli.terminal import Terminal, at_terminal, highest_frame, plain
 
 
@@ -367,6 +369,18 @@ def test_a_question_longer_than_half_of_the_terminal_is_written_whole_above_the_
     wide = prompt_lines(Prompt("안녕하세요" * 20, "안녕" * 30), 20, 40)
     assert all(line.cell_len < 20 for line in wide)
     assert "".join(line.plain for line in wide[:-1]) == "안녕하세요" * 20
+
+
+@pytest.mark.parametrize("words", [20, 200])
+def test_what_stays_of_a_question_is_broken_between_words(words: int) -> None:
+    out = io.StringIO()
+    view = TreeView(Console(file=out, width=40, height=24, color_system=None))
+    question = " ".join(f"word-{number}" for number in range(words))
+    view.start_prompt(Prompt(question))
+    view.end_prompt("an answer " * 9)
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) < 40
+    assert " ".join(lines).split() == [*question.split(), ">", *["an", "answer"] * 9]
 
 
 def test_a_line_is_edited_with_the_usual_keys() -> None:

@@ -172,7 +172,11 @@ def _fits(question: str, size: ConsoleDimensions) -> bool:
 def _wrapped(text: str, width: int) -> list[Text]:
     """Return ``text`` in lines that fit: at words, or inside of one that is too wide."""
     wide = max(4, width - 1)
-    lines = [line for each in text.split("\n") for line in textwrap.wrap(each, wide) or [""]]
+    lines = [
+        line
+        for each in text.split("\n")
+        for line in textwrap.wrap(each, wide, break_on_hyphens=False) or [""]
+    ]
     return [Text(piece) for line in lines for piece in chop_cells(line, wide) or [""]]
 
 

@@ -194,7 +194,7 @@ async def _answer_in_pause(view: PromptView, prompt: Prompt) -> str:
         _discard_typed_keys()
         width = shutil.get_terminal_size().columns - 1
         for line in prompt.heading().split("\n"):
-            _write_prompt(f"{textwrap.fill(line, width)}\n")
+            _write_prompt(f"{textwrap.fill(line, width, break_on_hyphens=False)}\n")
         while True:
             _write_prompt("> ")
             typed = await read_line()
