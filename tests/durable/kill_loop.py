@@ -75,10 +75,12 @@ class Report:
     right: bool = False
     replies: int = 0
     again: int = 0
-    effects: Counter[str] = field(default_factory=Counter)
+    effects: Counter[str] = field(default_factory=Counter[str])
 
 
-async def kill_again_and_again(folder: Path, kills: int, seed: int) -> Report:
+async def kill_again_and_again(
+    folder: Path, kills: int, seed: int, *, power_loss: bool = False
+) -> Report:
     """Run the program until it has been killed so often, and then to its end."""
     chance, report, given = random.Random(seed), Report(), Counter[str]()  # noqa: S311 - no secret
 
@@ -88,7 +90,7 @@ async def kill_again_and_again(folder: Path, kills: int, seed: int) -> Report:
         await asyncio.sleep(REPLY_SECONDS)
         delta = {"role": "assistant", **reply_to(body["messages"])}
         used = {"prompt_tokens": 1, "completion_tokens": 1}
-        chunks = (
+        chunks: tuple[dict[str, Any], ...] = (
             {"choices": [{"index": 0, "delta": delta}]},
             {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": used},
         )
@@ -109,6 +111,7 @@ async def kill_again_and_again(folder: Path, kills: int, seed: int) -> Report:
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
     effects = folder / "effects"
     command = [sys.executable, str(PROGRAM), url, str(folder / "runs.db"), str(effects)]
+    command += ["power loss"] if power_loss else []
     try:
         while True:
             before = sum(given.values())

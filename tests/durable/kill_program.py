@@ -1,11 +1,11 @@
-"""A run that survives being killed: ``kill_program.py URL JOURNAL EFFECTS``."""
+"""A run that survives being killed: ``kill_program.py URL JOURNAL EFFECTS [POWER_LOSS]``."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from agentouto import Agent, Message, Provider, Tool, here, run
+from agentouto import Agent, Journal, Message, Provider, Tool, here, run
 
 URL, JOURNAL, EFFECTS = sys.argv[1:4]
 
@@ -27,8 +27,9 @@ def answer(message: Message) -> str:
 
 
 provider = Provider("local", kind="openai", base_url=URL)
+journal = Journal(JOURNAL, power_loss=len(sys.argv) > 4)
 agents = [Agent(name, f"AGENT {name}", "m", provider) for name in ("lead", "writer", "scout")]
 result = run(
-    "Go.", agents[:1], [note], run_agents=agents, ask_user=answer, journal=JOURNAL, run_id="r"
+    "Go.", agents[:1], [note], run_agents=agents, ask_user=answer, journal=journal, run_id="r"
 )
 print(result.output)

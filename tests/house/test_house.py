@@ -125,10 +125,11 @@ MAY_START_THREADS = {
     "_blocking.py",
     "_engine/portal.py",
     "_engine/threads.py",
+    "_journal/disk_sync.py",
     "auth/_refresh_thread.py",
     "cli/_user_prompt.py",
 }
-"""One completes the use of a refresh token even if the event loop of its caller ends, and the last
+"""One waits for the disk, one completes the use of a refresh token even if the event loop of its caller ends, and the last
 waits for a terminal where an event loop cannot."""
 
 MAY_FINALIZE = {"providers/_transport/sessions.py"}

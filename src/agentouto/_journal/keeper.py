@@ -2,7 +2,8 @@
 
 The loop of the run commits, once for all events of a few of its steps. A thread that writes would
 wait for the interpreter's lock: with many peers and tools in threads, an event would reach the disk
-ten times later. A commit takes some 40 microseconds, since nothing waits for the disk.
+ten times later. A commit takes some 40 microseconds, since nothing waits for the disk; with
+``power_loss``, a thread does (``disk_sync.py``).
 
 If another process writes to the file just then, the loop tries again a little later, and the events
 wait in memory. After ``WRITE_SECONDS``, or if the disk is full, the run ends with ``JournalError``,
@@ -15,8 +16,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -25,6 +27,7 @@ from agentouto._domain.errors import JournalError
 from agentouto._domain.event import Event, ModelAsked, RunEnded, ToolFinished, ToolStarted
 from agentouto._domain.kept_event import ToolBegun
 from agentouto._engine.inbox import InboxItem
+from agentouto._journal.disk_sync import DiskSync
 from agentouto._journal.inbox_table import mark_taken, open_items, set_waiting, settle_items
 from agentouto._journal.rows import EventRow, RowWriter
 from agentouto._journal.run_lock import RunLock
@@ -86,6 +89,10 @@ class SqliteKeeper:
         self._busy_since: float | None = None
         self._closed = False
         self._lock = threading.RLock()
+        self._disk: DiskSync | None = None
+        if store.power_loss:
+            store.leave_sync_to_others()
+            self._disk = DiskSync(store.path)
         self._file_version = -1
         self._seen_items: set[int] = set()
         self._taken_items: list[int] = []
@@ -117,13 +124,19 @@ class SqliteKeeper:
         """Return when all that was taken is in the file."""
         while True:
             if self._commit():
-                return
+                break
             await asyncio.sleep(WRITE_POLL_SECONDS)
+        if self._disk is not None:
+            with self._disk_errors():
+                await self._disk.settle()
 
     def flush(self) -> None:
         """Write all that was taken before this returns, from any thread."""
         while not self._commit():
             pause(WRITE_POLL_SECONDS)
+        if self._disk is not None:
+            with self._disk_errors():
+                self._disk.flush()
 
     def new_items(self) -> Sequence[InboxItem]:
         """Return what other processes have sent since the last look; at first, all there is.
@@ -160,6 +173,7 @@ class SqliteKeeper:
                     if open_items(connection, self._run.no):
                         return False
                     set_waiting(connection, self._run.no)
+                self._note_commit()
             except JournalError as error:
                 if self._store.is_busy(error):
                     return False
@@ -192,6 +206,7 @@ class SqliteKeeper:
         with self._lock:  # it may be another thread that cancels
             if not self._closed and self._lost is None:
                 self._store.cancel(self._run.no)
+                self._note_commit()
 
     def close(self) -> None:
         """Write what is left, and let go of the file and of the run."""
@@ -203,6 +218,8 @@ class SqliteKeeper:
             if self._lost is not None:
                 self._note_the_loss(self._lost)
         finally:
+            if self._disk is not None:
+                self._disk.close()
             self._store.close()
             self._run_lock.release()
 
@@ -268,6 +285,7 @@ class SqliteKeeper:
                 if self._on_lost is not None:
                     return True
                 raise
+            self._note_commit()
             self._busy_since = None
             self._written += len(rows)
             # Their numbers may be those of other items now, and what is refused may be sent again.
@@ -276,6 +294,25 @@ class SqliteKeeper:
                 self._taken_items, self._settled_items = [], []
             self._pending = []
         return True
+
+    def _note_commit(self) -> None:
+        if self._disk is not None:
+            self._disk.note_commit().add_done_callback(self._check_disk)
+
+    def _check_disk(self, done: Future[None]) -> None:
+        with suppress(JournalError), self._disk_errors():
+            done.result()
+
+    @contextmanager
+    def _disk_errors(self) -> Generator[None]:
+        """End the run if the disk has failed: what it had of the file before, nobody knows."""
+        try:
+            yield
+        except OSError as error:
+            failure = JournalError(f"the journal {self._store.path} cannot be written: {error}")
+            self._end_with(failure)
+            if self._on_lost is None:
+                raise failure from error
 
     def _settle_items(self, connection: sqlite3.Connection) -> None:
         if self._taken_items:

@@ -77,12 +77,17 @@ class Store:
         power_loss: Whether every commit waits until the disk has it.
         must_exist: Whether it is an error if there is no such file.
 
+    Attributes:
+        path: The file.
+        power_loss: What was given.
+
     Raises:
         JournalError: The file cannot be opened, is none of a journal, or is of a newer version.
     """
 
     def __init__(self, path: Path, *, power_loss: bool = False, must_exist: bool = False) -> None:
         self.path = path
+        self.power_loss: bool = power_loss
         self._refuse_unusable_places(must_exist=must_exist)
         with self.errors("cannot be opened"):
             if not path.exists():
@@ -99,6 +104,11 @@ class Store:
             except BaseException:
                 self._connection.close()
                 raise
+
+    def leave_sync_to_others(self) -> None:
+        """Have commits wait for the disk no more: ``DiskSync`` does."""
+        with self.errors("cannot be opened"):
+            self._connection.execute("pragma synchronous = normal")
 
     def close(self) -> None:
         """Close the connection."""
