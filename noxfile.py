@@ -24,7 +24,7 @@ EXTRAS = sorted(PROJECT["project"]["optional-dependencies"].keys() - {"dev"})
 RESULTS = ROOT / ".nox" / "results"
 """Where every run of pytest leaves its counts; ``dev.py`` adds them up."""
 
-INNER = ("tests/api", "tests/core", "tests/engine", "tests/wire")
+INNER = ("tests/api", "tests/core", "tests/durable", "tests/engine", "tests/wire")
 """What is tested on other Pythons: the library itself, without tools and servers around it."""
 
 NEWEST_MINOR = 20

@@ -229,6 +229,12 @@ def work(what: str) -> str:
     return what
 
 
+@Tool(name="work", on_restart="run")
+def other_work(what: str, how: str = "well") -> str:
+    """Work otherwise."""
+    return f"{what} {how}"
+
+
 LINES = [tool("work", what="a"), tool("work", what="b"), say("done")]
 
 
@@ -253,6 +259,7 @@ def interrupted(tmp_path: Path) -> Path:
         (RunOther, "was asked 'Go.', and now it is asked 'Stop.'", ["Stop.", [agent(LINES)], [work]], {}),
         (RunChanged, "agents: lead now have other", ["Go.", [agent(LINES, "lead", "Other.")], [work]], {}),
         (RunChanged, "agents that are not there now: lead", ["Go.", [agent(LINES, "boss")], [work]], {}),
+        (RunChanged, "tools: work now have other", ["Go.", [agent(LINES)], [other_work]], {}),
         (RunChanged, "tools that are not there now: work", ["Go.", [agent(LINES)], []], {}),
         (ConfigurationError, "run_id='.x' must be", ["Go.", [agent(LINES)], [work]], {"run_id": ".x"}),
         (ConfigurationError, "give journal= as well", ["Go.", [agent(LINES)], [work]], {"journal": None}),
@@ -274,6 +281,62 @@ def test_changes_can_be_accepted(tmp_path: Path) -> None:
     journal = interrupted(tmp_path)
     result = run("Go.", [other], [work], journal=journal, run_id="order", changed="accept")
     assert result.output == "done"
+
+
+def test_a_changed_tool_can_be_accepted_and_what_was_done_stays_done(tmp_path: Path) -> None:
+    def line(request: Request) -> Any:
+        return say(" and ".join(outcome.content for outcome in request.outcomes))
+
+    result = run(
+        "Go.",
+        [agent(line)],
+        [other_work],
+        journal=interrupted(tmp_path),
+        run_id="order",
+        changed="accept",
+    )
+    outcomes = [event.data["result"] for event in result.events if event.type == "tool_result"]
+    assert outcomes == ["a", "b well"]
+
+
+AT_WORK = """
+import sys
+from agentouto import Agent, Provider, Tool, run
+from agentouto.exceptions import RunTaken
+from agentouto.testing import Script, say, tool
+
+@Tool(on_restart="run")
+def work() -> str:
+    print("at work", flush=True)
+    return sys.stdin.readline()
+
+asked = []
+
+def line(request):
+    asked.append(request.turn)
+    return [tool("work"), say("done")][request.turn]
+
+lead = Agent("lead", "You lead.", "m", Provider("p", kind="script", script=Script({"lead": line})))
+try:
+    print(run("Go.", [lead], [work], journal=sys.argv[1], run_id="order").output, asked)
+except RunTaken as error:
+    print(error, asked)
+"""
+
+
+def test_a_run_at_work_in_another_process_is_taken_until_that_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", AT_WORK, str(tmp_path / "runs.db")]
+    with child(command, stdin=-1, stdout=-1) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "at work\n"
+        with child(command, stdin=-1, stdout=-1) as second:
+            said = second.communicate("x", timeout=30)[0]
+        assert f"run 'order' is at work in process {first.pid} on host" in said
+        assert said.endswith(" []\n")
+        first.kill()
+        first.wait(30)
+    with child(command, stdin=-1, stdout=-1) as third:
+        assert third.communicate("x", timeout=30)[0] == "at work\ndone [1]\n"
 
 
 def text_file(place: Path) -> None:
@@ -350,16 +413,23 @@ def test_the_file_system_of_a_folder_is_that_of_its_nearest_mount(folder: str, k
 
 FULL_DISK = """
 import resource, signal, sys
-from agentouto import Agent, JournalError, Provider, run
-from agentouto.testing import Script, say
+from agentouto import Agent, JournalError, Provider, Tool, run
+from agentouto.testing import Script, say, tool
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-lead = Agent("lead", "You lead.", "m", Provider("p", kind="script", script=Script({"lead": [say("x" * 900_000)]})))
+asked, used = [], []
+
+def line(request):
+    asked.append(request.turn)
+    return [tool("work", what="x" * 900_000), say("done")][request.turn]
+
+work = Tool(lambda what: used.append(len(what)), name="work")
+lead = Agent("lead", "You lead.", "m", Provider("p", kind="script", script=Script({"lead": line})))
 if sys.argv[2] == "full":
     resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
 try:
-    print(len(run("Go.", [lead], journal=sys.argv[1], run_id="order").output))
+    print(run("Go.", [lead], [work], journal=sys.argv[1], run_id="order").output, asked, used)
 except JournalError as error:
-    print("JournalError", error.partial.messages != [])
+    print("JournalError", error.partial.messages != [], asked, used)
 """
 
 
@@ -409,7 +479,10 @@ def test_a_place_that_is_read_only_is_named(what: str, text: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no limit for the size of files")
 def test_a_full_disk_ends_the_run_which_goes_on_when_there_is_room(tmp_path: Path) -> None:
-    for how, expected in (("full", "JournalError True"), ("room", "900000")):
+    for how, expected in (
+        ("full", "JournalError True [0] []"),  # it is found at once: nothing happens after that
+        ("room", "done [0, 1] [900000]"),
+    ):
         command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "runs.db"), how]
         with child(command, stdout=-1) as process:
             assert process.communicate(timeout=30)[0].strip() == expected
