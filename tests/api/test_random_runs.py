@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -166,6 +167,44 @@ def test_a_tool_that_waits_for_a_person_or_a_peer_does_not_act(runs: list[Lines]
             using = {one.call for one in find_held(history) if one.doing is Doing.TOOL}
             assert using == working
     assert waited
+
+
+ENDS = (
+    ({"forward", "ask"}, {"return", "error"}),
+    ({"model.start"}, {"model.end", "model.wait"}),
+    ({"tool.start"}, {"tool.end"}),
+    ({"wait"}, {"wait.end"}),
+)
+"""What ends what has begun, in the same call."""
+
+
+def place_of(line: dict[str, object]) -> object:
+    """Return what tells a line from others of its type in its call."""
+    return line["tool_call"] if str(line["type"]).startswith("tool.") else line.get("for")
+
+
+@pytest.mark.parametrize(("begins", "ends"), ENDS)
+def test_whatever_begins_has_one_end_after_it(
+    runs: list[Lines], begins: set[str], ends: set[str]
+) -> None:
+    for lines in runs:
+        open_ones = Counter[object]()
+        for line in lines:
+            key = line.get("call"), place_of(line)
+            if line["type"] in begins:
+                open_ones[key] += 1
+            elif line["type"] == "model.wait" and not open_ones[key]:
+                pass  # before a first try
+            elif line["type"] in ends:
+                open_ones[key] -= 1
+                assert open_ones[key] >= 0, line
+        assert not +open_ones
+
+
+def test_the_address_of_a_line_is_unique_and_rises(runs: list[Lines]) -> None:
+    for lines in runs:
+        addresses = [(int(str(line["seq"])), int(str(line.get("part", 0)))) for line in lines]
+        assert addresses == sorted(set(addresses))
 
 
 def test_held_of_some_lines_is_what_it_was_then(runs: list[Lines]) -> None:
