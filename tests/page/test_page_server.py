@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from agentouto import Agent, Limits, Provider, Team
 from agentouto.testing import Script, finish
 from agentouto.ui import PageSetup
+from agentouto.ui._live_run import LiveRun
+from agentouto.ui._page_runs import PageRuns
 from page.served import Site, served
 from page.teams import Gate, report_team, two_questions, words
 
@@ -341,3 +343,19 @@ def test_a_wrong_address_of_a_line_is_400(site: Site, given: str) -> None:
         ).status
         == 400
     )
+
+
+async def test_lines_that_come_while_others_are_sent_are_not_skipped(gate: Gate) -> None:
+    setup = PageSetup(report_team(gate))
+    assert setup.team is not None
+    runs, run = PageRuns(setup), LiveRun(setup, setup.team, "Go.")
+    messages = cast("AsyncGenerator[bytes]", runs.stream(run, None))
+    await anext(messages)
+    numbers: list[int] = []
+    for added in (10, 5, 2):  # the next ones come before the reader asks for more
+        for _ in range(added):
+            run.lines.add({"seq": len(run.lines.texts), "type": "spent"})
+        message = await anext(messages)
+        numbers += [line["seq"] for line in json.loads(message.partition(b"data: ")[2])]
+    await messages.aclose()
+    assert numbers == list(range(17))

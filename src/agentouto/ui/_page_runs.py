@@ -139,10 +139,12 @@ class PageRuns:
                 # Before the look: a line that comes between a look and this would wake no one.
                 changed.clear()
                 if at < len(lines.texts):
+                    # Counted before it is sent, which takes long to a slow reader: lines that come
+                    # meanwhile are for the next batch.
+                    end = min(at + MAX_BATCH, len(lines.texts))
                     yield _batch(lines, at)
-                    at += MAX_BATCH
-                    if at >= len(lines.texts):
-                        at = len(lines.texts)
+                    at = end
+                    if at == len(lines.texts):
                         await asyncio.sleep(JOIN_SECONDS)
                 elif not run.is_running:
                     return
