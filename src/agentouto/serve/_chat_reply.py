@@ -47,12 +47,10 @@ class ChatReply(ModelReply):
             PieceKind.REASONING: self._chunk_around("reasoning_content"),
         }
         async for kind, text in self.pieces():
-            if not stream.begun:
-                await stream.write(self._chunk({"role": "assistant", "content": ""}))
+            await self.begin(stream)
             before, after = around[kind]
             await stream.write(before + msgspec.json.encode(text) + after)
-        if not stream.begun:
-            await stream.write(self._chunk({"role": "assistant", "content": ""}))
+        await self.begin(stream)
         calls = self._tool_calls()
         for index, call in enumerate(calls):
             await stream.write(self._chunk({"tool_calls": [{"index": index, **call}]}))
@@ -63,6 +61,10 @@ class ChatReply(ModelReply):
             last |= {"choices": list[object](), "usage": self._usage()}
             await stream.write(b"data: " + msgspec.json.encode(last) + b"\n\n")
         await stream.write(b"data: [DONE]\n\n")
+
+    def first_events(self) -> bytes:
+        """Return the chunk that names the role."""
+        return self._chunk({"role": "assistant", "content": ""})
 
     def error_event(self, error: HttpError) -> bytes:
         """Return the chunk that ends a stream with ``error``."""

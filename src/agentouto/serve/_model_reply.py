@@ -1,9 +1,10 @@
 """One reply of a team that stands in for a model: what both of OpenAI's APIs have in common.
 
-A reply ends where its run ends or waits for the caller. Then, in this order: ``waits`` is set, the
-question is written, what a later request needs is kept, and the end of the reply is sent. The next
-request may be here right after that end, so nothing can be kept later. If the run fails, or the
-client leaves, before ``waits`` is set, the front ends the run.
+A reply ends where its run ends or waits for the caller. Then, in this order: the question is
+written, ``waits`` is set and what a later request needs is kept, without a pause between the two,
+and the end of the reply is sent. The next request may be here right after that end, so nothing can
+be kept later. If the run fails, or the client leaves, before ``waits`` is set, the front ends the
+run.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class ModelReply(ABC):
 
     Attributes:
         waits: Whether the run waits for its caller, and is kept.
+        begun: Whether the first events were sent. A heartbeat may be before them.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class ModelReply(ABC):
         self.fold: ReplyFold = fold
         self.created: int = int(SYSTEM_CLOCK.now())
         self.waits: bool = False
+        self.begun: bool = False
         self._keep = keep
 
     async def send(self, send: SendEvent) -> None:
@@ -75,6 +78,10 @@ class ModelReply(ABC):
         """Send the reply as events, but for the end of the stream."""
 
     @abstractmethod
+    def first_events(self) -> bytes:
+        """Return the events that every stream of this kind begins with."""
+
+    @abstractmethod
     def error_event(self, error: HttpError) -> bytes:
         """Return the event that ends a stream with ``error``."""
 
@@ -84,11 +91,17 @@ class ModelReply(ABC):
             async for line in lines:
                 for piece in self.fold.feed(line):
                     yield piece
-        self.waits = self.talk.waits_for is not None
         if (question := self.talk.question) is not None:
             for piece in self.fold.question(_question_text(question)):
                 yield piece
+        self.waits = self.talk.waits_for is not None
         self._keep()
+
+    async def begin(self, stream: EventStream) -> None:
+        """Send the first events, unless they were sent."""
+        if not self.begun:
+            self.begun = True
+            await stream.write(self.first_events())
 
     async def _send_streamed(self, stream: EventStream, send: SendEvent) -> None:
         try:
@@ -98,6 +111,7 @@ class ModelReply(ABC):
             if not stream.begun:  # the error still gets a status of its own
                 await send_error(send, answer)
                 return
+            await self.begin(stream)
             await stream.write(self.error_event(answer))
         await stream.end()
 

@@ -56,25 +56,26 @@ class ResponsesReply(ModelReply):
     async def stream(self, stream: EventStream) -> None:
         """Send the reply as events."""
         async for kind, text in self.pieces():
-            if not stream.begun:
-                await self._begin(stream)
+            await self.begin(stream)
             for event in self._add(kind, text):
                 await stream.write(event)
-        if not stream.begun:
-            await self._begin(stream)
+        await self.begin(stream)
         for event in self._close_all():
             await stream.write(event)
         done = self._event("response.completed", response=self._response("completed"))
         await stream.write(done)
 
+    def first_events(self) -> bytes:
+        """Return the events that tell of the response."""
+        return b"".join(
+            self._event(type_, response=self._response("in_progress"))
+            for type_ in ("response.created", "response.in_progress")
+        )
+
     def error_event(self, error: HttpError) -> bytes:
         """Return the event that ends a stream with ``error``."""
         failure = {"code": error.code, "message": error.message}
         return self._event("response.failed", response=self._response("failed", failure))
-
-    async def _begin(self, stream: EventStream) -> None:
-        for type_ in ("response.created", "response.in_progress"):
-            await stream.write(self._event(type_, response=self._response("in_progress")))
 
     def _add(self, kind: PieceKind, text: str) -> Iterator[bytes]:
         """Add a piece, and yield the events that say so."""
