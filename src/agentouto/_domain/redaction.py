@@ -1,7 +1,7 @@
 """Hides configured secrets in texts: servers and programs repeat what they were given.
 
 The values of headers, of queries and of environment variables are hidden under whatever name they
-have, because nobody can tell by a name such as ``X-Own`` that its value is a key. Only settings
+have, because no one can tell by a name such as ``X-Own`` that its value is a key. Only settings
 whose values are no secrets and belong into the text of an error, such as versions, are shown.
 """
 

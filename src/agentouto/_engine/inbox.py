@@ -75,7 +75,7 @@ class OpenQuestion:
 
     Attributes:
         answer: The answer from the inbox, if there is one.
-        is_kept: Whether nobody in this process can answer it.
+        is_kept: Whether no one in this process can answer it.
     """
 
     def __init__(self, on_answer: Callable[[], object], *, is_kept: bool) -> None:
@@ -171,7 +171,7 @@ class Inbox:
     # ── questions and approvals ───────────────────────────────────────────────────────────────
 
     def kept_questions(self) -> set[str]:
-        """Return the open questions that nobody in this process can answer."""
+        """Return the open questions that no one in this process can answer."""
         return {id_ for id_, question in self._questions.items() if question.is_kept}
 
     def ask(self, call: Call, on_answer: Callable[[], object]) -> OpenQuestion:

@@ -23,7 +23,7 @@ class SaveAndExit:
     async def __call__(self, message: Message | Approval) -> NoReturn:
         """Wait until an answer comes from another process, or the run ends."""
         await asyncio.get_running_loop().create_future()
-        raise LookupError(f"nobody answers {message!r:.60}")
+        raise LookupError(f"no one answers {message!r:.60}")
 
     def __repr__(self) -> str:
         return "SAVE_AND_EXIT"

@@ -141,7 +141,7 @@ class SqliteKeeper:
     def new_items(self) -> Sequence[InboxItem]:
         """Return what other processes have sent since the last look; at first, all there is.
 
-        SQLite counts the commits of other connections, so a look at a file that nobody has changed
+        SQLite counts the commits of other connections, so a look at a file that no one has changed
         takes a few microseconds.
         """
         with self._lock:
@@ -305,7 +305,7 @@ class SqliteKeeper:
 
     @contextmanager
     def _disk_errors(self) -> Generator[None]:
-        """End the run if the disk has failed: what it had of the file before, nobody knows."""
+        """End the run if the disk has failed: what it had of the file before is unknown."""
         try:
             yield
         except OSError as error:

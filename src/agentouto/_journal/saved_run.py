@@ -220,7 +220,7 @@ class SavedRun:
     # ── people, from any process ──────────────────────────────────────────────────────────────
 
     def questions(self) -> list[Message]:
-        """Return the questions to people that nobody has answered yet, oldest first.
+        """Return the questions to people that have no answer yet, oldest first.
 
         ``answer(message.call_id, ...)`` answers one.
         """

@@ -1,7 +1,7 @@
 """Finds the journal of a command: where its run is kept, or where saved runs are read.
 
 ``agentouto run`` keeps its runs in a journal of the command line's own, so that a crash loses
-nothing and past runs can be looked at. Nobody has asked for that one: if it fails, a warning is
+nothing and past runs can be looked at. No user has asked for that one: if it fails, a warning is
 enough. A journal that was named is another matter.
 """
 

@@ -1,7 +1,7 @@
 """``agentouto runs replay``: plays the lines of a saved run as if it happened now.
 
 No team is loaded and no model is asked. At a terminal the lines come as fast as they came then;
-where nobody watches, they come at once.
+where no one watches, they come at once.
 """
 
 from __future__ import annotations
