@@ -76,6 +76,8 @@ def reply(body: Json, number: int) -> Json:
     chosen = next((one for one in functions if leads_on(one["name"])), None)
     if chosen is None:
         return {"role": "assistant", "content": "No tool leads on."}
+    if "handoff" in chosen["name"] and body["messages"][-1]["role"] == "tool":
+        return {"role": "assistant", "content": "Handed over."}  # a swarm waits for this
     parameters: Json = chosen.get("parameters") or {}
     fields: dict[str, Json] = parameters.get("properties", {})
     needed: list[str] = parameters.get("required", [])
