@@ -117,6 +117,17 @@ def test_a_home_that_cannot_be_written_costs_a_warning_and_no_run(tmp_path: Path
     assert (unclear.code, unclear.out) == (2, "")
 
 
+def test_a_home_that_cannot_be_looked_at_costs_a_warning_and_no_run(tmp_path: Path) -> None:
+    (tmp_path / "team.py").write_text(TEAM, "utf-8")
+    env = {"AGENTOUTO_HOME": str(tmp_path / ("long" * 100))}  # a name that no file system takes
+    done = agentouto("run", "team.py", "Go.", "--quiet", cwd=tmp_path, env=env)
+    assert (done.code, done.out) == (0, "Other.\n")
+    assert done.err.count("This run is not saved: ") == 1
+    listed = agentouto("runs", "list", cwd=tmp_path, env=env)
+    assert listed.out == ""
+    assert "Traceback" not in listed.err
+
+
 def test_a_run_goes_on_where_it_was_begun_with_the_team_it_was_begun_with(tmp_path: Path) -> None:
     project, place = tmp_path / "project", tmp_path / "agentouto-home" / "runs.db"
     project.mkdir()

@@ -34,26 +34,50 @@ def named_journal(given: str) -> str:
     return given or os.environ.get(JOURNAL_VARIABLE, "").strip()
 
 
-def own_journal(team: str, *, may_be_lost: bool, shows_notices: bool) -> Journal:
-    """Return the command line's own journal for a new run, after old runs were removed from it."""
+def own_journal(team: str, *, may_be_lost: bool, shows_notices: bool) -> Journal | None:
+    """Return the command line's own journal for a new run, after old runs were removed from it.
+
+    Return ``None`` if the folder cannot be read and the run may be lost.
+    """
     place = home_journal()
-    if not place.exists():
+    try:
+        is_there = journal_exists(place)
+    except ExitError as error:
+        if not may_be_lost:
+            raise
+        _warn_of_loss(error)
+        return None
+    if not is_there:
         with suppress(OSError):  # opening it says why
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if shows_notices:
+            if shows_notices and os.access(place.parent, os.W_OK):
                 print_notice(f"Runs are saved in {place}: agentouto runs list (--no-save)")
     else:
         _trim(place)
     return Journal(place, team=team, on_lost=_warn_of_loss if may_be_lost else None)
 
 
-def _warn_of_loss(error: JournalError) -> None:
+def _warn_of_loss(error: Exception) -> None:
     print_notice(f"This run is not saved: {error} (--no-save saves none)")
 
 
 def _trim(place: Path) -> None:
     with suppress(JournalError):  # the run that is opened next says why
         Journal(place).trim(max_seconds=TRIM_SECONDS)
+
+
+def journal_exists(file: Path) -> bool:
+    """Return whether ``file`` exists.
+
+    Raises:
+        ExitError: Its folder cannot be read.
+    """
+    try:
+        return file.exists()
+    except OSError as error:
+        raise ExitError(
+            f"{file} cannot be read: {error.strerror}. AGENTOUTO_HOME names another folder."
+        ) from error
 
 
 def saved_journal(given: str) -> Journal:
@@ -64,7 +88,7 @@ def saved_journal(given: str) -> Journal:
     """
     named = named_journal(given)
     journal = Journal(named or home_journal())
-    if journal.path.exists():
+    if journal_exists(journal.path):
         return journal
     if given:
         raise ExitError(f"--journal {given}: there is no such file")

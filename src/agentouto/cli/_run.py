@@ -145,6 +145,8 @@ def _with_journal(team: Team, spec: str, options: CommandOptions, *, saves: bool
         return options
     may_be_lost, shown = not options.run_id, shows_notices(options)
     journal = own_journal(spec, may_be_lost=may_be_lost, shows_notices=shown)
+    if journal is None:
+        return options
     return replace(options, journal=journal, resume_command="agentouto runs resume ID")
 
 

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 
 from agentouto import Journal, SavedRun
 from agentouto.cli._exit_codes import ExitCode, ExitError
-from agentouto.cli._journal_choice import find_run, home_journal, named_journal, saved_journal
+from agentouto.cli._journal_choice import (
+    find_run,
+    home_journal,
+    journal_exists,
+    named_journal,
+    saved_journal,
+)
 from agentouto.cli._runs_words import (
     STATUS_STYLES,
     local_time,
@@ -45,7 +51,7 @@ class ListOptions:
 
 def list_runs(journal_file: str, options: ListOptions) -> ExitCode:
     """Print the saved runs, newest first, one a line."""
-    if not named_journal(journal_file) and not home_journal().exists():
+    if not named_journal(journal_file) and not journal_exists(home_journal()):
         print_notice(f"No runs are saved yet. `agentouto run` saves them in {home_journal()}.")
         return ExitCode.RETURNED
     journal = saved_journal(journal_file)
