@@ -37,7 +37,7 @@ def test_bash_completes_commands_and_their_options(tmp_path: Path) -> None:
     assert {"run", "demo", "check", "doctor"} <= completed_by_bash(tmp_path, "")
     assert completed_by_bash(tmp_path, "--v") == {"--version"}
     assert completed_by_bash(tmp_path, "do") == {"doctor"}
-    assert completed_by_bash(tmp_path, "run", "--no") == {"--no-limits", "--no-color"}
+    assert completed_by_bash(tmp_path, "run", "--no-l") == {"--no-limits"}
     assert completed_by_bash(tmp_path, "check", "team.py", "--on") == {"--online"}
     assert not completed_by_bash(tmp_path, "run", "te")  # left to the names of files
 

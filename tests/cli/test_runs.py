@@ -9,23 +9,33 @@ from pathlib import Path
 
 import pytest
 
-from agentouto import Agent, ConfigurationError, Journal, Provider, Team
+from agentouto import (
+    SAVE_AND_EXIT,
+    Agent,
+    ConfigurationError,
+    Journal,
+    Provider,
+    Team,
+    Tool,
+    Waiting,
+)
 from agentouto.cli._exit_codes import ExitError
 from agentouto.cli._export import ExportOptions, export_run, lint_run
 from agentouto.cli._journal_choice import find_run
+from agentouto.cli._runs_answer import answer_question, decide_approval
 from agentouto.cli._runs_list import ListOptions, keep_runs, list_runs, remove_runs
 from agentouto.cli._runs_replay import ReplayClock, replay_run
 from agentouto.cli._runs_resume import fork_run, resume_run
 from agentouto.cli._runs_show import ShowOptions, show_run
 from agentouto.cli._views import CommandOptions
 from agentouto.exports import to_mermaid
-from agentouto.testing import Request, Say, Script, call, finish, say
+from agentouto.testing import Request, Say, Script, call, finish, say, tool
 from cli.terminal import Terminal, agentouto, at_once, plain
 
 TEAM = """
 import os
 from agentouto import Agent, Provider, Team, Tool
-from agentouto.testing import Request, Say, Script, call, finish, say, tool
+from agentouto.testing import Request, Say, Script, call, finish, say, tool, tool
 
 @Tool(on_restart="run")
 def work() -> str:
@@ -376,3 +386,52 @@ def test_a_saved_run_is_exported_and_checked_by_its_id(
     assert lint_run("order-1", "", as_json=True) == 0
     with pytest.raises(ExitError, match="2 runs have ids"):
         lint_run("order", "", as_json=True)
+
+
+def waiting(place: Path) -> Team:
+    """Leave a run that waits for two answers and an approval."""
+
+    def wipe(path: str) -> str:
+        return f"wiped {path}"
+
+    def decide(request: Request) -> object:
+        if request.turn == 0:
+            asked = [call("user", "Which\u202e?"), call("user", "How many?")]
+            return [*asked, tool("wipe", path="/data/\u202ea")]
+        return say(" ".join([*request.answers("user"), *request.results("wipe")]))
+
+    provider = Provider("scripted", kind="script", script=Script({"lead": decide}))  # type: ignore[dict-item]
+    tools = [Tool(wipe, needs_approval=True)]
+    lead = Agent("lead", "", "m", provider)
+    team = Team([lead], tools, journal=place, ask_user=SAVE_AND_EXIT, approve=SAVE_AND_EXIT)
+    with pytest.raises(Waiting):
+        team.run("Go.", run_id="order-9")
+    return team
+
+
+def test_questions_and_approvals_are_decided_later(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    team = waiting(home)
+    answer_question("order-9", None, "", "")
+    rows = [row.split("\t") for row in capsys.readouterr().out.splitlines()]
+    assert [row[1:] for row in rows] == [["lead", "Which\\u202e?"], ["lead", "How many?"]]
+    decide_approval("order-9", "", yes=None, reason="", journal_file="")
+    [(approval, *about)] = [row.split("\t") for row in capsys.readouterr().out.splitlines()]
+    assert about == ["lead", "wipe", '{"path": "/data/\\u202ea"}']
+    with pytest.raises(ExitError, match="2 questions are open; --to says which"):
+        answer_question("order-9", "blue", "", "")
+    with pytest.raises(ExitError, match="--to zzz: no such question is open"):
+        answer_question("order-9", "blue", "zzz", "")
+    with pytest.raises(ExitError, match="zzz: no such approval waits"):
+        decide_approval("order-9", "zzz", yes=True, reason="", journal_file="")
+    answer_question("order-9", "blue", rows[0][0], "")
+    answer_question("order-9", "two", "", "")
+    with pytest.raises(ExitError, match="run order-9 has no open question"):
+        answer_question("order-9", "three", "", "")
+    decide_approval("order-9", approval, yes=False, reason="not that", journal_file="")
+    told = capsys.readouterr().err.splitlines()
+    assert told[:2] == ["Answered: Which?", "Go on: agentouto runs resume order-9"]
+    output = team.run("Go.", run_id="order-9").output
+    assert output.startswith("blue two ")
+    assert "not that" in output

@@ -23,7 +23,7 @@ from agentouto.cli._arguments import (
 from agentouto.cli._views import CommandOptions, Progress
 
 runs = typer.Typer(
-    help="List, show, replay, resume, fork, remove or export saved runs.",
+    help="List, show, replay, resume, answer, fork or export saved runs.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -197,6 +197,67 @@ def runs_fork(
     from agentouto.cli._runs_resume import fork_run
 
     exit_with(CommandOptions(verbose=verbose), lambda: fork_run(run, journal, before, run_id))
+
+
+@runs.command("answer", cls=Command)
+def runs_answer(
+    run: NamedRunArgument,
+    text: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TEXT", help="The answer; if left out, the open questions are printed."
+        ),
+    ] = None,
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Which question: the agent that asked, or the id of the question."
+        ),
+    ] = "",
+    journal: RunJournalOption = "",
+    verbose: VerboseOption = False,
+) -> None:
+    """Answer a question of a saved run, or print those that are open.
+
+    A line is a question: id, agent and text, with tabs between. A run at work takes the answer;
+    another goes on with `agentouto runs resume`.
+    """
+    from agentouto.cli._runs_answer import answer_question
+
+    exit_with(CommandOptions(verbose=verbose), lambda: answer_question(run, text, to, journal))
+
+
+@runs.command("approve", cls=Command)
+def runs_approve(
+    run: NamedRunArgument,
+    approval: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="The id of what waits for approval, or its beginning."),
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Let the tool run.")] = False,
+    no: Annotated[bool, typer.Option("--no", help="Refuse.")] = False,
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why it is refused; the agent is told.")
+    ] = "",
+    journal: RunJournalOption = "",
+    verbose: VerboseOption = False,
+) -> None:
+    """Approve or refuse the use of a tool in a saved run.
+
+    Without --yes and --no, it prints what waits, one a line: id, agent, tool and arguments, with
+    tabs between.
+    """
+    from agentouto.cli._runs_answer import decide_approval
+
+    if yes and no:
+        raise typer.BadParameter("--yes and --no exclude each other")
+    if (approval or reason) and not (yes or no):
+        raise typer.BadParameter("Decide with --yes or --no")
+    decision = yes if yes or no else None
+    exit_with(
+        CommandOptions(verbose=verbose),
+        lambda: decide_approval(run, approval, yes=decision, reason=reason, journal_file=journal),
+    )
 
 
 @runs.command("keep", cls=Command)
