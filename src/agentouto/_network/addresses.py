@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from urllib.parse import urlsplit
 
 
@@ -12,12 +11,15 @@ def shown(url: str) -> str:
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except (
-        ValueError
-    ):  # such as a slash in a password: then everything before the last @ may be one
-        return re.sub(r"//.*@|[?#].*", "//", url, count=1, flags=re.DOTALL).partition("?")[0]
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=host, query="", fragment="").geturl()
+    except ValueError:  # such as a slash in a password
+        parts = None
+    if parts is not None and (host := parts.netloc.rpartition("@")[2]):
+        return parts._replace(netloc=host, query="", fragment="").geturl()
+    scheme, slashes, rest = url.partition("//")
+    rest = rest if slashes else url
+    rest = rest.rpartition("@")[2]  # everything before the last @ may be secret
+    rest = rest.partition("?")[0].partition("#")[0]
+    return f"{scheme}//{rest}" if slashes else rest
 
 
 def is_local(url: str) -> bool:
