@@ -26,3 +26,10 @@ def test_an_error_that_says_what_helps_stays_one_line() -> None:
     login = AuthError("google", "no sign-in on another device")
     assert error_text(login, verbose=False) == "[google] no sign-in on another device"
     assert error_text(ExitError("no such file"), verbose=False) == "no such file"
+
+
+def test_a_key_that_is_refused_in_a_run_is_followed_by_what_helps() -> None:
+    refused = AuthError("local", "the key is not valid")
+    refused.agent_name, refused.model = "writer", "m"
+    lines = error_text(refused, verbose=False).splitlines()
+    assert lines[1] == ERROR_CODES["login"][1]

@@ -79,6 +79,7 @@ def test_it_prints_the_address_of_a_page_that_is_there_until_ctrl_c(folder: Path
     assert (process.returncode, out) == (130, "")
     assert err.splitlines() == [
         "Limits: requests=200, seconds=1800 (--limits, --no-limits)",
+        "Open this address in a browser; Ctrl+C stops.",
         "Stopped by Ctrl+C.",
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import TypeGuard
 
 from agentouto import (
     AgentError,
@@ -110,13 +111,20 @@ def describe_error(error: BaseException) -> dict[str, str]:
     return {name: redact(clean(text)) for name, text in fields.items()}
 
 
+def _can_be_helped(error: BaseException) -> TypeGuard[AgentoutoError]:
+    """Return whether the advice for the code of ``error`` fits: a sign-in says itself what does."""
+    if isinstance(error, AuthError):
+        return bool(error.agent_name)
+    return isinstance(error, ProviderError | AgentError) and error.code in CODES_WITH_ADVICE
+
+
 def error_text(error: BaseException, *, verbose: bool) -> str:
     """Return the message for ``error``, without keys and terminal control codes."""
     if verbose:
         text = "".join(traceback.format_exception(error)).rstrip()
     elif isinstance(error, KeyboardInterrupt):
         text = "Stopped by Ctrl+C."
-    elif isinstance(error, ProviderError | AgentError) and error.code in CODES_WITH_ADVICE:
+    elif _can_be_helped(error):
         text = str(error) if error.fix in str(error) else f"{error}\n{error.fix}"
     elif isinstance(error, AgentoutoError | ExitError):
         text = str(error)
