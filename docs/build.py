@@ -26,6 +26,8 @@ STAGE = ROOT / ".nox" / "docs" / "pages"
 
 REFERENCE = re.compile(r"^::: (agentouto[\w.]+)$", re.MULTILINE)
 
+FILE_OF_PAGE = re.compile(r"<code>docs/([\w-]+)\.md</code>")
+
 
 def write_for_models(stage: Path) -> None:
     """Write ``llms.txt``, a list of the pages, and ``llms-full.txt``, all their texts."""
@@ -49,6 +51,19 @@ def described(text: str) -> str:
     return REFERENCE.sub(lambda found: description(found[1]), text)
 
 
+def link_pages(site: Path) -> None:
+    """Make links of the files of pages that docstrings name; their readers may have no site."""
+    for file in site.rglob("*.html"):
+
+        def link(found: re.Match[str], folder: Path = file.parent) -> str:
+            page = site / f"{found[1]}.html"
+            path = os.path.relpath(page, folder)
+            return f'<a href="{path}">{found[0]}</a>' if page.exists() else found[0]
+
+        text = file.read_text(encoding="utf-8")
+        file.write_text(FILE_OF_PAGE.sub(link, text), encoding="utf-8")
+
+
 # ── all of it ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -64,6 +79,7 @@ def main(arguments: list[str]) -> int:
     if built.returncode:
         return 1
     (site / "404.html").unlink(missing_ok=True)  # for servers; its links begin with a slash
+    link_pages(site)
     found = list(faults(site))
     for fault in found:
         print(fault, file=sys.stderr)  # noqa: T201
