@@ -181,6 +181,8 @@ class Answer(BaseModel):
         (int, "5", 5),
         (dict, '{"result": 5}', {"result": 5}),
         (dict[str, int], '{"result": 5}', {"result": 5}),
+        (Any, '{"result": 5}', {"result": 5}),
+        (dict | int, '{"result": 5}', {"result": 5}),
         (dict[str, int], '{"result": {"a": 5}}', {"a": 5}),
         (Point, '{"result": {"x": 1, "y": 2}}', Point(1, 2)),
     ],

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
+from agentouto import Agent, Team
 from agentouto._domain.configuration_error import ConfigurationError
 from agentouto._domain.errors import ToolError
 from agentouto._domain.message import Attachment
@@ -435,3 +436,10 @@ def test_a_tool_is_pickled_by_its_name_or_by_its_function(protocol: int) -> None
             tool.timeout,
         )
         assert copy("x") == "x"
+
+
+def test_a_team_is_pickled_with_its_tools() -> None:
+    team = Team([Agent("clerk", "You look up.", "any", "openai")], [pickled, renamed])
+    copy = pickle.loads(pickle.dumps(team))
+    assert [agent.name for agent in copy.agents] == ["clerk"]
+    assert [tool.name for tool in copy.tools] == ["pickled", "other"]
