@@ -62,7 +62,8 @@ def pytest_sessionfinish() -> None:
 
     pytest-xdist kills a process that takes more than 10 s to end, and coverage saves at its end.
     """
-    if (measured := coverage.Coverage.current()) is not None:
+    measured = coverage.Coverage.current() if "PYTEST_XDIST_WORKER" in os.environ else None
+    if measured is not None:
         measured.save()
 
 

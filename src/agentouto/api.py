@@ -119,7 +119,8 @@ def run(
         context: An object for tools and peers, which read it as ``here().context``; no model sees
             it. None.
         ask_user: Called with a forward when an agent calls the user; returns the answer; plain or
-            async. None: the user cannot be called.
+            async. ``SAVE_AND_EXIT``: questions are kept in the journal, and the run ends with
+            ``Waiting`` when it waits for nothing else. None: the user cannot be called.
         approve: Called with an ``Approval`` before a tool with ``needs_approval=True`` runs, which
             only ``True`` allows; plain or async. None: such tools are refused.
         on_summarize: Called with a ``Summary`` that is about to replace the older part of a
