@@ -195,6 +195,8 @@ def test_whatever_begins_has_one_end_after_it(
                 open_ones[key] += 1
             elif line["type"] == "model.wait" and not open_ones[key]:
                 pass  # before a first try
+            elif line.get("stop") == "broken" and not open_ones[key]:
+                pass  # its call was cancelled while it waited for another try
             elif line["type"] in ends:
                 open_ones[key] -= 1
                 assert open_ones[key] >= 0, line

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, NewType, TypedDict
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from agentouto._core.schema import build_schema
 from agentouto._core.signature import read_signature
@@ -120,6 +120,18 @@ def test_a_field_that_a_nested_type_lacks_is_told_and_not_dropped(
 
 def test_a_type_that_drops_fields_on_purpose_may() -> None:
     assert checked(loose, {"e": {"old": "a", "more": 1}}) == {"e": Loose(old="a")}
+
+
+class TwoNames(BaseModel):
+    """Takes its field under either name."""
+
+    old: str = Field(validation_alias=AliasChoices("old", "before"))
+
+
+def test_where_any_field_may_be_read_none_is_called_unknown() -> None:
+    def rename(e: TwoNames) -> None: ...
+
+    assert checked(rename, {"e": {"before": "a", "more": 1}}) == {"e": TwoNames(before="a")}
 
 
 def test_a_wrapper_with_parameters_of_its_own_is_described_by_them() -> None:

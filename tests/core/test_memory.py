@@ -76,3 +76,19 @@ def test_the_oldest_entries_are_dropped_and_the_first_value_of_a_key_stays() -> 
     assert len(newest) == 2
     newest.clear()
     assert len(newest) == 0
+
+
+class Connections(Words):
+    """A part with something that a fork must not share."""
+
+    def after_fork(self) -> None:
+        self.known.clear()
+
+
+def test_in_a_fork_only_parts_that_share_something_let_go_of_it() -> None:
+    memory = Memory()
+    words, connections = memory.part(Words), memory.part(Connections)
+    words.known.add("tide")
+    connections.known.add("socket 7")
+    memory.after_fork()
+    assert (words.known, connections.known) == ({"tide"}, set())

@@ -38,6 +38,14 @@ def test_the_last_in_a_chain_of_calls_holds_up_all_before_it() -> None:
     assert one.holds == ("b", "a")
 
 
+def test_an_end_without_a_beginning_changes_nothing() -> None:
+    lines = Lines()
+    lines.forward(0.0, "a")
+    before = held(lines)
+    lines.add(0.0, "wait.end", "a", **{"for": "b"})
+    assert held(lines) == before
+
+
 def test_a_person_comes_first_whoever_else_holds_up_more() -> None:
     lines = Lines()
     lines.forward(0.0, "a")

@@ -56,7 +56,7 @@ What another line says is left out: `tool.*` of `call_agent`, `spawn_background_
 there is a call, a message or a return. What a model writes into `finish` or `call_agent` comes as `draft` until then.
 
 An agent whose `wait` names a call waits for a message of that call; `forward` and `ask` that are not in the background hold up the call in
-`parent`. `model.wait` ends with the next `model.start` of its call.
+`parent`. `model.wait` ends with the next `model.start` of its call, or, if that is cancelled, with a broken `model.end`.
 """
 
 BELOW = """
