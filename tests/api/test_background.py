@@ -12,6 +12,7 @@ import time
 import pytest
 
 from agentouto import (
+    Agent,
     AgentError,
     ProviderError,
     RoutingError,
@@ -349,6 +350,35 @@ def test_a_host_does_not_know_the_runs_of_another() -> None:
     task.forget()
     task.forget()  # once more changes nothing
     assert host.handle(task) is None
+
+
+def test_what_a_fork_must_not_share_is_let_go() -> None:
+    """Called here as in the child, whose coverage is not measured; tests/api/test_fork.py forks."""
+    host, gate, at_work = Host(), threading.Event(), threading.Event()
+
+    @Tool
+    def hold() -> str:
+        """Wait for the test."""
+        at_work.set()
+        gate.wait(10)
+        return "ok"
+
+    def begin(team: list[Agent]) -> Handle:
+        plan = make_plan("run_background", ("Go.", team, [hold], None), {}, host.memory)
+        made = Run(plan, SYSTEM_CLOCK.new_id(), SYSTEM_CLOCK, background=True)
+        return host.start(made, portal=True)
+
+    ended = begin(peers({"a": [finish("x")]}, "a"))
+    assert ended.result(timeout=5).output == "x"
+    running = begin(peers({"a": [tool("hold"), finish("y")]}, "a"))
+    assert at_work.wait(5)
+    host.after_fork()
+    gate.set()
+    assert ended.result(timeout=5).output == "x"
+    assert host.handle(running) is None
+    for use in (lambda: running.send("Hello."), lambda: running.result(timeout=5)):
+        with pytest.raises(RoutingError, match="belongs to the process that this one was forked"):
+            use()
 
 
 def test_foreground_runs_leave_nothing_behind() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-NOT_OURS = {"__pycache__", "build", "dist", "node_modules"}
+NOT_OURS = {"__pycache__", "build", "dist", "node_modules", "site"}
 TEXT = {"", ".cfg", ".css", ".html", ".ini", ".js", ".json", ".jsonl", ".md", ".py", ".pyi"}
 TEXT |= {".mjs", ".sh", ".sse", ".svg", ".toml", ".txt", ".typed", ".yaml", ".yml"}
 
