@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel
 
 from agentouto import Agent, ConfigurationError, Hooks, Message, Tool, here
 from agentouto._domain.event import CallCancelled, CallStarted, MessagePosted, MessageReturned
-from agentouto.testing import Request, Turn, call, fail, finish, say, tool
+from agentouto.testing import Request, call, fail, finish, say, tool
 from durable.scenes import LEAD, RUN, WRITER, World, play, provider, task_of
 
 HELPER = Agent("helper", "You help.", "m", "p")
@@ -56,6 +57,14 @@ def returned_mail(world: World) -> Any:
             tool("send_message", task_id=f"user_{RUN}", message="It goes well."),
         ]
 
+    async def fails_late(request: Request) -> Any:
+        assert world.run is not None
+        events = world.run.log.events
+        async with asyncio.timeout(10):
+            while not any(isinstance(one, MessagePosted) for one in events):
+                await asyncio.sleep(0.001)
+        return fail(400)
+
     lines = {
         "lead": [
             tool("spawn_background_agent", agent_name="writer", message="Look."),
@@ -63,7 +72,7 @@ def returned_mail(world: World) -> Any:
             tool("wait_for_messages", timeout=0.2),
             finish("done"),
         ],
-        "writer": [Turn(fail(400), delay=0.05)],
+        "writer": [fails_late],
     }
     options = {
         "run_agents": AGENTS,
