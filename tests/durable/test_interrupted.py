@@ -101,8 +101,8 @@ class Report(BaseModel):
 
 def typed(world: World) -> Any:
     """A starting agent whose value is made again from its text."""
-    lines = {"lead": [tool("finish", result={"words": 3})], "writer": [say("nothing to say")]}
-    options = {"run_agents": AGENTS, "output_type": Report}
+    lines = {"lead": [tool("finish", result={"words": 3})]}
+    options = {"run_agents": [LEAD], "output_type": Report}
     return ([LEAD], [], [provider(lines)]), options
 
 

@@ -187,6 +187,7 @@ async def test_pages_of_other_sites_and_foreign_names_are_kept_out(
         ({"host": ""}, 403, "foreign"),
         ({"origin": "https://evil.example"}, 403, "a page of another site"),
         ({"origin": "null"}, 403, "a page of another site"),
+        ({"origin": "http://["}, 403, "a page of another site"),
         ({"sec_fetch_site": "cross-site"}, 403, "a page of another site"),
         ({"sec_fetch_site": "same-site"}, 403, "a page of another site"),
         ({"content_type": "text/plain"}, 415, "application/json"),

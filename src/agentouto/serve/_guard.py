@@ -97,10 +97,11 @@ def check_origin(request: HttpRequest, allowed: Collection[str] = ()) -> None:
     origin = request.headers.get("origin")
     if origin is not None and origin in allowed:
         return
-    same = origin is None or (
-        origin != "null"
-        and urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
-    )
+    try:
+        netloc = urlsplit(origin or "").netloc.lower()
+    except ValueError:  # no address, such as ``http://[``
+        netloc = ""
+    same = origin is None or (netloc != "" and netloc == request.headers.get("host", "").lower())
     if same and request.headers.get("sec-fetch-site", "none") in {"none", "same-origin"}:
         return
     raise HttpError(
