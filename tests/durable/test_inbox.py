@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from agentouto import (
+    SAVE_AND_EXIT,
     Agent,
     Approval,
     Cancelled,
@@ -27,6 +28,7 @@ from agentouto import (
     RoutingError,
     Team,
     Tool,
+    Waiting,
     async_run,
     async_run_stream,
     run,
@@ -427,3 +429,145 @@ async def test_a_file_that_is_read_only_is_named() -> None:
         with child([sys.executable, "-c", READ_ONLY, str(journal)], stdout=-1, stderr=-1) as one:
             output, errors = await asyncio.to_thread(one.communicate)
     assert output.startswith(f"the journal {journal} is read-only for this process"), errors
+
+
+# ── the end of one call ───────────────────────────────────────────────────────────────────────
+
+
+def goes_on_alone(request: Request) -> Any:
+    """Call the helper; without it, say why."""
+    if request.turn == 0:
+        return call("helper", "Help.")
+    return say("alone: " + request.results("call_agent")[0])
+
+
+def lead_and_helper(helper: Any) -> list[Agent]:
+    words = {"lead": goes_on_alone, "helper": helper}
+    provider = Provider("p", kind="script", script=Script(words))
+    return [Agent(name, "", "m", provider) for name in words]
+
+
+def id_of(journal: Path, name: str) -> str:
+    return next(one.id for one in Journal(journal)["order"].calls if one.name == name)
+
+
+CANCELLED_ALONE = "alone: Error: [helper] was cancelled: too slow"
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+async def test_another_process_ends_one_call_and_its_caller_goes_on(
+    tmp_path: Path, at_work: bool
+) -> None:
+    hold, journal = Hold(), tmp_path / "runs.db"
+    lead, helper = lead_and_helper(waits_and_repeats)
+    given: dict[str, Any] = {"run_agents": [lead, helper], "journal": journal, "run_id": "order"}
+    task = asyncio.create_task(async_run("Go.", [lead], [hold.tool], **given))
+    await hold.begun.wait()
+    if not at_work:
+        task.cancel()
+        await asyncio.wait([task])
+    called = id_of(journal, "helper")
+    said = await asyncio.to_thread(sent, journal, "order", "cancel", "too slow", called)
+    assert said == "True"
+    if not at_work:
+        assert [kind for kind, _, _ in inbox_of(journal)] == ["cancel_call"]
+        task = asyncio.create_task(async_run("Go.", [lead], [hold.tool], **given))
+    result = await task
+    assert result.output == CANCELLED_ALONE
+    assert inbox_of(journal) == []
+    assert Journal(journal)["order"].cancel("again", called) is False
+
+
+async def test_a_call_that_is_cancelled_twice_ends_once(tmp_path: Path) -> None:
+    hold, journal = Hold(), tmp_path / "runs.db"
+    lead, helper = lead_and_helper(waits_and_repeats)
+    given: dict[str, Any] = {"run_agents": [lead, helper], "journal": journal, "run_id": "order"}
+    task = asyncio.create_task(async_run("Go.", [lead], [hold.tool], **given))
+    await hold.begun.wait()
+    called, saved = id_of(journal, "helper"), Journal(journal)["order"]
+    # In this loop the method does not wait, so both are in the inbox before the run looks again.
+    assert [saved.cancel("too slow", called), saved.cancel("again", called)] == [True, True]
+    result = await task
+    assert result.output == CANCELLED_ALONE
+    errors = [(one["call"], one["kind"]) for one in saved.lines() if one["type"] == "error"]
+    assert errors == [(called, "stopped")]
+    assert inbox_of(journal) == []
+
+
+async def test_a_call_is_cancelled_by_the_next_process_if_the_first_ends_before(
+    tmp_path: Path,
+) -> None:
+    begun, ending, journal = asyncio.Event(), asyncio.Event(), tmp_path / "runs.db"
+
+    async def wait() -> str:
+        """Wait."""
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ending.set()
+            await asyncio.Event().wait()
+        return "never"
+
+    lead, helper = lead_and_helper(waits_and_repeats)
+    given: dict[str, Any] = {"run_agents": [lead, helper], "journal": journal, "run_id": "order"}
+    slow = Tool(wait, on_restart="run")
+    task = asyncio.create_task(async_run("Go.", [lead], [slow], **given))
+    await begun.wait()
+    called = id_of(journal, "helper")
+    assert await asyncio.to_thread(sent, journal, "order", "cancel", "too slow", called) == "True"
+    await ending.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert inbox_of(journal) == [("cancel_call", called, "")]
+    result = await async_run("Go.", [lead], [Hold().tool], **given)
+    assert result.output == CANCELLED_ALONE
+    assert inbox_of(journal) == []
+
+
+async def test_a_question_to_a_person_who_is_away_is_cancelled_alone(tmp_path: Path) -> None:
+    journal = tmp_path / "runs.db"
+
+    def line(request: Request) -> Any:
+        return (
+            call("user", "Which?") if request.turn == 0 else say(request.results("call_agent")[0])
+        )
+
+    given: dict[str, Any] = {"journal": journal, "run_id": "order", "ask_user": SAVE_AND_EXIT}
+    with pytest.raises(Waiting) as waiting:
+        await async_run("Go.", [agent(line)], **given)
+    asked = waiting.value.questions[0].call_id
+    saved = Journal(journal)["order"]
+    assert await asyncio.to_thread(saved.cancel, "nobody is there", asked) is True
+    assert Journal(journal)["order"].status == "interrupted"
+    result = await async_run("Go.", [agent(line)], **given)
+    assert "was cancelled: nobody is there" in result.output
+    assert Journal(journal)["order"].questions() == []
+
+
+async def test_the_call_of_the_only_starting_agent_ends_the_run(tmp_path: Path) -> None:
+    hold, journal = Hold(), tmp_path / "runs.db"
+    given: dict[str, Any] = {"tools": [hold.tool], "journal": journal, "run_id": "order"}
+    handle = run_background("Go.", [agent(waits_and_repeats)], **given)
+    await hold.begun.wait()
+    called = id_of(journal, "lead")
+    assert await asyncio.to_thread(sent, journal, "order", "cancel", "enough", called) == "True"
+    with pytest.raises(Cancelled, match="the call of lead was cancelled: enough"):
+        await handle.wait()
+    saved = Journal(journal)["order"]
+    assert saved.status in {"cancelled", "failed"}
+    assert saved.cancel("again", called) is False
+    assert inbox_of(journal) == []
+
+
+async def test_a_call_that_the_run_does_not_have_is_named(tmp_path: Path) -> None:
+    journal = tmp_path / "runs.db"
+    await interrupted(journal, waits_and_repeats)
+    saved = Journal(journal)["order"]
+    with pytest.raises(
+        RoutingError, match="has no call 'nobody'; those that have not ended: order"
+    ):
+        saved.cancel("x", "nobody")
+    with pytest.raises(ConfigurationError, match="a reason is text, not 5"):
+        saved.cancel(5, "order")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    assert inbox_of(journal) == []

@@ -89,8 +89,8 @@ def test_a_run_of_another_process_appears_and_moves(journal: Journal) -> None:
         while seen[-1]["type"] != "tool.start":
             seen.append(next(stream))
         lead = next(line["call"] for line in seen if line["type"] == "forward")
-        refused = site.post("/api/runs/a-1/stop", call=lead)
-        assert (refused.status, "another process" in refused.text) == (409, True)
+        unknown = site.post("/api/runs/a-1/stop", call="nobody")
+        assert (unknown.status, "no call 'nobody'" in unknown.text) == (409, True)
         accepted = site.post("/api/runs/a-1/send", call=lead, text="a letter")
         assert (accepted.status, accepted.json()["status"]) == (202, "accepted")
         gate.open()
@@ -144,7 +144,47 @@ def test_questions_of_another_process_are_answered_in_the_page(
             visitor.page.get_by_role("button", name="Allow").click()
             visitor.sees_status("returned")
             visitor.see("published Tides")
-            assert visitor.page.get_by_role("button", name="Stop this call").count() == 0
+
+
+TWO_AT_WORK = """
+import sys, time
+from agentouto import Agent, Provider, Tool, run
+from agentouto.testing import Script, call, finish, tool
+
+@Tool
+def measure() -> str:
+    print("at work", flush=True)
+    while True:
+        time.sleep(1)
+
+def lead(request):
+    if request.turn == 0:
+        return call("helper", "Measure.")
+    return finish("Alone: " + request.results("call_agent")[0])
+
+script = Script({"lead": lead, "helper": [tool("measure")]})
+agents = [Agent(name, "", "m", Provider("scripted", kind="script", script=script)) for name in ("lead", "helper")]
+print(run("Go.", agents[:1], [measure], run_agents=agents, journal=sys.argv[1], run_id="a-1").output)
+"""
+
+
+def test_one_call_of_another_process_is_stopped_in_the_page(
+    journal: Journal, visitor: Visitor
+) -> None:
+    command = [sys.executable, "-c", TWO_AT_WORK, str(journal.path)]
+    with child(command, stdin=PIPE, stdout=PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "at work\n"
+        with served(PageSetup(quick_team(), journal=journal)) as site:
+            wait_until_listed(site, "a-1")
+            visitor.open(site)
+            visitor.page.click("nav li button")
+            visitor.page.get_by_role("button", name="show call #2 of helper").click()
+            visitor.page.get_by_role("button", name="Stop this call").click()
+            visitor.sees_status("returned")
+            visitor.page.locator(".conversation .pill", has_text="stopped").wait_for()
+            output, _ = process.communicate(timeout=50)
+            assert output == "Alone: Error: [helper] was cancelled: stopped in the page\n"
 
 
 def test_a_run_of_another_process_is_stopped_in_the_page(journal: Journal) -> None:

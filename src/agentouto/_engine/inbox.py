@@ -8,6 +8,7 @@ inbox only in a commit that says what has become of it:
   returned. If its receiver has ended, the item is refused, and its sender gets an error.
 * An answer, or the decision on an approval, stays until the return that it has led to is kept. A
   process that ends before that leaves it to the next one, which finds it when it asks again.
+* The cancellation of one call stays until the end of that call is kept.
 * What is left when the run ends is refused in the commit that ends the run.
 
 An item may be taken twice, by two processes: a message has an id, and one with the same id is sent
@@ -40,14 +41,15 @@ class InboxItem(msgspec.Struct, frozen=True):
     Attributes:
         no: Its number in the journal.
         kind: What it is.
-        id: The id of the message, of the question that is answered, or of the approval.
+        id: The id of the message, of the question that is answered, of the approval, or of the call
+            that is cancelled; empty where the run is.
         address: Where a message is sent; ``None`` for the starting agents.
         text: The message, the answer, or the reason of a refusal or cancellation.
         yes: Whether the use of a tool is approved.
     """
 
     no: int
-    kind: Literal["message", "answer", "approval", "cancel"]
+    kind: Literal["message", "answer", "approval", "cancel", "cancel_call"]
     id: str
     address: str | None
     text: str
@@ -112,6 +114,7 @@ class Inbox:
         self._held: dict[str, InboxItem] = {}
         self._questions: dict[str, OpenQuestion] = {}
         self._decided: set[str] = set()
+        self._cancelling: dict[str, InboxItem] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, services: RunServices, starters: Sequence[Call]) -> None:
@@ -151,6 +154,8 @@ class Inbox:
             case "cancel":
                 self._keeper.settle_item(item)
                 self._cancel(item.text)
+            case "cancel_call":
+                self._cancel_call(item, services)
             case "answer":
                 self._answer(item, services)
             case "approval":
@@ -167,6 +172,15 @@ class Inbox:
             self._keeper.settle_item(item, error.message)
         else:
             self._keeper.settle_item(item)
+
+    def _cancel_call(self, item: InboxItem, services: RunServices) -> None:
+        call = services.calls.by_id.get(item.id)
+        if call is None or call.status in _CALL_ENDED:
+            self._keeper.settle_item(item, f"the call {item.id!r} has already ended")
+            return
+        self._cancelling[item.id] = item
+        self._keeper.hold(item)
+        call.cancel(item.text)
 
     # ── questions and approvals ───────────────────────────────────────────────────────────────
 
@@ -226,6 +240,9 @@ class Inbox:
         """Note that a call, or a request for approval, has ended, which was recorded just now."""
         if self._services is None or call_id not in self._services.calls.by_id:
             self._decided.add(call_id)
+        cancelling = self._cancelling.pop(call_id, None)
+        if cancelling is not None:
+            self._keeper.settle_item(cancelling)
         item = self._held.pop(call_id, None)
         if item is not None:
             refusal = None if returned else f"{call_id!r} was cancelled before it was answered"

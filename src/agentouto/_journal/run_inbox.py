@@ -1,4 +1,4 @@
-"""Writes to a run from any process: answers, decisions, messages, and that it is cancelled.
+"""Writes to a run from any process: answers, decisions, messages, and what is cancelled of it.
 
 An item is added in one transaction that finds the run not ended, and its question or receiver open.
 The process that works on the run ends it in a transaction that refuses what is left in the inbox.
@@ -125,13 +125,8 @@ class RunInbox:
         name = new_id() if id_ is None else _keepable_text("the id of a message", id_)
         with self._opened() as (store, run):
             state = _RunState(store.events(run))
-            if to is not None and to not in state.opened:
-                open_calls = [one for one in state.opened if one not in state.ends]
-                raise RoutingError(
-                    self._run_id,
-                    f"the run has no call {to!r:.80}; those that have not ended: "
-                    f"{', '.join(open_calls) or 'none'}",
-                )
+            if to is not None:
+                self._check_call(state, to)
             receivers = state.starters if to is None else [to]
             with store.transaction() as connection:
                 self._check_not_ended(connection, run.no)
@@ -168,6 +163,23 @@ class RunInbox:
                 if is_at_work(self._path, self._run_id) or not self._has_item(store, run.no):
                     return True
 
+    def cancel_call(self, call_id: str, reason: str) -> bool:
+        """End one call; see ``SavedRun.cancel``."""
+        why = _keepable_text("a reason", reason)
+        with self._opened() as (store, run):
+            state = _RunState(store.events(run))
+            self._check_call(state, call_id)
+            try:
+                with store.transaction() as connection:
+                    self._check_not_ended(connection, run.no)
+                    if call_id in state.ends.keys() | _ended_since(connection, run.no, state):
+                        return False
+                    self._add(connection, run.no, ItemRow("cancel_call", call_id, None, why))
+                self._await_taking(store, run.no, "cancel_call", call_id)
+            except RoutingError:  # it has ended by itself
+                return False
+        return True
+
     def _decide(self, kind: str, id_: str, body: str) -> None:
         what = "question" if kind == "answer" else "approval"
         with self._opened() as (store, run):
@@ -199,6 +211,16 @@ class RunInbox:
             yield store, run
         finally:
             store.close()
+
+    def _check_call(self, state: _RunState, call_id: str) -> None:
+        if isinstance(cast("object", call_id), str) and call_id in state.opened:
+            return
+        open_calls = [one for one in state.opened if one not in state.ends]
+        raise RoutingError(
+            self._run_id,
+            f"the run has no call {call_id!r:.80}; those that have not ended: "
+            f"{', '.join(open_calls) or 'none'}",
+        )
 
     def _check_not_ended(self, connection: sqlite3.Connection, no: int) -> None:
         status = _run_status(connection, no)

@@ -89,6 +89,10 @@ class Correspondence(Protocol):
         """End the run for good."""
         ...
 
+    def cancel_call(self, call_id: str, reason: str) -> bool:
+        """End one call."""
+        ...
+
 
 class RunFile(Protocol):
     """What a saved run needs of the file that it is in."""
@@ -282,13 +286,25 @@ class SavedRun:
         """
         return self._file.inbox(self._row).send(message, to, id)
 
-    def cancel(self, reason: str = "") -> bool:
-        """End the run for good, also if another process works on it; say whether it had not ended.
+    def cancel(self, reason: str = "", call_id: str | None = None) -> bool:
+        """End the run for good, or one call, also if another process works on it.
+
+        If the run is at work, its process ends the call, whose caller gets an error and goes on;
+        else the call is ended when the run goes on.
+
+        Args:
+            reason: Why; those who wait are told.
+            call_id: The call to end, from ``calls``; ``None`` for the run.
+
+        Returns:
+            Whether it had not ended.
 
         Raises:
+            RoutingError: The run has no such call.
             JournalError: The file cannot be written.
         """
-        return self._file.inbox(self._row).cancel(reason)
+        inbox = self._file.inbox(self._row)
+        return inbox.cancel(reason) if call_id is None else inbox.cancel_call(call_id, reason)
 
     def _facts(self) -> list[Event]:
         return list(self._file.events_of(self._row))

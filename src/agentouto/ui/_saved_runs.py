@@ -14,7 +14,6 @@ from typing import cast
 from starlette.concurrency import run_in_threadpool
 
 from agentouto import ConfigurationError, Journal, JournalError, SavedRun
-from agentouto.exceptions import RoutingError
 from agentouto.ui._live_run import STOPPED, Address, Lines
 
 READ_SECONDS = 0.2
@@ -104,14 +103,8 @@ class OtherRun:
         return {"approved": yes}
 
     def stop(self, call: str = "") -> dict[str, object]:
-        """Stop the run.
-
-        Raises:
-            RoutingError: One call is to be stopped.
-        """
-        if call:
-            raise RoutingError("user", "of a run of another process, no single call can be stopped")
-        return {"stopped": self._saved.cancel(STOPPED)}
+        """Stop one call, or the run; see ``LiveRun.stop``."""
+        return {"stopped": self._saved.cancel(STOPPED, call or None)}
 
 
 def _run_in(journal: Journal, run_id: str) -> SavedRun | None:

@@ -125,9 +125,8 @@ const newsOf = run => {
 
 function App() {
   const run = S.run, now = nowOf(run), live = S.at === null && !run.over && !STOPPED[S.connection];
-  const own = S.runs.find(one => one.id === S.id)?.own ?? true;
   const chosen = run.calls.get(S.chosen) ?? run.questions[0]?.parent ?? run.roots[0] ?? null;
-  const shared = {run, now, chosen, live, own, pick, post};
+  const shared = {run, now, chosen, live, pick, post};
   document.title = titleOf(run);
   return html`<div class="app"><${Header} ...${shared}/><${Left}/>
     <main>${run.count ? html`<${Waits} ...${shared}/><${Stage} ...${shared}/>` : html`<${Nothing}/>`}</main>

@@ -81,7 +81,7 @@ function Entry({one, pick}) {
 const Failure = ({error}) => html`<div class="failure" role="alert"><b>The run has failed${error.code ? ` (${error.code})` : ''}</b>
     ${[error.what, error.why, error.fix].filter(Boolean).map(text => html`<div class="text">${text}</div>`)}</div>`;
 
-export function Conversation({run, now, chosen, live, own, pick, post}) {
+export function Conversation({run, now, chosen, live, pick, post}) {
   const list = useRef(), [all, setAll] = useState(null), stick = useRef(true);
   const log = !chosen ? [] : all === chosen.id ? chosen.log : chosen.log.slice(-ENTRIES), earlier = (chosen?.log.length ?? 0) - log.length;
   useLayoutEffect(() => { stick.current = true }, [chosen?.id]);
@@ -94,7 +94,7 @@ export function Conversation({run, now, chosen, live, own, pick, post}) {
     ${chosen ? html`<div class="crumbs"><span>${who(path[0].sender)}</span>${path.map(call => html`<span aria-hidden="true">→</span>${call === chosen
         ? html`<b>${who(call.agent)} #${call.number}</b>` : html`<button class="link" onClick=${() => pick(call.id)}>${who(call.agent)}</button>`}`)}</div>
       <div class="meta"><span class="pill ${css(state)}">${WORDS[state]}</span><span class="dim">${figures}</span>
-        ${chosen.end === null && live && own && html`<button class="stop small" onClick=${() => post('stop', {call: chosen.id})}>Stop this call</button>`}</div>
+        ${chosen.end === null && live && html`<button class="stop small" onClick=${() => post('stop', {call: chosen.id})}>Stop this call</button>`}</div>
       ${others.length > 1 && html`<div class="others"><span class="dim">calls</span>${others.slice(-40).map(call => html`<button key=${call.id} aria-current=${call === chosen} onClick=${() => pick(call.id)}>#${call.number}</button>`)}</div>`}`
     : html`<span class="dim">The conversation of a call is here.</span>`}</div>
     <div class="log" ref=${list} onScroll=${onScroll} tabindex="0" role="log" aria-live="off" aria-label="Entries">
