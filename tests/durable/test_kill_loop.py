@@ -1,4 +1,4 @@
-"""A run that is killed again and again comes to the right result, and does nothing twice."""
+"""A run that is killed again and again comes to the right result; nothing is lost or done twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from durable.kill_loop import CHAPTERS, kill_again_and_again
+from durable.kill_loop import CHAPTERS, LETTERS, kill_again_and_again, wanted_mail
 
 
 @pytest.mark.timeout(300)  # six starts of a process, on any machine
@@ -18,5 +18,10 @@ async def test_kills_lose_nothing_and_repeat_no_effect(
 ) -> None:
     report = await kill_again_and_again(tmp_path, kills, seed=7, power_loss=power_loss)
     assert report.right
+    assert report.lost_replies == []
+    assert len(report.receipts) == LETTERS
+    assert report.lost_letters == set()
+    assert set(report.mail) == set(wanted_mail())
     assert len(report.effects) == CHAPTERS
-    assert set(report.effects.values()) == {1}
+    assert report.twice == []
+    assert len(report.questions) == 1
