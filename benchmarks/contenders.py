@@ -29,6 +29,7 @@ class Contender:
 
     def __init__(self, url: str, kind: str = "openai") -> None:
         self.url = url
+        self.stats_url = url
         self.kind = kind
 
     async def setup(self) -> None:

@@ -23,9 +23,16 @@ from cores import SERVER
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 HOME = HERE / ".venvs"
-FLOORS = ("openai[aiohttp]>=3.30,<4", "aiohttp>=3.11", "msgspec>=0.19", "orjson", "uvloop")
-SERVER_PACKAGE = "uvicorn>=0.30"
-"""What a team is served with: the extra ``serve``."""
+FLOORS = (
+    "openai[aiohttp]>=3.30,<4",
+    "aiohttp>=3.11",
+    "msgspec>=0.19",
+    "orjson",
+    "uvloop",
+    "cryptography",
+)
+MORE = ("uvicorn>=0.30", "uvloop>=0.21")
+"""What a team is served with, and what some scenarios are measured on: the extras."""
 LOCK = ROOT / "constraints.txt"
 SHIPPED = ("pyproject.toml", "README.md", "LICENSE", "constraints.txt", "src")
 
@@ -82,7 +89,7 @@ def make_all() -> None:
 
 def make_ours() -> None:
     """Update ``ours``."""
-    _make("ours", _shipped(), SERVER_PACKAGE, tree=ROOT)
+    _make("ours", f"{MORE} {_shipped()}", *MORE, tree=ROOT)
 
 
 def make_theirs(name: str, *packages: str) -> None:
@@ -92,14 +99,14 @@ def make_theirs(name: str, *packages: str) -> None:
 
 def make_then(commit: str) -> None:
     """Update ``then`` with the wheel of ``commit``."""
-    stamp = f"{sys.version} {commit} {LOCK.read_text('utf-8')}"
+    stamp = f"{sys.version} {commit} {MORE} {LOCK.read_text('utf-8')}"
     packed = subprocess.run(
         ["git", "-C", str(ROOT), "archive", "--format=tar", commit], capture_output=True, check=True
     )
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
             archive.extractall(folder, filter="data")
-        _make("then", stamp, SERVER_PACKAGE, tree=Path(folder))
+        _make("then", stamp, *MORE, tree=Path(folder))
 
 
 @contextmanager

@@ -66,7 +66,7 @@ class Meter:
     def __enter__(self) -> Self:
         gc.collect()
         MARKS.clear()
-        stats(self._who.url, reset=True)
+        stats(self._who.stats_url, reset=True)
         self._resting = memory("VmRSS")
         Path("/proc/self/clear_refs").write_text("5", "ascii")  # begin anew with the peak
         self._began, self._used = time.perf_counter(), cpu()
@@ -82,10 +82,11 @@ class Meter:
         peak = memory("VmHWM")
         if kind is not None:
             return
-        seen = stats(self._who.url)
+        seen = stats(self._who.stats_url)
         assert seen["requests"] == self._expected, f"{seen['requests']} requests were made"
         self.figures |= {"cpu_s": used, "wall_s": took, "grown_kb": peak - self._resting}
         self.figures |= {"inflight": seen["most_inflight"], "bytes": seen["bytes_in"]}
+        self.figures |= {"handshakes": seen["handshakes"], "resumed": seen["resumed"]}
 
     def per(self, number: int, name: str) -> Figures:
         """Return the figures, with the CPU time for each of ``number`` in microseconds."""
@@ -250,7 +251,32 @@ async def s9(who: Contender) -> Figures:
     return {**meter.figures, "gap_ms": longest * 1000}
 
 
-async def s10(who: Contender) -> Figures:
+async def s10_first(who: Contender) -> Figures:
+    """A thousand first requests at once; they are answered when all are there."""
+    agent = who.agent("solo")
+    check(await who.run(agent, who.directive("text")))
+    prompt = who.directive("text", crowd=1000)
+    with Meter(who, 1000) as meter:
+        answers = await asyncio.gather(*[who.run(agent, prompt) for _ in range(1000)])
+    for answer in answers:
+        check(answer)
+    figures = meter.per(1000, "us")
+    return {**figures, "kb": figures["grown_kb"] / 1000}
+
+
+async def s10_waves(who: Contender) -> Figures:
+    """A thousand requests in ten waves; each begins when the one before it has ended."""
+    agent = who.agent("solo")
+    check(await who.run(agent, who.directive("text")))
+    prompt = who.directive("text", crowd=100)
+    with Meter(who, 1000) as meter:
+        for _ in range(10):
+            for answer in await asyncio.gather(*[who.run(agent, prompt) for _ in range(100)]):
+                check(answer)
+    return meter.per(1000, "us")
+
+
+async def s11_serve(who: Contender) -> Figures:
     """A hundred requests at once to a team that is served as a model; every answer takes 50 ms."""
 
     async def asked(number: int) -> None:
@@ -277,7 +303,11 @@ SCENARIOS: dict[str, Callable[[Contender], Awaitable[Figures]]] = {
     "S7": s7,
     "S8": s8,
     "S9": s9,
-    "S10": s10,
+    "S10_first": s10_first,
+    "S10_first_uvloop": s10_first,
+    "S10_waves": s10_waves,
+    "S10_turn": s2,
+    "S11_serve": s11_serve,
 }
 
 

@@ -6,6 +6,7 @@ The *directive* in the request (see ``formats.py``) is ``@@key=value;...@@`` wit
 
     op      text | loop | fan | chain | stream | write
     lat     milliseconds before the answer begins
+    crowd   the answer begins when so many requests with this key are waiting
     turns   loop: so many replies with tool calls, and then the last one
     par     loop: tool calls in a reply
     tool    loop: the tool's name, called with {"i": number}
@@ -18,7 +19,8 @@ The *directive* in the request (see ``formats.py``) is ``@@key=value;...@@`` wit
     fin     how a last answer is given: left out, it is text; "tool.argument" is a tool call
 
 Each token of a paced stream is the time it was written, by a clock that all processes share.
-``GET /_stats`` tells how many requests there were; ``GET /_stats?reset`` also begins anew.
+``GET /_stats`` tells how many requests and handshakes there were; ``GET /_stats?reset`` also begins
+anew. ``GET /_tls`` tells where the same is served over TLS 1.3, and which authority to trust.
 """
 
 from __future__ import annotations
@@ -30,13 +32,17 @@ import json
 import re
 import resource
 import signal
+import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any, cast
 
 import orjson
 import uvloop
+from certificates import ADDRESS, serving_context
 from cores import pin
 from formats import Asked, Chat, Format, spoken, stamp
 
@@ -112,7 +118,7 @@ class Stats:
         self.reset()
 
     def reset(self) -> None:
-        self.requests = self.bytes_in = 0
+        self.requests = self.bytes_in = self.handshakes = self.resumed = 0
         self.most_inflight = self.inflight
 
     def told(self) -> bytes:
@@ -120,6 +126,10 @@ class Stats:
 
 
 STATS = Stats()
+TLS: dict[str, str] = {}
+"""Where the same is served over TLS, and whom to trust."""
+CROWD: list[Callable[[], None]] = []
+"""The answers that wait for more requests."""
 
 
 class Connection(asyncio.Protocol):
@@ -133,6 +143,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=1 << 26)
+        if (tls := transport.get_extra_info("ssl_object")) is not None:
+            STATS.handshakes += 1
+            STATS.resumed += tls.session_reused
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._transport = None
@@ -150,8 +163,8 @@ class Connection(asyncio.Protocol):
             self._take(head.split(b" ", 2)[1].decode(), body)
 
     def _take(self, path: str, body: bytes) -> None:
-        if path.startswith("/_stats"):
-            told = STATS.told()
+        if path.startswith("/_"):
+            told = json.dumps(TLS).encode() if path == "/_tls" else STATS.told()
             if path.endswith("reset"):
                 STATS.reset()
             self._write(JSON_HEAD % (len(told), told))
@@ -164,7 +177,13 @@ class Connection(asyncio.Protocol):
         request = orjson.loads(body)
         script, results = read_script(form, request)
         answer = partial(self._answer, form, request, script, results)
-        if latency := float(script.get("lat", 0)) / 1000:
+        if crowd := int(script.get("crowd", 0)):
+            CROWD.append(answer)
+            if len(CROWD) >= crowd:
+                for each in CROWD:
+                    each()
+                CROWD.clear()
+        elif latency := float(script.get("lat", 0)) / 1000:
             self._loop.call_later(latency, answer)
         else:
             answer()
@@ -239,9 +258,15 @@ class Connection(asyncio.Protocol):
         self._write(begun + b"".join(chunk(form.word(word)) for word in said) + ended())
 
 
-async def serve() -> None:
+async def serve(folder: Path) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(loop), "127.0.0.1", 0, backlog=8192)
+    server = await loop.create_server(lambda: Connection(loop), ADDRESS, 0, backlog=8192)
+    context = serving_context(folder)
+    secured = await loop.create_server(
+        lambda: Connection(loop), ADDRESS, 0, backlog=8192, ssl=context
+    )
+    address = f"https://{ADDRESS}:{secured.sockets[0].getsockname()[1]}"
+    TLS.update(url=address, authority=str(folder / "authority.pem"))
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -249,6 +274,7 @@ async def serve() -> None:
     gc.freeze()
     await stop.wait()
     server.close()
+    secured.close()
 
 
 def main() -> None:
@@ -257,7 +283,8 @@ def main() -> None:
     pin(parser.parse_args().core)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    uvloop.run(serve())
+    with tempfile.TemporaryDirectory() as folder:
+        uvloop.run(serve(Path(folder)))
 
 
 if __name__ == "__main__":

@@ -19,11 +19,13 @@ class Row:
         scenario: Where it is counted.
         metric: Its name there.
         digits: How many to show after the point.
-        bar: What it must not exceed: so many times the floor's, or with ``absolute`` so much.
+        bar: What it must not exceed: so many times the floor's, with ``absolute`` so much, and with
+            ``added`` so much more than the floor's.
         who: Whose figure it is.
         floor: Whose figure it is held against; empty for none.
         floor_scenario: Where that is counted, if elsewhere.
         absolute: Whether the bar is a number and no ratio.
+        added: Whether the bar is what there may be beyond the floor's figure.
     """
 
     title: str
@@ -35,6 +37,7 @@ class Row:
     floor: str = "f2"
     floor_scenario: str = ""
     absolute: bool = False
+    added: bool = False
 
 
 def _formats() -> Iterable[Row]:
@@ -51,6 +54,20 @@ def _finish() -> Iterable[Row]:
     for kind in ("", ":openai_responses", ":anthropic", ":google"):
         title = f"S6 how late a word of `finish` is, at most{kind.replace(':', ', ')}, ms"
         yield Row(title, "S6_finish", "most_late_ms", 1, 150, f"ours{kind}", "", absolute=True)
+
+
+def _tls() -> Iterable[Row]:
+    """Yield the rows over TLS 1.3, in loops of asyncio's and of uvloop's."""
+    first, by_uvloop = "S10_first", "S10_first_uvloop"
+    one, memory = "S10 TLS, a first request of 1,000 at once", "S10 TLS, memory for each of 1,000"
+    yield Row(f"{one}, µs", first, "us", 0, 1.25)
+    yield Row(f"{memory}, KB", first, "kb", 0, 20, added=True)
+    yield Row(f"{one}, on uvloop, µs", by_uvloop, "us", 0, 1.5)
+    yield Row(f"{memory}, on uvloop, KB", by_uvloop, "kb", 0, 90, absolute=True)
+    title = "S10 TLS, handshakes for 1,000 requests in ten waves"
+    yield Row(title, "S10_waves", "handshakes", 0, 100, absolute=True)
+    yield Row("S10 TLS, a run of ten waves of 100, µs", "S10_waves", "us", 0, None)
+    yield Row("S10 TLS, a turn of 200, µs", "S10_turn", "us", 0, 2.0)
 
 
 ROWS = (
@@ -81,9 +98,10 @@ ROWS = (
     Row("S8 turn 1,000, µs", "S8", "late_us", 0, None),
     Row("S9 eight tools of 200 ms, s", "S9", "wall_s", 3, 0.23, absolute=True),
     Row("S9 longest gap of the loop, ms", "S9", "gap_ms", 1, 20, absolute=True),
+    *_tls(),
     Row(
-        "S10 a request of 100 at once to `agentouto serve`, ms",
-        "S10",
+        "S11 a request of 100 at once to `agentouto serve`, ms",
+        "S11_serve",
         "ms",
         2,
         4,
@@ -116,7 +134,8 @@ def _f1_isshown(row: Row) -> bool:
         "S1_tools",
         "S6_finish",
         "S8",
-        "S10",
+        "S10_first_uvloop",
+        "S11_serve",
     }
 
 
@@ -134,17 +153,24 @@ def drawn(samples: Samples) -> tuple[str, int]:
         floor = _median(samples, row.floor_scenario or row.scenario, row.floor, row.metric)
         other = _median(samples, row.scenario, "f1", row.metric) if _f1_isshown(row) else None
         ratio = mine / floor if floor else None
-        held = mine if row.absolute else ratio
+        beyond = mine - floor if floor is not None else None
+        held = mine if row.absolute else beyond if row.added else ratio
         mark = ""
         if row.bar is not None and held is not None and held > row.bar:
             mark, over = "**over**", over + 1
-        bar = "" if row.bar is None else f"{row.bar:g}" + ("" if row.absolute else "x")
+        bar = "" if row.bar is None else _bar(row)
         figures = [shown(figure, row.digits) for figure in (mine, floor, other)]
         times = f"{ratio:.2f}" if ratio else ""
         if row.floor == "ours" and floor:
             times += " of ours"
         lines.append("| " + " | ".join([row.title, *figures, times, bar, mark]) + " |")
     return "\n".join(lines), over
+
+
+def _bar(row: Row) -> str:
+    if row.added:
+        return f"+{row.bar:g}"
+    return f"{row.bar:g}" + ("" if row.absolute else "x")
 
 
 def _median(samples: Samples, scenario: str, who: str, metric: str) -> float | None:
