@@ -40,7 +40,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
-import orjson
+import msgspec
 import uvloop
 from certificates import ADDRESS, serving_context
 from cores import pin
@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
         STATS.inflight += 1
         STATS.most_inflight = max(STATS.most_inflight, STATS.inflight)
         form = spoken(path.partition("?")[0])
-        request = orjson.loads(body)
+        request = msgspec.json.decode(body)
         script, results = read_script(form, request)
         answer = partial(self._answer, form, request, script, results)
         if crowd := int(script.get("crowd", 0)):
@@ -237,7 +237,7 @@ class Connection(asyncio.Protocol):
 
         def ended() -> bytes:
             STATS.inflight -= 1
-            text = "".join(map(orjson.loads, said))
+            text = "".join(map(msgspec.json.decode, said))
             return chunk(form.end(text, finishing(script), body)) + LAST
 
         def tick(place: int) -> None:
