@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 
@@ -86,8 +87,38 @@ def test_a_team_that_waits_for_people_goes_on_when_they_have_answered(here: Path
     (here / "team.py").write_text(WAITING_TEAM, "utf-8")
     done = agentouto("run", "team.py", "Go", *KEPT, cwd=here)
     assert (done.code, done.out) == (6, "")
-    assert "the run 'order' waits for people: 1 to be answered" in done.err
-    saved = Journal(here / "runs.db")["order"]
-    saved.answer(saved.questions()[0].call_id, "This one.")
-    done = agentouto("run", "team.py", "Go", *KEPT, cwd=here)
-    assert (done.code, done.out) == (0, "This one.\n")
+    [question] = Journal(here / "runs.db")["order"].questions()
+    given = f"--journal {here / 'runs.db'}"
+    told = [
+        "The run waits for people.",
+        f"lead asks ({question.call_id}): Which?",
+        f"  agentouto runs answer order TEXT --to {question.call_id} {given}",
+        f"Then: agentouto runs resume order team.py {given}",
+    ]
+    assert done.err.splitlines()[-4:] == told
+    shown = agentouto("runs", "show", "order", "--journal", "runs.db", cwd=here)
+    assert shown.out.splitlines()[-4:] == told
+    answer = ("runs", "answer", "order", "This one.", "--to", question.call_id)
+    assert agentouto(*answer, "--journal", "runs.db", cwd=here).code == 0
+    done = agentouto("run", "team.py", "Go", *KEPT, "--json", cwd=here)
+    assert (done.code, json.loads(done.out)["output"]) == (0, "This one.")
+
+
+def test_a_run_that_waits_says_so_to_programs(here: Path) -> None:
+    (here / "team.py").write_text(WAITING_TEAM, "utf-8")
+    done = agentouto("run", "team.py", "Go", *KEPT, "--jsonl", cwd=here)
+    assert done.code == 6
+    assert json.loads(done.err.splitlines()[-1])["error"]["code"] == "waiting"
+    shown = agentouto("runs", "show", "order", "--journal", "runs.db", "--json", cwd=here)
+    fields = json.loads(shown.out)
+    [question] = Journal(here / "runs.db")["order"].questions()
+    asked = [{"id": question.call_id, "agent": "lead", "text": "Which?"}]
+    assert (fields["questions"], fields["approvals"]) == (asked, [])
+
+
+def test_a_team_with_a_journal_of_its_own_is_answered_there(here: Path) -> None:
+    team = WAITING_TEAM.replace("SAVE_AND_EXIT)", "SAVE_AND_EXIT, journal='own runs.db')")
+    (here / "team.py").write_text(team, "utf-8")
+    done = agentouto("run", "team.py", "Go", "--run-id", "order", cwd=here)
+    resume = f"agentouto runs resume order team.py --journal '{here / 'own runs.db'}'"
+    assert done.err.splitlines()[-1] == f"Then: {resume}"

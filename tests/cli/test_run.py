@@ -297,11 +297,28 @@ def test_a_question_that_nobody_can_answer_exits_6(here: Path) -> None:
     done = agentouto("run", "team.py:asks", "Go", cwd=here)
     assert (done.code, done.out) == (6, "")
     lines = done.err.splitlines()
-    assert lines[-3].endswith("s ask      writer -> user  May I deploy?")
-    assert lines[-2:] == [
+    assert lines[-7].endswith("s ask      writer -> user  May I deploy?")
+    assert lines[-6:-3] == [
         "writer asked you a question and this run has no terminal.",
         "Give the answer before the start: --answer writer=yes    or let the code answer: ask_user=",
+        "Or answer it later, the run is kept:",
     ]
+    told = re.fullmatch(r"writer asks \((\w+)\): May I deploy\?", lines[-3])
+    command = re.fullmatch(r"  agentouto (runs answer (\w+)) TEXT (--to \w+)", lines[-2])
+    assert told is not None
+    assert command is not None
+    assert command[3] == f"--to {told[1]}"
+    assert lines[-1] == f"Then: agentouto runs resume {command[2]}"
+    answered = agentouto(*command[1].split(), "On Monday.", *command[3].split(), cwd=here)
+    assert answered.code == 0
+    goes_on = agentouto("runs", "resume", command[2], cwd=here)
+    assert (goes_on.code, goes_on.out) == (0, "On Monday.\n")
+
+
+def test_a_question_of_a_run_that_is_not_saved_cannot_be_answered_later(here: Path) -> None:
+    done = agentouto("run", "team.py:asks", "Go", "--no-save", cwd=here)
+    assert done.code == 6
+    assert done.err.splitlines()[-1].startswith("Give the answer before the start")
 
 
 def test_the_question_is_shown_even_to_those_who_want_quiet(here: Path) -> None:

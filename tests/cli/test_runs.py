@@ -418,6 +418,17 @@ def test_questions_and_approvals_are_decided_later(
     assert [row[1:] for row in rows] == [["lead", "Which\\u202e?"], ["lead", "How many?"]]
     decide_approval("order-9", "", yes=None, reason="", journal_file="")
     [(approval, *about)] = [row.split("\t") for row in capsys.readouterr().out.splitlines()]
+    show_run("order-9", "", ShowOptions(every=False, as_json=False, color=False))
+    assert capsys.readouterr().out.splitlines()[-8:] == [
+        "The run waits for people.",
+        f"lead asks ({rows[0][0]}): Which\\u202e?",
+        f"  agentouto runs answer order-9 TEXT --to {rows[0][0]}",
+        f"lead asks ({rows[1][0]}): How many?",
+        f"  agentouto runs answer order-9 TEXT --to {rows[1][0]}",
+        f'path: "/data/\\u202ea" May lead use the tool wipe? ({approval})',
+        f"  agentouto runs approve order-9 {approval} --yes    or --no",
+        "Then: agentouto runs resume order-9 TEAM",
+    ]
     assert about == ["lead", "wipe", '{"path": "/data/\\u202ea"}']
     with pytest.raises(ExitError, match="2 questions are open; --to says which"):
         answer_question("order-9", "blue", "", "")
@@ -431,7 +442,7 @@ def test_questions_and_approvals_are_decided_later(
         answer_question("order-9", "three", "", "")
     decide_approval("order-9", approval, yes=False, reason="not that", journal_file="")
     told = capsys.readouterr().err.splitlines()
-    assert told[:2] == ["Answered: Which?", "Go on: agentouto runs resume order-9"]
+    assert told[:2] == ["Answered: Which?", "Go on: agentouto runs resume order-9 TEAM"]
     output = team.run("Go.", run_id="order-9").output
     assert output.startswith("blue two ")
     assert "not that" in output

@@ -25,12 +25,14 @@ from typing import TextIO
 from agentouto import (
     Agent,
     Attachment,
+    Journal,
     Message,
     Options,
     Peer,
     RunResult,
     RunStream,
     Team,
+    Waiting,
 )
 from agentouto.cli._exit_codes import (
     ExitCode,
@@ -42,6 +44,7 @@ from agentouto.cli._exit_codes import (
 )
 from agentouto.cli._line_editor import restore_echo
 from agentouto.cli._line_view import format_event
+from agentouto.cli._runs_go_on import SavedPlace, later_text, waiting_text
 from agentouto.cli._terminal_text import clean, fit_terminal, plural
 from agentouto.cli._user_prompt import UserPrompt
 from agentouto.cli._views import CommandOptions, SilentView, View, write_json
@@ -130,7 +133,7 @@ class _RunExecutor:
         self._calls_returned = 0
         self._calls_started = 0
         self._interrupted = False
-        self._is_kept = False
+        self._journal: Journal | None = None
         self._end: Mapping[str, object] | None = None
 
     async def execute(
@@ -156,7 +159,9 @@ class _RunExecutor:
         if self._options.accepts_changes:
             own["changed"] = "accept"
         stream = team.start(message, starting, **own)
-        self._is_kept = team.options.get("journal") is not None or "journal" in own
+        kept_in = own.get("journal") or team.options.get("journal")
+        if kept_in is not None:
+            self._journal = kept_in if isinstance(kept_in, Journal) else Journal(kept_in)
         prompt.stop_run = lambda: stream.cancel(for_good=False)
         with self._interruptible(stream):
             try:
@@ -166,6 +171,9 @@ class _RunExecutor:
             except Cancelled as error:
                 self._view.stop()
                 raise self._stop_error(error, prompt, stream.id) from error
+            except Waiting as error:
+                self._view.stop()
+                raise self._waiting_error(error) from error
             except LimitReached as error:
                 self._view.stop()
                 message = f"{error}. {self._progress_text()}"
@@ -207,13 +215,27 @@ class _RunExecutor:
         command = self._options.resume_command.replace("ID", run_id)
         kept = f"\nIt is kept: {command} goes on with it."
         if prompt.unanswered_question is not None:
-            return RunStopped(
-                ExitCode.UNANSWERED, unanswered_text(prompt.unanswered_question), outputs
-            )
+            place = self._saved_place(run_id)
+            later = "" if place is None else later_text(place)
+            text = unanswered_text(prompt.unanswered_question)
+            return RunStopped(ExitCode.UNANSWERED, f"{text}{later}", outputs)
         if not self._interrupted:
             return RunStopped(ExitCode.FAILED, str(error), outputs)
-        text = f"Stopped by Ctrl+C. {self._progress_text()}{kept if self._is_kept else ''}"
+        text = f"Stopped by Ctrl+C. {self._progress_text()}{'' if self._journal is None else kept}"
         return RunStopped(ExitCode.INTERRUPTED, text, outputs)
+
+    def _waiting_error(self, error: Waiting) -> RunStopped:
+        place = self._saved_place(error.run_id)
+        text = "" if place is None else waiting_text(place, error.questions, error.approvals)
+        return RunStopped(ExitCode.UNANSWERED, text or str(error), error.partial.outputs)
+
+    def _saved_place(self, run_id: str) -> SavedPlace | None:
+        """Return where the run is saved, if it is."""
+        journal = self._journal
+        if journal is None:
+            return None
+        team = journal.team or self._options.team
+        return SavedPlace(run_id, journal.path, team, noted_team=bool(journal.team))
 
     def _progress_text(self) -> str:
         return f"{plural(self._calls_returned, 'call')} of {self._calls_started} had returned."

@@ -100,6 +100,8 @@ def describe_error(error: BaseException) -> dict[str, str]:
     match error:
         case AgentoutoError():
             fields = error.to_dict()
+        case RunStopped(code=ExitCode.UNANSWERED, __cause__=Waiting() as cause):
+            fields = cause.to_dict()
         case RunStopped(code=ExitCode.UNANSWERED):
             fields = {"code": "user-unavailable", "what": str(error)}
         case RunStopped(__cause__=AgentoutoError() as cause):

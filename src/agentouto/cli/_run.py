@@ -90,7 +90,7 @@ def run_team(request: RunRequest, options: CommandOptions) -> ExitCode:
     check_names(team, options)
     check_keys(team)
     print_limits(team, options)
-    options = _with_journal(team, spec, options, saves=request.saves)
+    options = replace(_with_journal(team, spec, options, saves=request.saves), team=spec)
     return run_and_print(team, message, starting, options, attachments)
 
 

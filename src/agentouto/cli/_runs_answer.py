@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import sys
 
-from agentouto import Approval, Message, SavedRun
+from agentouto import Approval, Journal, Message, SavedRun
 from agentouto.cli._exit_codes import ExitCode, ExitError
 from agentouto.cli._journal_choice import find_run, saved_journal
+from agentouto.cli._runs_go_on import place_of
 from agentouto.cli._runs_words import short_id
 from agentouto.cli._terminal_text import escape_hidden, one_line, print_notice
 
 
 def answer_question(name: str, text: str | None, call: str, journal_file: str) -> ExitCode:
     """Answer a question of a saved run; without a text, print the open questions."""
-    run = find_run(saved_journal(journal_file), name)
+    journal = saved_journal(journal_file)
+    run = find_run(journal, name)
     questions = run.questions()
     if text is None:
         for one in questions:
@@ -26,7 +28,7 @@ def answer_question(name: str, text: str | None, call: str, journal_file: str) -
     if len(found) != 1:
         raise ExitError(_why_not(run, call, found, questions))
     run.answer(found[0].call_id, text)
-    _say_what_next(run, f"Answered: {one_line(found[0].content)}")
+    _say_what_next(journal, run, f"Answered: {one_line(found[0].content)}")
     return ExitCode.RETURNED
 
 
@@ -34,7 +36,8 @@ def decide_approval(
     name: str, approval: str, *, yes: bool | None, reason: str, journal_file: str
 ) -> ExitCode:
     """Decide on the use of a tool; without a decision, print what waits for one."""
-    run = find_run(saved_journal(journal_file), name)
+    journal = saved_journal(journal_file)
+    run = find_run(journal, name)
     waiting = run.approvals()
     if yes is None:
         sys.stdout.writelines(_approval_row(one) for one in waiting)
@@ -46,7 +49,8 @@ def decide_approval(
         what = "several approvals begin so" if len(found) > 1 else "no such approval waits"
         raise ExitError(f"{approval or 'ID'}: {what}. There are: {there}")
     run.approve(found[0].id, yes, reason)
-    _say_what_next(run, f"{'Approved' if yes else 'Refused'}: {one_line(found[0].tool, 40)}")
+    decision = "Approved" if yes else "Refused"
+    _say_what_next(journal, run, f"{decision}: {one_line(found[0].tool, 40)}")
     return ExitCode.RETURNED
 
 
@@ -74,7 +78,7 @@ def _say_if_none(count: int, what: str) -> None:
         print_notice(f"No {what} waits.")
 
 
-def _say_what_next(run: SavedRun, done: str) -> None:
+def _say_what_next(journal: Journal, run: SavedRun, done: str) -> None:
     print_notice(done)
     if run.status != "running":  # one that is at work takes it
-        print_notice(f"Go on: agentouto runs resume {short_id(run.id)}")
+        print_notice(f"Go on: {place_of(journal, run).resume_command()}")

@@ -65,6 +65,7 @@ def resume_run(
         journal=journal,
         run_id=run.id,
         resume_command=f"agentouto runs resume {short_id(run.id)}",
+        team=spec,
     )
     return run_and_print(team, run.message, _starting(run, team), goes_on)
 

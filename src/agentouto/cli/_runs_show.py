@@ -12,10 +12,11 @@ from typing import TypeAlias
 from rich.console import Console
 from rich.text import Text
 
-from agentouto import SavedRun
+from agentouto import Journal, SavedRun
 from agentouto.cli._exit_codes import ExitCode
 from agentouto.cli._journal_choice import find_run, saved_journal
 from agentouto.cli._run_state import CallState, RunState
+from agentouto.cli._runs_go_on import place_of, waiting_text
 from agentouto.cli._runs_words import (
     STATUS_STYLES,
     duration,
@@ -50,7 +51,8 @@ class ShowOptions:
 
 def show_run(name: str, journal_file: str, options: ShowOptions) -> ExitCode:
     """Print what there is of a saved run."""
-    run = find_run(saved_journal(journal_file), name)
+    journal = saved_journal(journal_file)
+    run = find_run(journal, name)
     lines = run.lines()
     state, turns = RunState(), Counter[str]()
     for line in lines:
@@ -68,7 +70,7 @@ def show_run(name: str, journal_file: str, options: ShowOptions) -> ExitCode:
         if width is not None:
             row.truncate(max(1, width), overflow="ellipsis")
         console.print(row, no_wrap=True, overflow="ignore", crop=False)
-    _print_end(run, lines)
+    _print_end(run, lines, journal)
     return ExitCode.RETURNED
 
 
@@ -163,7 +165,7 @@ def _time(lines: SavedLines) -> Iterator[Text]:
         yield _fact("repeated", Text(f"{plural(len(found.repeated), 'piece')} of work; {what}"))
 
 
-def _print_end(run: SavedRun, lines: SavedLines) -> None:
+def _print_end(run: SavedRun, lines: SavedLines, journal: Journal) -> None:
     """Print the answer as a whole, or why there is none and what can be done."""
     end = _end_of(lines)
     output, name = str(end.get("output") or ""), short_id(run.id)
@@ -171,10 +173,13 @@ def _print_end(run: SavedRun, lines: SavedLines) -> None:
         text = output
     elif run.status == "failed":
         text = f"It failed: {run.error}\nFrom before the failure: agentouto runs fork {name}"
-    elif run.status == "interrupted":
-        text = f"It has not ended. Go on with it: agentouto runs resume {name}"
-    elif run.status == "waiting":
-        text = f"It waits for people. Go on with it: agentouto runs resume {name}"
+    elif run.status in ("interrupted", "waiting"):
+        place = place_of(journal, run)
+        questions, approvals = run.questions(), run.approvals()
+        if questions or approvals:
+            text = waiting_text(place, questions, approvals)
+        else:
+            text = f"It has not ended. Go on with it: {place.resume_command()}"
     else:
         text = "It is at work." if run.status == "running" else "It was stopped for good."
     sys.stdout.write(f"\n{clean(text)}\n")
@@ -205,12 +210,21 @@ def _json_fields(
     ]
     end = _end_of(lines)
     found = figures(lines)
+    asked = [
+        {"id": one.call_id, "agent": one.sender, "text": one.content} for one in run.questions()
+    ]
+    wanted = [
+        {"id": one.id, "agent": one.agent, "tool": one.tool, "arguments": one.arguments}
+        for one in run.approvals()
+    ]
     return {
         **run_fields(run),
         "usage": end.get("usage"),
         "cost": end.get("cost"),
         "output": end.get("output"),
         "calls": calls,
+        "questions": asked,
+        "approvals": wanted,
         "time": {str(doing): round(spent, 3) for doing, spent in found.path.items()},
         "speed_up": round(found.speed_up, 3),
     }

@@ -106,6 +106,7 @@ class CommandOptions:
         run_id: The id of the run there; empty to draw one.
         accepts_changes: Whether a saved run goes on with agents or tools that have changed.
         resume_command: The command that goes on with a run that was stopped, with ``ID`` in it.
+        team: How the team of the run was named, for the commands that go on with it.
     """
 
     answers: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])
@@ -121,6 +122,7 @@ class CommandOptions:
     run_id: str = ""
     accepts_changes: bool = False
     resume_command: str = "the same command with --run-id ID"
+    team: str = ""
 
     def resolved_progress(self) -> Progress:
         """Return how the run is shown, with ``auto`` replaced by what this terminal can show."""
