@@ -11,6 +11,7 @@ import pytest
 
 from agentouto import Agent, Attachment, Journal, JournalError, Provider, Tool, run
 from agentouto._journal.deletion import finish_removals, remove_run
+from agentouto._journal.sqlite_database import SqliteDatabase
 from agentouto._journal.store import Store
 from agentouto.exceptions import RunTaken
 from agentouto.testing import Script, say, tool
@@ -112,14 +113,14 @@ def test_two_processes_may_remove_the_same_run_while_a_new_one_gets_its_number(
 ) -> None:
     place = tmp_path / "runs.db"
     keep_runs(place, "a")
-    store = Store(place)
+    store = Store(SqliteDatabase(place))
     (row,) = store.runs()
     assert remove_run(store, row)
     keep_runs(place, "new")
     assert store.runs()[0].no == row.no
     assert remove_run(store, row)  # as another process that has read of it before
     finish_removals(store)
-    store.close()
+    store.database.close()
     assert Journal(place)["new"].result().output == "x"
 
 

@@ -40,7 +40,12 @@ MAY_IMPORT_LATE = {
     },
     "_core/signature.py": {"annotationlib"},
     "_engine/event_loops.py": {"uvloop"},
-    "_journal/journal.py": {"agentouto._journal.journal_file", "agentouto._journal.open_run"},
+    "_journal/journal.py": {
+        "agentouto._journal.open_run",
+        "agentouto._journal.places",
+        "agentouto._journal.saved_runs",
+    },
+    "_journal/places.py": {"agentouto._journal.sqlite_file"},
     "_network/proxies.py": {"aiohttp", "urllib.request"},
     "auth/_browser.py": {"webbrowser"},
     "auth/_http.py": {"aiohttp"},

@@ -1,4 +1,4 @@
-"""Removes runs from the file of a journal, in steps so small that no other process waits for long.
+"""Removes runs from a journal, in steps so small that no other process waits for long.
 
 The first step takes the run away from all readers at once; the others free its space, last rows
 first. What is left of a process that ended in between is removed with the next runs.
@@ -6,14 +6,12 @@ first. What is left of a process that ended in between is removed with the next 
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from agentouto._domain.clock import monotonic, pause
-from agentouto._journal.row_inserts import RUN_SHIFT
-from agentouto._journal.run_lock import lock_path, lock_run
+from agentouto._journal.database import Database
 from agentouto._journal.saved_run import ENDED, REMOVED, RunRow
-from agentouto._journal.store import WRITE_POLL_SECONDS, Store
+from agentouto._journal.store import Store
 
 STEP_ROWS = 100
 """At most so many rows are removed in one commit: about a millisecond."""
@@ -21,23 +19,25 @@ STEP_ROWS = 100
 STEP_BYTES = 1_000_000
 """And at most so many bytes, unless one row has more: SQLite reads every page that it frees."""
 
-STEP_PAUSE = 2 * WRITE_POLL_SECONDS
-"""Between two steps, so that a process that has found the file busy finds it free."""
+STEP_PAUSE = 0.01
+"""Between two steps, so that a process that has found an SQLite file busy finds it free: two
+of its tries."""
 
 
 def remove_run(store: Store, row: RunRow) -> bool:
     """Remove a run; return whether that was possible: it is not while a process works on it."""
-    lock = lock_run(lock_path(store.path, row.id))
-    if lock is None:
+    database = store.database
+    held = database.hold_run(row.id)
+    if held is None:
         return False
     try:
-        with store.transaction() as connection:  # no id begins with a dot: see ``RUN_ID``
-            connection.execute(
+        with database.transaction():  # no id begins with a dot: see ``RUN_ID``
+            database.execute(
                 "update runs set id = ?, status = ? where no = ? and id = ?",
                 (f".{row.no}", REMOVED, row.no, row.id),
             )
     finally:
-        lock.release()
+        held.release()
     _free_space(store, row.no)
     return True
 
@@ -59,7 +59,7 @@ def remove_surplus(
     latest, left, removed = monotonic() + max_seconds, len(rows), 0
     ended = (row for row in rows if row.status in ENDED and not row.kept)
     for row in sorted(ended, key=lambda row: row.ended or row.started):
-        if left <= max_runs and store.used_bytes() <= max_bytes:
+        if left <= max_runs and store.database.used_bytes() <= max_bytes:
             break
         if monotonic() > latest:
             break
@@ -75,32 +75,32 @@ def _free_space(store: Store, no: int) -> None:
 
 def _free_some(store: Store, no: int) -> bool:
     """Do one step for a run that is removed; return whether there is more to do."""
-    with store.transaction() as connection:
+    database = store.database
+    with database.transaction():
         # Another process may have done all of it, and the number may be that of a new run by now.
         query = "select 1 from runs where no = ? and status = ?"
-        if connection.execute(query, (no, REMOVED)).fetchone() is None:
+        if database.execute(query, (no, REMOVED)).fetchone() is None:
             return False
-        if _free_last_rows(connection, no) or _free_one_file(connection, no):
+        if _free_last_rows(database, no) or _free_one_file(database, no):
             return True
-        connection.execute("delete from inbox where run = ?", (no,))
-        connection.execute("delete from runs where no = ?", (no,))
+        database.execute("delete from inbox where run = ?", (no,))
+        database.execute("delete from runs where no = ?", (no,))
         return False
 
 
-def _free_last_rows(connection: sqlite3.Connection, no: int) -> bool:
+def _free_last_rows(database: Database, no: int) -> bool:
     """Remove the last rows of a run; return whether there were any."""
-    end = (no + 1) << RUN_SHIFT
-    found = connection.execute(
-        "select at, length(body) from facts where at >= ? and at < ? order by at desc limit ?",
-        (no << RUN_SHIFT, end, STEP_ROWS),
-    ).fetchall()
+    key, _, where, values = database.events_from(no, 0)
+    order = f"where {where} order by {key} desc limit {STEP_ROWS}"
+    query = f"select {key}, length(body) from facts {order}"  # noqa: S608 - our own columns
+    found = database.execute(query, values).fetchall()
     if found:
-        first = _first_of_step(found)
-        connection.execute("delete from facts where at >= ? and at < ?", (first, end))
+        last = f"delete from facts where {where} and {key} >= ?"  # noqa: S608 - likewise
+        database.execute(last, (*values, _first_of_step(found)))
     return bool(found)
 
 
-def _first_of_step(rows: Iterable[tuple[int, int]]) -> int:
+def _first_of_step(rows: Sequence[tuple[int, int]]) -> int:
     first, size = -1, 0
     for at, length in rows:
         if first >= 0 and size + length > STEP_BYTES:
@@ -109,13 +109,13 @@ def _first_of_step(rows: Iterable[tuple[int, int]]) -> int:
     return first
 
 
-def _free_one_file(connection: sqlite3.Connection, no: int) -> bool:
+def _free_one_file(database: Database, no: int) -> bool:
     """Remove one file that a run has, unless another run has it too; return whether it had one."""
-    used = connection.execute("select hash from file_uses where run = ? limit 1", (no,)).fetchone()
+    used = database.execute("select hash from file_uses where run = ? limit 1", (no,)).fetchone()
     if used is None:
         return False
-    connection.execute("delete from file_uses where hash = ? and run = ?", (*used, no))
-    connection.execute(
+    database.execute("delete from file_uses where hash = ? and run = ?", (*used, no))
+    database.execute(
         "delete from files where hash = ? and not exists "
         "(select 1 from file_uses where file_uses.hash = files.hash)",
         used,

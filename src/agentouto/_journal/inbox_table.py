@@ -8,27 +8,13 @@ question has one answer.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
 
 from agentouto._engine.inbox import InboxItem
-
-INBOX_TABLE = """
-create table inbox(
-    no integer primary key,
-    run integer not null,
-    kind text not null,
-    id text not null,
-    address text,
-    body text not null,
-    sent real not null,
-    outcome text,
-    unique(run, kind, id)
-);
-"""
+from agentouto._journal.database import Database
 
 _TAKEN = ""
 
@@ -54,9 +40,9 @@ class ItemState(NamedTuple):
         return not self.refusal
 
 
-def add_item(connection: sqlite3.Connection, run: int, item: ItemRow, sent: float) -> None:
+def add_item(database: Database, run: int, item: ItemRow, sent: float) -> None:
     """Add an item, unless it is there. One that was refused is sent again."""
-    connection.execute(
+    database.execute(
         "insert into inbox(run, kind, id, address, body, sent) values (?, ?, ?, ?, ?, ?) "
         "on conflict(run, kind, id) do update set address = excluded.address, "
         "body = excluded.body, sent = excluded.sent, outcome = null where outcome <> ''",
@@ -64,21 +50,21 @@ def add_item(connection: sqlite3.Connection, run: int, item: ItemRow, sent: floa
     )
 
 
-def item_state(connection: sqlite3.Connection, run: int, kind: str, id_: str) -> ItemState | None:
+def item_state(database: Database, run: int, kind: str, id_: str) -> ItemState | None:
     """Return what has become of an item, or ``None`` if it is not in the table."""
     query = "select outcome from inbox where run = ? and kind = ? and id = ?"
-    row: tuple[str | None] | None = connection.execute(query, (run, kind, id_)).fetchone()
+    row = database.execute(query, (run, kind, id_)).fetchone()
     return None if row is None else ItemState(row[0] is not None, row[0] or "")
 
 
-def open_items(connection: sqlite3.Connection, run: int, *, taken: bool = False) -> list[InboxItem]:
+def open_items(database: Database, run: int, *, taken: bool = False) -> list[InboxItem]:
     """Return the items of a run that were not taken; with ``taken``, those that were as well."""
     query = (
         "select no, kind, id, address, body from inbox "
         "where run = ? and (outcome is null or (? and outcome = '')) order by no"
     )
     items: list[InboxItem] = []
-    for no, kind, id_, address, body in connection.execute(query, (run, taken)):
+    for no, kind, id_, address, body in database.execute(query, (run, taken)):
         decision = (False, body)
         if kind == "approval":
             decision = msgspec.json.decode(body, type=tuple[bool, str])
@@ -87,38 +73,44 @@ def open_items(connection: sqlite3.Connection, run: int, *, taken: bool = False)
     return items
 
 
-def mark_taken(connection: sqlite3.Connection, numbers: Iterable[int]) -> None:
+def mark_taken(database: Database, numbers: Iterable[int]) -> None:
     """Note that items were taken, and stay until their effects are kept."""
-    connection.executemany(
-        "update inbox set outcome = ? where no = ?", [(_TAKEN, number) for number in numbers]
-    )
+    for number in numbers:
+        database.execute("update inbox set outcome = ? where no = ?", (_TAKEN, number))
 
 
-def settle_items(connection: sqlite3.Connection, settled: Iterable[tuple[int, str | None]]) -> None:
+def settle_items(database: Database, settled: Iterable[tuple[int, str | None]]) -> None:
     """Remove items whose effects are kept, and note the reasons of those that are refused."""
     for number, refusal in settled:
         if refusal is None:
-            connection.execute("delete from inbox where no = ?", (number,))
+            database.execute("delete from inbox where no = ?", (number,))
         else:
-            connection.execute("update inbox set outcome = ? where no = ?", (refusal, number))
+            database.execute("update inbox set outcome = ? where no = ?", (refusal, number))
 
 
-def refuse_open_items(connection: sqlite3.Connection, run: int) -> None:
+def refuse_open_items(database: Database, run: int) -> None:
     """Refuse what is left when a run has ended."""
-    connection.execute(
+    database.execute(
         "update inbox set outcome = 'the run has ended' "
         "where run = ? and (outcome is null or outcome = '')",
         (run,),
     )
 
 
-def set_waiting(connection: sqlite3.Connection, run: int) -> None:
+def run_status(database: Database, run: int, *, lock: bool = False) -> str:
+    """Return the state of a run, empty without it; with ``lock``, it stays in this transaction."""
+    query = f"select status from runs where no = ?{database.of_row if lock else ''}"  # noqa: S608
+    found = database.execute(query, (run,)).fetchone()
+    return "" if found is None else str(found[0])
+
+
+def set_waiting(database: Database, run: int) -> None:
     """Note that a run waits for people, and has no process."""
-    connection.execute("update runs set status = 'waiting' where no = ?", (run,))
+    database.execute("update runs set status = 'waiting' where no = ?", (run,))
 
 
-def set_ready(connection: sqlite3.Connection, run: int) -> None:
+def set_ready(database: Database, run: int) -> None:
     """Note that a run that waits for people has something to do: it can be gone on with."""
-    connection.execute(
+    database.execute(
         "update runs set status = 'running' where no = ? and status = 'waiting'", (run,)
     )

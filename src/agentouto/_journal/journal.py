@@ -19,8 +19,6 @@ from agentouto._journal.saved_run import STATUSES, SavedRun
 RUN_ID = re.compile(r"(?!\.)[A-Za-z0-9._:-]{1,128}")
 """What ``run_id=`` may be: text that is the same in addresses, file names and command lines."""
 
-NO_SQLITE = "a journal needs SQLite, and this Python was built without it"
-
 
 class JournalReader(Protocol):
     """What reads and changes the file of a journal."""
@@ -103,7 +101,7 @@ class Journal:
                 f"a run is {', '.join(STATUSES)}; none is {status!r:.40}"
                 f"{did_you_mean(status, STATUSES)}"
             )
-        return [run for run in self.file().runs() if status is None or run.status == status]
+        return [run for run in self.saved_runs().runs() if status is None or run.status == status]
 
     def __getitem__(self, run_id: str) -> SavedRun:
         """Return the run ``run_id``.
@@ -112,11 +110,11 @@ class Journal:
             JournalError: The file cannot be read.
             ConfigurationError: It has no such run.
         """
-        return self.file().run(run_id)
+        return self.saved_runs().run(run_id)
 
     def __contains__(self, run_id: object) -> bool:
         """Whether there is a run ``run_id``."""
-        return self.file().has(run_id)
+        return self.saved_runs().has(run_id)
 
     def delete(self, *, older_than: float) -> int:
         """Remove runs that have ended and are not marked as kept; return how many.
@@ -127,7 +125,7 @@ class Journal:
         Raises:
             JournalError: The file cannot be written.
         """
-        return self.file().delete_ended(SYSTEM_CLOCK.now() - older_than)
+        return self.saved_runs().delete_ended(SYSTEM_CLOCK.now() - older_than)
 
     def trim(
         self,
@@ -148,7 +146,7 @@ class Journal:
         Raises:
             JournalError: The file cannot be written.
         """
-        return self.file().trim(max_runs, max_bytes, max_seconds)
+        return self.saved_runs().trim(max_runs, max_bytes, max_seconds)
 
     def open_run(self, run_id: str, plan: Plan, *, accept_changes: bool) -> Durable | None:
         """Return the run ``run_id``: new, to be gone on with, or ended. See ``open_run.py``.
@@ -164,25 +162,22 @@ class Journal:
             self.on_lost(error)
             return None
 
-    def file(self) -> JournalReader:
-        """Return what reads and changes the file."""
-        try:
-            from agentouto._journal.journal_file import JournalFile  # noqa: PLC0415 - imports SQLite
-        except ImportError as error:
-            raise JournalError(NO_SQLITE) from error
-        return JournalFile(self.path, power_loss=self.power_loss)
+    def saved_runs(self) -> JournalReader:
+        """Return what reads and changes the journal."""
+        from agentouto._journal.places import site_of  # noqa: PLC0415 - may import SQLite
+        from agentouto._journal.saved_runs import JournalRuns  # noqa: PLC0415 - few runs need it
+
+        return JournalRuns(site_of(self.path, power_loss=self.power_loss))
 
     def _open_run(self, run_id: str, plan: Plan, *, accept_changes: bool) -> Durable:
-        try:
-            from agentouto._journal.open_run import open_run  # noqa: PLC0415 - imports SQLite
-        except ImportError as error:
-            raise JournalError(NO_SQLITE) from error
+        from agentouto._journal.open_run import open_run  # noqa: PLC0415 - few runs need it
+        from agentouto._journal.places import site_of  # noqa: PLC0415 - may import SQLite
+
         return open_run(
-            self.path,
+            site_of(self.path, power_loss=self.power_loss),
             run_id,
             plan,
             accept_changes=accept_changes,
-            power_loss=self.power_loss,
             team=self.team,
             on_lost=self.on_lost,
         )

@@ -20,8 +20,7 @@ from agentouto._domain.message import USER
 from agentouto._domain.participants import Agent
 from agentouto._engine.durable_run import DurableRun
 from agentouto._engine.plan import Plan
-from agentouto._journal.keeper import OnLost, SqliteKeeper
-from agentouto._journal.run_lock import RunLock, lock_path, lock_run
+from agentouto._journal.database import HeldRun, JournalSite, OnLost, OpenedRun
 from agentouto._journal.saved_run import TEAM, RunRow
 from agentouto._journal.store import Store
 
@@ -30,63 +29,65 @@ RUN_LOCK_SECONDS = 0.2
 
 
 def open_run(
-    path: Path,
+    place: JournalSite,
     run_id: str,
     plan: Plan,
     *,
     accept_changes: bool,
-    power_loss: bool,
     team: str = "",
     on_lost: OnLost | None = None,
 ) -> DurableRun:
-    """Return the run ``run_id`` of the file ``path``: new, to be gone on with, or ended.
+    """Return the run ``run_id`` of the journal at ``place``: new, to be gone on with, or ended.
 
-    ``Journal`` says what ``power_loss``, ``team`` and ``on_lost`` are.
+    ``Journal`` says what ``team`` and ``on_lost`` are.
 
     Raises:
-        JournalError: The file cannot be used.
+        JournalError: The journal cannot be used.
         RunTaken: The run is at work.
         RunOther: It was asked something else.
         RunChanged: Its agents or tools are others now.
     """
     _check_characters(plan.message)
-    store = Store(path, power_loss=power_loss)
+    opener = place.open_run()
     try:
-        lock = _locked(path, run_id, store)
-        try:
-            row = store.run(run_id)
-            earlier: list[Event] = []
-            marks = marks_of(plan)
-            if row is None:
-                begun_with = {TEAM: {"name": team, "folder": str(Path.cwd())}} if team else {}
-                text = msgspec.json.encode(marks | begun_with).decode()
-                row = store.add_run(run_id, plan.message, text, SYSTEM_CLOCK.now())
-            else:
-                earlier = _earlier_events(store, row)
-                _check_same_message(row, plan)
-                if not (earlier and isinstance(earlier[-1], RunEnded)):
-                    _check_marks(row, marks, accept_changes=accept_changes)
-            if not (earlier and isinstance(earlier[-1], RunEnded)):
-                store.set_owner(row.no, f"process {os.getpid()} on host {platform.node()}")
-            return DurableRun(SqliteKeeper(store, row, lock, earlier, on_lost), run_id, earlier)
-        except BaseException:
-            lock.release()
-            raise
+        opened = opener.do(
+            lambda database: _opened(Store(database), run_id, plan, team, accept_changes)
+        )
+        return DurableRun(opener.keeper(opened, on_lost), run_id, opened.earlier)
     except BaseException:
-        store.close()
+        opener.close()
         raise
 
 
-def _locked(journal: Path, run_id: str, store: Store) -> RunLock:
+def _opened(store: Store, run_id: str, plan: Plan, team: str, accept_changes: bool) -> OpenedRun:  # noqa: FBT001
+    held = _hold(run_id, store)
+    try:
+        row = store.run(run_id)
+        earlier: list[Event] = []
+        marks = marks_of(plan)
+        if row is None:
+            begun_with = {TEAM: {"name": team, "folder": str(Path.cwd())}} if team else {}
+            text = msgspec.json.encode(marks | begun_with).decode()
+            row = store.add_run(run_id, plan.message, text, SYSTEM_CLOCK.now())
+        else:
+            earlier = _earlier_events(store, row)
+            _check_same_message(row, plan)
+            if not (earlier and isinstance(earlier[-1], RunEnded)):
+                _check_marks(row, marks, accept_changes=accept_changes)
+        if not (earlier and isinstance(earlier[-1], RunEnded)):
+            store.set_owner(row.no, f"process {os.getpid()} on host {platform.node()}")
+    except BaseException:
+        held.release()
+        raise
+    return OpenedRun(row, held, earlier)
+
+
+def _hold(run_id: str, store: Store) -> HeldRun:
     deadline = monotonic() + RUN_LOCK_SECONDS
-    path = lock_path(journal, run_id)
     while True:
-        try:
-            lock = lock_run(path)
-        except OSError as error:
-            raise JournalError(f"the run {run_id!r} cannot be locked at {path}: {error}") from error
-        if lock is not None:
-            return lock
+        held = store.database.hold_run(run_id)
+        if held is not None:
+            return held
         if monotonic() > deadline:
             row = store.run(run_id)
             owner = row.owner if row is not None and row.owner else "another process"

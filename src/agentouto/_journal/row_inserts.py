@@ -1,4 +1,4 @@
-"""Adds the rows of runs to the file of a journal, few of them by one statement.
+"""Adds the rows of runs to the SQLite file of a journal, few of them by one statement.
 
 One statement is a transaction of its own. It takes a third of the time of the same one between
 ``begin`` and ``commit``, and most commits of a run are one or two rows without files.
@@ -41,11 +41,7 @@ def insert_few_rows(
 def insert_rows(
     connection: sqlite3.Connection, no: int, first: int, rows: Sequence[EventRow]
 ) -> None:
-    """Add any rows of the run ``no``, inside of a transaction, and the files that they have."""
+    """Add any rows of the run ``no``, inside of a transaction."""
     start = (no << RUN_SHIFT) + first
     values = [(start + n, row.call, row.kind, row.body) for n, row in enumerate(rows)]
     connection.executemany("insert into facts values (?, ?, ?, ?)", values)
-    for row in rows:
-        for key, data in row.files.items():
-            connection.execute("insert or ignore into files values (?, ?)", (key, data))
-            connection.execute("insert or ignore into file_uses values (?, ?)", (key, no))

@@ -8,10 +8,8 @@ at work, the sender waits for that outcome, for a moment.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import cast
 
 import msgspec
@@ -30,9 +28,8 @@ from agentouto._domain.event_pieces import Stamp
 from agentouto._domain.kept_event import CallOpened
 from agentouto._domain.message import Message
 from agentouto._engine.event_loops import current_loop
-from agentouto._journal.inbox_table import ItemRow, add_item, item_state, set_ready
-from agentouto._journal.row_inserts import RUN_SHIFT
-from agentouto._journal.run_lock import is_at_work, lock_path, lock_run
+from agentouto._journal.database import Database, JournalSite
+from agentouto._journal.inbox_table import ItemRow, add_item, item_state, run_status, set_ready
 from agentouto._journal.saved_run import ENDED, RunRow
 from agentouto._journal.store import Store
 
@@ -83,15 +80,13 @@ class RunInbox:
     """What people can answer in a run, and write to it.
 
     Args:
-        path: The file of the journal.
+        place: Where the journal is.
         run_id: The run.
-        power_loss: Whether commits wait for the disk.
     """
 
-    def __init__(self, path: Path, run_id: str, *, power_loss: bool) -> None:
-        self._path = path
+    def __init__(self, place: JournalSite, run_id: str) -> None:
+        self._place = place
         self._run_id = run_id
-        self._power_loss = power_loss
 
     def asked(self) -> list[Message]:
         """Return the questions and the requests for approval that wait, oldest first."""
@@ -99,12 +94,12 @@ class RunInbox:
             if run.status in ENDED:
                 return []
             state = _RunState(store.events(run))
-            with store.reading() as connection:
+            with store.database.errors("cannot be read"):
                 return [
                     forward
                     for id_, forward in state.forwards.items()
                     if id_ not in state.ends
-                    and not _is_answered(connection, run.no, _kind_of(forward), id_)
+                    and not _is_answered(store.database, run.no, _kind_of(forward), id_)
                 ]
 
     def answer(self, call_id: str, text: str) -> None:
@@ -128,13 +123,13 @@ class RunInbox:
             if to is not None:
                 self._check_call(state, to)
             receivers = state.starters if to is None else [to]
-            with store.transaction() as connection:
-                self._check_not_ended(connection, run.no)
-                ended = state.ends.keys() | _ended_since(connection, run.no, state)
+            with store.database.transaction():
+                self._check_not_ended(store.database, run.no)
+                ended = state.ends.keys() | _ended_since(store.database, run.no, state)
                 if receivers and ended.issuperset(receivers):
                     names = " and ".join(state.opened[one].agent_name for one in receivers)
                     raise RoutingError(self._run_id, f"{names} has already returned")
-                self._add(connection, run.no, ItemRow("message", name, to, body))
+                self._add(store.database, run.no, ItemRow("message", name, to, body))
             self._await_taking(store, run.no, "message", name)
         return name
 
@@ -143,8 +138,8 @@ class RunInbox:
         why = _keepable_text("a reason", reason)
         with self._opened() as (store, run):
             while True:
-                lock = lock_run(lock_path(self._path, self._run_id))
-                if lock is not None:
+                held = store.database.hold_run(self._run_id)
+                if held is not None:
                     try:
                         now = store.run(self._run_id)
                         if now is None or now.status in ENDED:
@@ -152,15 +147,15 @@ class RunInbox:
                         store.cancel(run.no, why)
                         return True
                     finally:
-                        lock.release()
+                        held.release()
                 try:
-                    with store.transaction() as connection:
-                        self._check_not_ended(connection, run.no)
-                        self._add(connection, run.no, ItemRow("cancel", "", None, why))
+                    with store.database.transaction():
+                        self._check_not_ended(store.database, run.no)
+                        self._add(store.database, run.no, ItemRow("cancel", "", None, why))
                     self._await_taking(store, run.no, "cancel", "")
                 except RoutingError:  # it has ended by itself
                     return False
-                if is_at_work(self._path, self._run_id) or not self._has_item(store, run.no):
+                if store.database.is_at_work(self._run_id) or not self._has_item(store, run.no):
                     return True
 
     def cancel_call(self, call_id: str, reason: str) -> bool:
@@ -170,11 +165,11 @@ class RunInbox:
             state = _RunState(store.events(run))
             self._check_call(state, call_id)
             try:
-                with store.transaction() as connection:
-                    self._check_not_ended(connection, run.no)
-                    if call_id in state.ends.keys() | _ended_since(connection, run.no, state):
+                with store.database.transaction():
+                    self._check_not_ended(store.database, run.no)
+                    if call_id in state.ends.keys() | _ended_since(store.database, run.no, state):
                         return False
-                    self._add(connection, run.no, ItemRow("cancel_call", call_id, None, why))
+                    self._add(store.database, run.no, ItemRow("cancel_call", call_id, None, why))
                 self._await_taking(store, run.no, "cancel_call", call_id)
             except RoutingError:  # it has ended by itself
                 return False
@@ -187,30 +182,31 @@ class RunInbox:
             known = state.forwards.get(id_) if isinstance(cast("object", id_), str) else None
             if known is None or _kind_of(known) != kind:
                 raise RoutingError(self._run_id, f"the run has no {what} {id_!r:.80}")
-            with store.transaction() as connection:
-                self._check_not_ended(connection, run.no)
-                end = {**state.ends, **_ended_since(connection, run.no, state)}.get(id_)
-                if end == "CallReturned" or _is_answered(connection, run.no, kind, id_):
+            with store.database.transaction():
+                self._check_not_ended(store.database, run.no)
+                end = {**state.ends, **_ended_since(store.database, run.no, state)}.get(id_)
+                if end == "CallReturned" or _is_answered(store.database, run.no, kind, id_):
                     raise RoutingError(self._run_id, f"the {what} {id_!r} was answered already")
                 if end is not None:
                     raise RoutingError(self._run_id, f"the {what} {id_!r} was cancelled")
-                self._add(connection, run.no, ItemRow(kind, id_, None, body))
+                self._add(store.database, run.no, ItemRow(kind, id_, None, body))
             self._await_taking(store, run.no, kind, id_)
 
     # ── the file ──────────────────────────────────────────────────────────────────────────────
 
     @contextmanager
     def _opened(self) -> Generator[tuple[Store, RunRow]]:
-        store = Store(self._path, power_loss=self._power_loss, must_exist=True)
+        database = self._place.connect()
+        store = Store(database)
         try:
             run = store.run(self._run_id)
             if run is None:
                 raise ConfigurationError(
-                    f"the journal {self._path} has no run {self._run_id!r} any more"
+                    f"the journal {self._place} has no run {self._run_id!r} any more"
                 )
             yield store, run
         finally:
-            store.close()
+            database.close()
 
     def _check_call(self, state: _RunState, call_id: str) -> None:
         if isinstance(cast("object", call_id), str) and call_id in state.opened:
@@ -222,20 +218,20 @@ class RunInbox:
             f"{', '.join(open_calls) or 'none'}",
         )
 
-    def _check_not_ended(self, connection: sqlite3.Connection, no: int) -> None:
-        status = _run_status(connection, no)
+    def _check_not_ended(self, database: Database, no: int) -> None:
+        status = run_status(database, no, lock=True)
         if status in ENDED:
             raise RoutingError(self._run_id, f"the run has ended: it is {status}")
         if status not in ("running", "waiting"):
             raise RoutingError(self._run_id, "the run was removed")
 
-    def _add(self, connection: sqlite3.Connection, no: int, item: ItemRow) -> None:
-        add_item(connection, no, item, SYSTEM_CLOCK.now())
-        set_ready(connection, no)
+    def _add(self, database: Database, no: int, item: ItemRow) -> None:
+        add_item(database, no, item, SYSTEM_CLOCK.now())
+        set_ready(database, no)
 
     def _has_item(self, store: Store, no: int) -> bool:
-        with store.reading() as connection:
-            return item_state(connection, no, "cancel", "") is not None
+        with store.database.errors("cannot be read"):
+            return item_state(store.database, no, "cancel", "") is not None
 
     def _await_taking(self, store: Store, no: int, kind: str, id_: str) -> None:
         """Wait for a moment until the process of the run has taken an item.
@@ -248,10 +244,10 @@ class RunInbox:
         deadline = monotonic() + TAKING_SECONDS
         while True:
             # Before the state is read: the process lets go of the run when it has written its end.
-            at_work = is_at_work(self._path, self._run_id)
-            with store.reading() as connection:
-                status = _run_status(connection, no)
-                state = item_state(connection, no, kind, id_)
+            at_work = store.database.is_at_work(self._run_id)
+            with store.database.errors("cannot be read"):
+                status = run_status(store.database, no)
+                state = item_state(store.database, no, kind, id_)
             if state is None or (state.is_taken and not state.refusal):
                 return
             if state.refusal or status in ENDED:
@@ -261,25 +257,18 @@ class RunInbox:
             pause(TAKING_POLL_SECONDS)
 
 
-def _run_status(connection: sqlite3.Connection, no: int) -> str:
-    found = connection.execute("select status from runs where no = ?", (no,)).fetchone()
-    return "" if found is None else str(found[0])
-
-
-def _ended_since(connection: sqlite3.Connection, no: int, state: _RunState) -> dict[str, str]:
+def _ended_since(database: Database, no: int, state: _RunState) -> dict[str, str]:
     """Return the calls that have ended since ``state`` was read, and how."""
-    found = connection.execute(
-        "select call, kind from facts where at >= ? and at < ? "
-        "and kind in ('CallReturned', 'CallFailed', 'CallCancelled')",
-        ((no << RUN_SHIFT) + state.length, (no + 1) << RUN_SHIFT),
-    )
+    _, _, where, values = database.events_from(no, state.length)
+    ends = f"{where} and kind in ('CallReturned', 'CallFailed', 'CallCancelled')"
+    found = database.execute(f"select call, kind from facts where {ends}", values)  # noqa: S608
     names = {number: stamp.call_id for stamp, number in state.numbers.items()}
     return {names[call]: kind for call, kind in found if call in names}
 
 
-def _is_answered(connection: sqlite3.Connection, no: int, kind: str, id_: str) -> bool:
+def _is_answered(database: Database, no: int, kind: str, id_: str) -> bool:
     """Whether an answer is in the inbox, for the run to take."""
-    item = item_state(connection, no, kind, id_)
+    item = item_state(database, no, kind, id_)
     return item is not None and item.is_open
 
 

@@ -1,41 +1,38 @@
-"""Reads the runs in the file of a journal, and removes, marks and forks them."""
+"""Reads the runs of a journal, and removes, marks and forks them."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from agentouto._domain.clock import new_id
 from agentouto._domain.configuration_error import ConfigurationError, did_you_mean
 from agentouto._domain.event import CallFailed, CallReturned, Event
 from agentouto._domain.journal_errors import RunTaken
 from agentouto._engine.past import Past, PastCall
+from agentouto._journal.database import JournalSite
 from agentouto._journal.deletion import finish_removals, remove_run, remove_surplus
 from agentouto._journal.forks import cut_before, cut_before_failure, with_run_id
 from agentouto._journal.journal import check_run_id
 from agentouto._journal.run_inbox import RunInbox
-from agentouto._journal.run_lock import is_at_work
 from agentouto._journal.saved_run import ENDED, RunRow, SavedCall, SavedRun
 from agentouto._journal.store import Store
 
 
-class JournalFile:
-    """The file of a journal. Each method opens it for a moment.
+class JournalRuns:
+    """The runs of a journal. Each method connects for a moment.
 
     Args:
-        path: The file.
-        power_loss: Whether commits wait for the disk.
+        place: Where the journal is.
     """
 
-    def __init__(self, path: Path, *, power_loss: bool) -> None:
-        self._path = path
-        self._power_loss = power_loss
+    def __init__(self, place: JournalSite) -> None:
+        self._place = place
 
     def runs(self) -> list[SavedRun]:
         """Return all runs, newest first."""
         with self._opened() as store:
-            return [self._saved(row) for row in store.runs()]
+            return [self._saved(store, row) for row in store.runs()]
 
     def run(self, run_id: str) -> SavedRun:
         """Return the run ``run_id``.
@@ -45,16 +42,16 @@ class JournalFile:
         """
         with self._opened() as store:
             row = store.run(run_id)
-            names = [] if row is not None else [one.id for one in store.runs()]
-        if row is None:
-            raise ConfigurationError(
-                f"the journal {self._path} has no run {run_id!r:.80}{did_you_mean(run_id, names)}"
-            )
-        return self._saved(row)
+            if row is not None:
+                return self._saved(store, row)
+            names = [one.id for one in store.runs()]
+        raise ConfigurationError(
+            f"the journal {self._place} has no run {run_id!r:.80}{did_you_mean(run_id, names)}"
+        )
 
     def has(self, run_id: object) -> bool:
         """Whether there is a run ``run_id``."""
-        if not isinstance(run_id, str) or not self._path.exists():
+        if not isinstance(run_id, str) or not self._place.exists():
             return False
         with self._opened() as store:
             return store.run(run_id) is not None
@@ -124,7 +121,7 @@ class JournalFile:
 
     def inbox(self, row: RunRow) -> RunInbox:
         """Return what people can answer, and write to, in a run."""
-        return RunInbox(self._path, row.id, power_loss=self._power_loss)
+        return RunInbox(self._place, row.id)
 
     def delete_run(self, row: RunRow) -> None:
         """Remove a run.
@@ -139,15 +136,15 @@ class JournalFile:
 
     @contextmanager
     def _opened(self) -> Generator[Store]:
-        store = Store(self._path, power_loss=self._power_loss, must_exist=True)
+        database = self._place.connect()
         try:
-            yield store
+            yield Store(database)
         finally:
-            store.close()
+            database.close()
 
-    def _saved(self, row: RunRow) -> SavedRun:
+    def _saved(self, store: Store, row: RunRow) -> SavedRun:
         status = row.status
-        if status == "running" and not is_at_work(self._path, row.id):
+        if status == "running" and not store.database.is_at_work(row.id):
             status = "interrupted"
         return SavedRun(self, row, status)
 
