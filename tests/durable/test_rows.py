@@ -13,7 +13,8 @@ from agentouto._domain.kept_event import CallOpened
 from agentouto._journal.rows import ROW_KINDS, EventRow, RowReader, RowWriter, UnreadableRow
 
 FIELDS = {
-    "RunStarted": "stamp at message starting agents peers tools limits history attachments team",
+    "RunStarted": "stamp at message starting agents peers tools limits history attachments team "
+    "caller_run caller worker",
     "CallStarted": "stamp at message background withheld tool_call person",
     "ModelAsked": "stamp at model turn attempt",
     "ModelWaited": "stamp at why attempt seconds error status most",

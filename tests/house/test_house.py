@@ -102,6 +102,7 @@ MAY_LISTEN = {"auth/_callback_server.py", "ui/_page_server.py"}
 
 MAY_START_TASKS = {
     "_blocking.py",
+    "_engine/elsewhere.py",
     "_engine/handle_events.py",
     "_engine/here.py",
     "_engine/host.py",

@@ -44,6 +44,10 @@ class RunStarted(msgspec.Struct, frozen=True, gc=False):
     objects would keep the user's functions and keys alive as long as a result is kept. ``tools``
     are the names of the user's tools, each with whether it needs approval; ``history`` is a number
     of messages; ``team`` is what the team is called, if anything.
+
+    ``worker`` is the kind of worker that the run was submitted to. Of a call that is answered as a
+    run of its own, ``caller_run`` is the id of the run that made it, and ``caller`` is where the
+    caller reads mail, if anywhere.
     """
 
     stamp: Stamp
@@ -57,6 +61,9 @@ class RunStarted(msgspec.Struct, frozen=True, gc=False):
     history: int
     attachments: tuple[Attachment, ...]
     team: str = ""
+    caller_run: str = ""
+    caller: str = ""
+    worker: str = ""
 
 
 class RunEnded(msgspec.Struct, frozen=True, gc=False):

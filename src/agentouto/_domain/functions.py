@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
@@ -57,3 +58,21 @@ def check_on_restart(where: str, value: object) -> None:
 def policy_name(value: OnRestart) -> RestartPolicy:
     """Return what an event calls it."""
     return "check" if callable(value) else value
+
+
+WORKER_KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What a kind of worker may be called: text that is the same in queues, units and command lines."""
+
+
+def check_worker_kind(where: str, value: object) -> str:
+    """Return ``value`` if a kind of worker can be called so.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    if not isinstance(value, str) or not WORKER_KIND.fullmatch(value):
+        raise ConfigurationError(
+            f"{where}{value!r:.80} is no kind of worker: that is 1 to 64 letters of a to z, "
+            "digits, '.', '_' and '-', and begins with a letter or a digit"
+        )
+    return value

@@ -16,6 +16,7 @@ from typing import Literal, Protocol, TypeAlias, cast, get_args
 
 from agentouto._domain.configuration_error import ConfigurationError, did_you_mean
 from agentouto._domain.foreign_words import AGENT_WORDS, PROVIDER_WORDS, explains_keywords
+from agentouto._domain.functions import check_worker_kind
 from agentouto._domain.kinds import BUILT_IN, Kind, KindSpec, check_kind, kind_spec
 from agentouto._domain.retry import Retry
 from agentouto._domain.secret import Secret, address, hides_arguments
@@ -162,6 +163,9 @@ class Agent:
             unavailable. Other providers do not get ``extra``.
         timeout: Seconds within which each of its calls must return; ``None`` for as long as it
             takes.
+        worker: The kind of worker that answers its calls, as runs of their own, where a worker runs
+            the team: ``agentouto worker TEAM --worker gpu``. Elsewhere it has no meaning. ``None``:
+            the worker of its caller.
 
     Raises:
         ConfigurationError: A value cannot work; the text names it and what can.
@@ -182,10 +186,13 @@ class Agent:
     output_type: object = field(default=None, kw_only=True)
     fallback: Sequence[tuple[str | Provider, str]] = field(default=(), kw_only=True)
     timeout: float | None = field(default=None, kw_only=True)
+    worker: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         """Check the name and every setting."""
         check_name(self.name)
+        if self.worker is not None:
+            check_worker_kind(f"Agent {self.name!r}: worker=", self.worker)
         for setting, kinds in _SETTING_TYPES.items():
             value = getattr(self, setting)
             if not isinstance(value, kinds) or isinstance(value, bool) != (kinds is bool):

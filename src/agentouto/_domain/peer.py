@@ -90,6 +90,11 @@ Participant: TypeAlias = Agent | Peer
 """Anyone who can take a forward and give a return."""
 
 
+def kind_of_worker(participant: Participant) -> str | None:
+    """Return the kind of worker that answers for a participant; ``None`` for that of its caller."""
+    return participant.worker if isinstance(participant, Agent) else None
+
+
 def _takes_here(answer: AnswerFunction) -> bool:
     """Whether ``answer`` has a second parameter that is called ``here`` or has no default."""
     try:

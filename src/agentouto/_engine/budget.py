@@ -232,12 +232,18 @@ class Budget:
                 budget.spent["tokens"] += usage.total_tokens or 0
                 budget.spent["cost"] += cost
 
-    def add(self, tokens: int, cost: float) -> None:
-        """Add what a peer or a tool says that it has used."""
+    def add(self, tokens: int, cost: float, calls: float = 0, requests: float = 0) -> None:
+        """Add what a peer, a tool or a call elsewhere says that it has used."""
+        amounts = {"tokens": tokens, "cost": cost, "calls": calls, "requests": requests}
         with self.lock:
             for budget in self.chain:
-                budget.spent["tokens"] += tokens
-                budget.spent["cost"] += cost
+                for limit, amount in amounts.items():
+                    budget.spent[limit] += amount
+
+    def used_up(self, limit: str, allowed: float, stamp: Stamp) -> LimitReached:
+        """Return the error for a limit of which nothing is left, and end the run."""
+        with self.lock:
+            return self._limit_reached(self, limit, allowed, stamp)
 
     def warnings(self, warned: set[str], turn: int) -> Iterator[tuple[str, float, float]]:
         """Yield each limit that is nearly reached, with what is spent and allowed.

@@ -14,7 +14,7 @@ from enum import StrEnum
 from agentouto._domain.errors import RoutingError
 from agentouto._domain.event_pieces import Stamp
 from agentouto._domain.limits import MAX_MAIL
-from agentouto._domain.message import Message
+from agentouto._domain.message import USER, Message
 from agentouto._domain.peer import Participant, Peer
 from agentouto._engine.delivery import Delivery
 from agentouto._engine.log import CallLog, Log
@@ -249,6 +249,11 @@ class Call:
         self.turn: int = 0
         self.cut_results: dict[str, str] = {}
         self.most_read: int = 0
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether a starting agent answers it: the user, and no agent elsewhere, has made it."""
+        return self.parent is None and self.forward.sender == USER
 
     def cancel(self, reason: str) -> bool:
         """Cancel this call only, from any thread; return whether it had not ended."""

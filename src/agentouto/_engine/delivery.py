@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Self
+from typing import Self, cast
 
 import msgspec
 
 from agentouto._core.prompt import UNREAD_MAIL
+from agentouto._domain.configuration_error import ConfigurationError
 from agentouto._domain.message import USER, Message
 
 NOTE_MARK = "!"
@@ -115,3 +116,31 @@ def note_about(returned: Delivery, reason: str) -> Delivery:
     id_ = f"{message.call_id}{NOTE_MARK}"
     note = Message("forward", USER, message.sender, text, id_)
     return Delivery(note, returned.sender_address or "")
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """A message between participants in different runs, as it travels.
+
+    Attributes:
+        id: Its id: it arrives once, however often it is sent.
+        sender: The name of the participant that writes.
+        sender_address: Where that participant reads mail.
+        text: What it writes.
+    """
+
+    id: str
+    sender: str
+    sender_address: str
+    text: str
+
+
+def confirmation(name: str, address: str) -> str:
+    """Return what a sender is told whose message was accepted."""
+    return f"Message sent to {name} (task_id: {address})"
+
+
+def checked_text(content: str) -> str:
+    """Return the content of a message, if it is text."""
+    if not isinstance(cast("object", content), str):
+        raise ConfigurationError(f"a message is text, not {content!r}")
+    return str(content)  # a subclass of str could not be encoded

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from agentouto._core.builtin_tools import CALL_AGENT
 from agentouto._core.prompt import ASKED_OTHERWISE
@@ -37,7 +37,7 @@ from agentouto._domain.errors import Cancelled, JournalError, ToolError, Waiting
 from agentouto._domain.event import CallCancelled, CallFailed, CallReturned, Event, RunEnded
 from agentouto._domain.kept_event import SavedError, ToolBegun
 from agentouto._domain.message import ToolResult
-from agentouto._domain.peer import Participant, Peer
+from agentouto._domain.peer import Participant, Peer, kind_of_worker
 from agentouto._engine.call import Call
 from agentouto._engine.durable_effects import DurableEffects
 from agentouto._engine.durable_peer import answer_as_durable_peer
@@ -49,7 +49,7 @@ from agentouto._engine.past import Past, PastCall
 from agentouto._engine.plan import Plan
 from agentouto._engine.restore import restore_run
 from agentouto._engine.save_and_exit import approvals_are_kept, saves_and_exits
-from agentouto._engine.services import RunServices
+from agentouto._engine.services import CallsElsewhere, RunServices
 from agentouto._engine.toolbox import Forwards
 
 _CALL_ENDS = (CallReturned, CallFailed, CallCancelled)
@@ -108,6 +108,11 @@ class Keeper(InboxKeeper, Protocol):
         ...
 
 
+PlaceCalls: TypeAlias = Callable[[RunServices, Plan, str, Sequence[Event]], CallsElsewhere]
+"""Returns what has calls of a run answered in other processes; gets its parts, arguments, id and
+earlier events."""
+
+
 class DurableRun:
     """What a run with a journal has besides.
 
@@ -115,6 +120,9 @@ class DurableRun:
         keeper: Keeps the events.
         run_id: The id of the run.
         earlier: The events of earlier processes.
+
+    Attributes:
+        place_calls: Set by a worker, before the run begins.
     """
 
     def __init__(self, keeper: Keeper, run_id: str, earlier: Sequence[Event] = ()) -> None:
@@ -137,15 +145,14 @@ class DurableRun:
         self._calls: dict[str, Call] = {}
         self._background: list[Call] = []
         self._posted = set(self._past.posted)
+        self.place_calls: PlaceCalls | None = None
+        self.elsewhere: CallsElsewhere | None = None
 
     # ── keeping ───────────────────────────────────────────────────────────────────────────────
 
     def keep(self, event: Event) -> None:
         """Take the next event, unless the run was stopped from outside."""
-        task = self._task
-        if task is not None and not self._for_good and task.cancelling() > self._cancelled_before:
-            self._frozen = True
-        if not self._frozen:
+        if not self.is_frozen():
             self._keeper.take(event)
             if isinstance(event, _CALL_ENDS):
                 returned = isinstance(event, CallReturned)
@@ -169,6 +176,13 @@ class DurableRun:
             self._for_good = True
             self._keeper.cancel()
 
+    def is_frozen(self) -> bool:
+        """Whether nothing more is kept, because the run was stopped from outside."""
+        task = self._task
+        if task is not None and not self._for_good and task.cancelling() > self._cancelled_before:
+            self._frozen = True
+        return self._frozen
+
     def freeze(self) -> None:
         """Keep nothing more, unless the user has ended the run."""
         self._frozen = not self._for_good
@@ -190,6 +204,8 @@ class DurableRun:
     ) -> list[Call]:
         """Make the calls and the mail of earlier processes; return those of starting agents."""
         self._services = services
+        if self.place_calls is not None:
+            self.elsewhere = self.place_calls(services, plan, self._run_id, self.earlier)
         if saves_and_exits(plan):
             self._open_work = OpenWork(self._past.events)
             self._keeps_approvals = approvals_are_kept(plan)
@@ -261,6 +277,8 @@ class DurableRun:
         if services is None:
             raise LookupError("the run was not restored")
         inbox = self._inbox
+        if self.elsewhere is not None and self.elsewhere.takes(kind_of_worker(participant)):
+            return await self.elsewhere.answer(call)
         if isinstance(participant, Peer):
             return await answer_as_durable_peer(call, participant, services, forwards, past, inbox)
         return await answer(DurableEffects(call, participant, services, forwards, past, inbox))

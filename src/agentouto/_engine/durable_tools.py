@@ -64,8 +64,10 @@ class DurableToolRunner(ToolRunner):
             return None
 
     async def _invoke(self, tool: AnyTool, tool_call: ToolCall, arguments: Arguments) -> ToolResult:
-        place = str(tool_call.place)
-        if place not in self._past.started_tools:
+        place, durable = str(tool_call.place), self._services.durable
+        elsewhere = None if durable is None else durable.elsewhere
+        goes_on = elsewhere is not None and elsewhere.takes(tool.worker)  # its run is found again
+        if goes_on or place not in self._past.started_tools:
             return await super()._invoke(tool, tool_call, arguments)
         if place in self._past.begun or tool.on_restart == "run":
             checked = tool.check(copy.deepcopy(dict(arguments)))

@@ -70,7 +70,7 @@ class LiveEffects:
         self._call = call
         self._agent = agent
         self._services = services
-        self._toolbox = box = services.setup.toolbox(agent, starting=call.parent is None)
+        self._toolbox = box = services.setup.toolbox(agent, starting=call.is_starting)
         self._pauses = 0
         self._deliveries: list[Delivery] = []
         self._window: tuple[Agent, int | None] | None = None
@@ -87,7 +87,7 @@ class LiveEffects:
         call = self._call
         forward = call.forward
         system = system_prompt(
-            self._services.setup.standing_prompt(self._agent, starting=call.parent is None),
+            self._services.setup.standing_prompt(self._agent, starting=call.is_starting),
             caller=forward.sender,
             address=call.caller_address,
             tools=self._toolbox.tools,

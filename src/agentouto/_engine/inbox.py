@@ -26,6 +26,7 @@ import msgspec
 
 from agentouto._domain.errors import JournalError, RoutingError
 from agentouto._engine.call import Call, Status
+from agentouto._engine.delivery import Letter
 from agentouto._engine.save_and_exit import is_away
 from agentouto._engine.services import RunServices
 
@@ -44,12 +45,12 @@ class InboxItem(msgspec.Struct, frozen=True):
         id: The id of the message, of the question that is answered, of the approval, or of the call
             that is cancelled; empty where the run is.
         address: Where a message is sent; ``None`` for the starting agents.
-        text: The message, the answer, or the reason of a refusal or cancellation.
+        text: The message, the answer, the reason of a refusal or cancellation, or a letter as JSON.
         yes: Whether the use of a tool is approved.
     """
 
     no: int
-    kind: Literal["message", "answer", "approval", "cancel", "cancel_call"]
+    kind: Literal["message", "letter", "answer", "approval", "cancel", "cancel_call"]
     id: str
     address: str | None
     text: str
@@ -149,7 +150,7 @@ class Inbox:
 
     def _take(self, item: InboxItem, services: RunServices) -> None:
         match item.kind:
-            case "message":
+            case "message" | "letter":
                 self._deliver(item, services)
             case "cancel":
                 self._keeper.settle_item(item)
@@ -164,7 +165,10 @@ class Inbox:
     def _deliver(self, item: InboxItem, services: RunServices) -> None:
         mail = services.mail
         try:
-            if item.address is None:
+            if item.kind == "letter":
+                letter = msgspec.json.decode(item.text, type=Letter)
+                mail.deliver_letter(item.address or "", letter)
+            elif item.address is None:
                 mail.send_to_all(self._starters, item.text, item.id)
             else:
                 mail.send(item.address, item.text, item.id)

@@ -34,13 +34,10 @@ Theory of operation. Every message that was accepted ends as read or as returned
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Awaitable, Callable, Sequence
 
 from agentouto._core.ids import call_id
 from agentouto._domain.clock import new_id
-from agentouto._domain.configuration_error import ConfigurationError
 from agentouto._domain.errors import Refuse, RoutingError
 from agentouto._domain.event import (
     MailAwaited,
@@ -53,12 +50,21 @@ from agentouto._domain.event_pieces import Stamp
 from agentouto._domain.message import USER, Message
 from agentouto._engine.call import Call, Mailbox, Status
 from agentouto._engine.calls import USER_ADDRESS, Calls
-from agentouto._engine.delivery import Delivery, LetterIds, Receipt, note_about
+from agentouto._engine.delivery import (
+    Delivery,
+    Letter,
+    LetterIds,
+    Receipt,
+    checked_text,
+    confirmation,
+    note_about,
+)
 from agentouto._engine.earlier import EarlierMail
 from agentouto._engine.finalizers import OnExit
 from agentouto._engine.hook_runner import HookRunner
 from agentouto._engine.log import Log
-from agentouto._engine.running_calls import describe_running, waits_of
+from agentouto._engine.running_calls import describe_deadlock, describe_running, waits_of
+from agentouto._engine.senders import sender_of
 from agentouto._engine.user import User
 from agentouto._engine.wait_graph import Wait, find_cycle, find_deadlocked
 
@@ -90,7 +96,8 @@ class Mail:
     ) -> None:
         self.calls: Calls = calls
         self.run_id: str = run_id
-        self._now = log.now
+        self.outside: Callable[[str, str, str, Call], Awaitable[str]] | None = None
+        self._log = log
         self._user_log = log.for_call(Stamp(USER, run_id, None))
         self._user = user
         self._hooks = hooks
@@ -150,8 +157,10 @@ class Mail:
         id_ = call_id(sender.id, place)
         was_posted = self._past is not None and self._past.has_posted(id_)
         if self._call_of_user_at(address) is None:
+            if self.outside is not None and address not in self.calls.by_id:
+                return await self.outside(address, content, id_, sender)
             if was_posted:
-                return _confirmation(self.calls.find(address).name, address)
+                return confirmation(self.calls.find(address).name, address)
             return str(self._put(address, content, id_, sender))
         message = Message("forward", sender.name, USER, content, id_)
         if not was_posted:
@@ -161,7 +170,7 @@ class Mail:
         delivery = Delivery(message, address, None, Receipt("", id_))
         if (refusal := await self._deliver_to_user(delivery, sender)) is not None:
             raise RoutingError(USER, f"the message was refused: {refusal}")
-        return _confirmation(USER, address)
+        return confirmation(USER, address)
 
     def send(self, address: str, content: str, id_: str | None = None) -> Receipt:
         """Send a message of the user, from any thread; one with the same ``id_`` only once.
@@ -170,7 +179,7 @@ class Mail:
             RoutingError: There never was such a receiver, it has already returned, or its mailbox
                 is full.
         """
-        content = _checked(content)
+        content = checked_text(content)
         starter = self._call_of_user_at(address)
         if id_ is not None and (again := self._sent_before(id_, address)) is not None:
             return again
@@ -178,11 +187,20 @@ class Mail:
         if starter is None:
             return self._settled(self._put(address, content, id_, None))
         message = Message("forward", USER, USER, content, id_)
-        receipt = Receipt(_confirmation(USER, address), id_)
+        receipt = Receipt(confirmation(USER, address), id_)
         delivery = Delivery(message, address, starter.id, receipt)
         self._to_user.put(delivery, lambda: starter.log.record(MessagePosted, message, address))
         self._wake()
         return self._settled(receipt)
+
+    def deliver_letter(self, address: str, letter: Letter) -> None:
+        """Put a letter from another run into the mailbox at ``address``, once.
+
+        Raises:
+            RoutingError: There is no such participant, or it has already returned.
+        """
+        if self._sent_before(letter.id, address) is None:
+            self._put(address, letter.text, letter.id, letter)
 
     def send_to_all(
         self, starters: Sequence[Call], content: str, id_: str | None = None
@@ -192,7 +210,7 @@ class Mail:
         Raises:
             RoutingError: All of them have ended, or have full mailboxes.
         """
-        content = _checked(content)
+        content = checked_text(content)
         open_calls = [call for call in starters if call.status in {Status.PENDING, Status.RUNNING}]
         if len(open_calls) < 2:
             return self.send((open_calls or starters)[0].id, content, id_)
@@ -217,7 +235,7 @@ class Mail:
         again = self._past is not None and self._past.has_posted(id_)
         if self._sent.add(id_) and not again:
             return None
-        return Receipt(_confirmation(self.calls.find(address).name, address), id_)
+        return Receipt(confirmation(self.calls.find(address).name, address), id_)
 
     def _settled(self, receipt: Receipt) -> Receipt:
         """Return ``receipt`` once its message is kept, if the run has a journal."""
@@ -230,22 +248,21 @@ class Mail:
         address: str,
         content: str,
         id_: str,
-        sender: Call | None,
+        sender: Call | Letter | None,
         receipt: Receipt | None = None,
     ) -> Receipt:
         receiver = self.calls.find(address)
-        name = USER if sender is None else sender.name
+        name, sender_address, log = sender_of(sender, self._log, self._user_log)
         message = Message("forward", name, receiver.name, content, id_)
-        log = self._user_log if sender is None else sender.log
-        receipt = receipt or Receipt(_confirmation(receiver.name, address), id_)
+        receipt = receipt or Receipt(confirmation(receiver.name, address), id_)
 
         def on_accepted() -> None:
             receiver.messages.append(message)
-            if sender is not None and sender is not receiver:
+            if isinstance(sender, Call) and sender is not receiver:
                 sender.messages.append(message)
             log.record(MessagePosted, message, address)
 
-        delivery = Delivery(message, address, None if sender is None else sender.id, receipt)
+        delivery = Delivery(message, address, sender_address, receipt)
         receiver.mailbox.put(delivery, on_accepted)
         return receipt
 
@@ -352,18 +369,18 @@ class Mail:
             waits = waits_of(self.calls.running)
             deadlocked = find_deadlocked(waits, user_writes=self._user_writes)
             if call.id in deadlocked and not call.mailbox.has_mail():
-                return self._describe_deadlock(find_cycle(waits, call.id, deadlocked))
-            began = self._now()
+                return describe_deadlock(find_cycle(waits, call.id, deadlocked), self.calls.running)
+            began = self._log.now()
             left = None if self._past is None else self._past.seconds_to_wait(call, sender, seconds)
             if left is None:
                 call.log.record(MailAwaited, sender, seconds)
-            with OnExit(lambda: call.log.record(MailWaitEnded, sender, self._now() - began)):
+            with OnExit(lambda: call.log.record(MailWaitEnded, sender, self._log.now() - began)):
                 async with asyncio.timeout(seconds if left is None else left):
                     has_mail = await call.mailbox.wait_for_mail()
         except TimeoutError:
             return f"none arrived within {seconds:g} s"
         else:
-            return None if has_mail else self._describe_deadlock([call.id])
+            return None if has_mail else describe_deadlock([call.id], self.calls.running)
         finally:
             # Another tool call of the same reply may have begun to wait, and replaced it.
             call.wait = None if call.wait is wait else call.wait
@@ -373,13 +390,6 @@ class Mail:
         """Return a line about each running call, for the agent that runs ``reader``."""
         return describe_running(self.calls.running, reader)
 
-    def _describe_deadlock(self, path: list[str]) -> str:
-        if len(path) > 2 and path[0] == path[-1]:
-            names = [self.calls.running[id_].name for id_ in path]
-            pairs = (f"{one} waits for {other}" for one, other in itertools.pairwise(names))
-            return f"the wait would never end, since {', '.join(pairs)}"
-        return "no participant that could write is left"
-
     def _answer(self, call: Call, text: str) -> None:
         self._put(call.id, text, new_id(), None)
 
@@ -388,13 +398,3 @@ class Mail:
         if not (self._user.reads and address.startswith(USER_ADDRESS)):
             return None
         return self.calls.by_id.get(address.removeprefix(USER_ADDRESS))
-
-
-def _confirmation(name: str, address: str) -> str:
-    return f"Message sent to {name} (task_id: {address})"
-
-
-def _checked(content: str) -> str:
-    if not isinstance(cast("object", content), str):
-        raise ConfigurationError(f"a message is text, not {content!r}")
-    return str(content)  # a subclass of str could not be encoded

@@ -98,7 +98,7 @@ def result_of(value: object, call: Call, services: RunServices) -> ToolResult:
         ToolError: It is no text, and cannot be made one.
         BadArguments: It is not of the type.
     """
-    form = services.setup.result_model if call.parent is None else None
+    form = services.setup.result_model if call.is_starting else None
     if form is None:
         return as_result(value, call.name)
     if isinstance(value, ToolResult):

@@ -70,7 +70,7 @@ def restore_run(
     for id_, call in past.calls.items():
         if call.opened is not None:
             number = len(starters) if call.opened.stamp.parent_call_id is None else -1
-            made = calls[id_] = _restored_call(call, services, plan, log, calls, number)
+            made = calls[id_] = _restored_call(past, call, services, plan, log, calls, number)
             if number >= 0:
                 starters.append(made)
     services.calls.by_id.update(calls)
@@ -94,6 +94,7 @@ def _is_open(call: Call) -> bool:
 
 
 def _restored_call(
+    past_run: Past,
     past: PastCall,
     services: RunServices,
     plan: Plan,
@@ -113,13 +114,14 @@ def _restored_call(
         )
     parent = calls.get(opened.stamp.parent_call_id or "")
     user_address = f"{USER_ADDRESS}{opened.stamp.call_id}" if plan.on_message else None
+    outside = past_run.started.caller if past_run.started is not None else ""
     call = Call(
         participant,
         opened.message if past.started is None else past.started.message,
         log,
         path=f"{number}:{name}" if parent is None else f"{parent.path}/{opened.place}:{name}",
         parent=parent,
-        caller_address=user_address if parent is None else parent.id,
+        caller_address=outside or user_address if parent is None else parent.id,
         history=opened.history,
         background=opened.background,
         tool_call=opened.place,
@@ -134,7 +136,7 @@ def _restore_end(call: Call, past: PastCall, services: RunServices) -> None:
     match past.end:
         case CallReturned(message=message):
             call.status, call.result = Status.COMPLETED, message
-            call.data = _returned_data(call, message.content, services)
+            call.data = returned_data(call, message.content, services)
         case CallFailed(error=error, for_agents=for_agents):
             call.status, call.error, call.error_for_agents = Status.FAILED, error, for_agents
         case CallCancelled(reason=reason):
@@ -146,9 +148,9 @@ def _restore_end(call: Call, past: PastCall, services: RunServices) -> None:
     call.mailbox.close()
 
 
-def _returned_data(call: Call, content: str, services: RunServices) -> object:
+def returned_data(call: Call, content: str, services: RunServices) -> object:
     """Return the value that a starting agent returned, made again from its text."""
-    if call.parent is not None:
+    if not call.is_starting:
         return None
     who = call.participant
     form = (
@@ -259,8 +261,8 @@ def _restore_mail(past: Past, services: RunServices, calls: dict[str, Call]) -> 
 
 
 def _delivery(posted: MessagePosted, calls: dict[str, Call]) -> Delivery:
-    sender = posted.stamp.call_id if posted.stamp.call_id in calls else None
-    message = posted.message
+    message, writer = posted.message, posted.stamp.call_id
+    sender = writer if writer in calls or message.sender != USER else None
     return Delivery(message, posted.address, sender, Receipt("", message.call_id))
 
 

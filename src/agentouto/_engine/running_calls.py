@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from agentouto._engine.call import Call
 from agentouto._engine.wait_graph import Wait
@@ -35,3 +35,12 @@ def describe_running(running: Mapping[str, Call], reader: Call) -> str:
     if more := len(running) - len(lines):
         lines.append(f"(and {more} more)")
     return "\n".join(lines)
+
+
+def describe_deadlock(path: Sequence[str], running: Mapping[str, Call]) -> str:
+    """Return why a wait for mail would never end; ``path`` is a cycle of waits, if there is one."""
+    if len(path) > 2 and path[0] == path[-1]:
+        names = [running[id_].name for id_ in path]
+        pairs = (f"{one} waits for {other}" for one, other in itertools.pairwise(names))
+        return f"the wait would never end, since {', '.join(pairs)}"
+    return "no participant that could write is left"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -25,6 +25,7 @@ from agentouto._engine.plan import Plan
 from agentouto._engine.run_setup import RunSetup
 from agentouto._engine.side_tasks import SideTasks
 from agentouto._engine.threads import Threads
+from agentouto._engine.tool import AnyTool
 from agentouto._engine.toolbox import Forwards
 from agentouto._engine.user import User
 
@@ -63,6 +64,24 @@ class RunServices(msgspec.Struct, frozen=True):
     durable: Durable | None = None
 
 
+class CallsElsewhere(Protocol):
+    """The calls of a run that are answered in other processes; see ``elsewhere.py``."""
+
+    def takes(self, worker: str | None) -> bool:
+        """Whether calls for workers of this kind are answered elsewhere."""
+        ...
+
+    async def answer(self, call: Call) -> ToolResult:
+        """Have ``call`` answered."""
+        ...
+
+    async def use(
+        self, call: Call, tool: AnyTool, arguments: Mapping[str, object], place: str
+    ) -> ToolResult:
+        """Use a tool, at ``place`` in ``call``."""
+        ...
+
+
 class Durable(EarlierMail, EarlierApprovals, Protocol):
     """A run with a journal: what it has done in earlier processes, and how it records what it does.
 
@@ -71,10 +90,12 @@ class Durable(EarlierMail, EarlierApprovals, Protocol):
     Attributes:
         earlier: The events of earlier processes.
         ended: The last event of a run that has ended.
+        elsewhere: The calls that other processes answer, if a worker carries out the run.
     """
 
     earlier: Sequence[Event]
     ended: RunEnded | None
+    elsewhere: CallsElsewhere | None
 
     def keep(self, event: Event) -> None:
         """Take the next event. The log calls it, in any thread."""
@@ -143,6 +164,10 @@ class Durable(EarlierMail, EarlierApprovals, Protocol):
 
     def cancel(self) -> None:
         """Note that the user ends the run for good."""
+        ...
+
+    def is_frozen(self) -> bool:
+        """Whether nothing more is kept: the run goes on in another process, or later."""
         ...
 
     def freeze(self) -> None:

@@ -28,7 +28,7 @@ from agentouto._domain.functions import OnRestart, check_function
 from agentouto._domain.message import ToolResult
 from agentouto._domain.ports import ToolSpec
 from agentouto._engine.threads import FunctionCaller, ToolEscaped
-from agentouto._engine.tool_checks import check_tool
+from agentouto._engine.tool_checks import check_tool, result_or_awaitable
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -63,6 +63,7 @@ class Tool(Generic[P, R_co]):
             ``journal=`` ended. ``"report"``: the agent is told that it may have happened.
             ``"run"``: it is used again. ``"ask"``: ``approve=`` decides. A function with the same
             parameters looks whether it has happened: it returns the result, or ``None``.
+        worker: The kind of worker that uses it, where a worker runs the team, as of ``Agent``.
 
     Raises:
         ConfigurationError: A model could not call the function; the text says why.
@@ -76,6 +77,7 @@ class Tool(Generic[P, R_co]):
     _needs_approval: bool
     _for_agents: tuple[str, ...] | None
     _on_restart: OnRestart
+    _worker: str | None
     _asynchronous: bool
 
     @overload
@@ -90,6 +92,7 @@ class Tool(Generic[P, R_co]):
         needs_approval: bool = False,
         for_agents: Sequence[str] | None = None,
         on_restart: OnRestart = "report",
+        worker: str | None = None,
     ) -> Tool[Q, S]: ...
 
     # Without a function the class gives a decorator, which mypy alone refuses here. It follows the
@@ -106,6 +109,7 @@ class Tool(Generic[P, R_co]):
         needs_approval: bool = False,
         for_agents: Sequence[str] | None = None,
         on_restart: OnRestart = "report",
+        worker: str | None = None,
     ) -> ToolDecorator: ...
 
     def __new__(  # type: ignore[misc]
@@ -119,17 +123,17 @@ class Tool(Generic[P, R_co]):
         needs_approval: bool = False,
         for_agents: Sequence[str] | None = None,
         on_restart: OnRestart = "report",
+        worker: str | None = None,
     ) -> Tool[Q, S] | ToolDecorator:
         """Return a tool; without a function, a decorator that returns one."""
         names = agent_names(for_agents)
         if function is None:
-            return ToolDecorator(
-                name, description, timeout, in_loop, needs_approval, names, on_restart
-            )
+            settings = name, description, timeout, in_loop, needs_approval, names
+            return ToolDecorator(*settings, on_restart, worker)
         tool = object.__new__(cast("type[Tool[Q, S]]", cls))
         wrapped = cast("Tool[Q, S]", function).function if isinstance(function, Tool) else function
         tool._callee = read_signature(wrapped, name, _enclosing_locals(wrapped))
-        check_tool(tool._callee, timeout, in_loop, needs_approval, on_restart)
+        check_tool(tool._callee, timeout, in_loop, needs_approval, on_restart, worker)
         tool._function = wrapped
         tool._description = description
         tool._timeout = timeout
@@ -137,6 +141,7 @@ class Tool(Generic[P, R_co]):
         tool._needs_approval = needs_approval
         tool._for_agents = names
         tool._on_restart = on_restart
+        tool._worker = worker
         tool._asynchronous = inspect.iscoroutinefunction(tool._callee.function)
         functools.update_wrapper(tool, wrapped, updated=())
         tool.__doc__ = tool._callee.doc
@@ -158,6 +163,7 @@ class Tool(Generic[P, R_co]):
         needs_approval: bool = False,
         for_agents: Sequence[str] | None = None,
         on_restart: OnRestart = "report",
+        worker: str | None = None,
     ) -> Tool[[Mapping[str, object]], object]:
         """Return a tool that comes with a JSON Schema instead of a Python signature.
 
@@ -171,6 +177,7 @@ class Tool(Generic[P, R_co]):
             needs_approval: Whether the user is asked, through ``approve=``, before each use.
             for_agents: The names of the only agents that may use it.
             on_restart: As of ``Tool``; a function gets the one argument that ``use`` gets.
+            worker: As of ``Tool``.
 
         Raises:
             ConfigurationError: A model could not call it; the text says why.
@@ -188,6 +195,7 @@ class Tool(Generic[P, R_co]):
             needs_approval=needs_approval,
             for_agents=for_agents,
             on_restart=on_restart,
+            worker=worker,
         )
         tool.__dict__["_argument_model"] = foreign_arguments(name, description, parameters)
         return tool
@@ -226,6 +234,11 @@ class Tool(Generic[P, R_co]):
     def on_restart(self) -> OnRestart:
         """What becomes of a use that was at work when the process of a kept run ended."""
         return self._on_restart
+
+    @property
+    def worker(self) -> str | None:
+        """The kind of worker that uses it; ``None`` for that of the agent."""
+        return self._worker
 
     def is_for(self, agent_name: str) -> bool:
         """Whether the agent of this name may use it."""
@@ -299,7 +312,8 @@ class Tool(Generic[P, R_co]):
         if isinstance(at, Tool) and cast("Tool[..., object]", at).function is function:
             function = cast("object", at)  # pickle finds the tool under the function's name
         settings = (self._description, self._timeout, self._in_loop, self._needs_approval)
-        return ToolDecorator(self.name, *settings, self._for_agents, self._on_restart), (function,)
+        policy = self._for_agents, self._on_restart, self._worker
+        return ToolDecorator(self.name, *settings, *policy), (function,)
 
     def __copy__(self) -> Self:
         return self
@@ -323,7 +337,7 @@ class Tool(Generic[P, R_co]):
             if self._asynchronous or self._in_loop:
                 value = function()
             else:
-                value = await threads.call(lambda: _result_or_awaitable(function(), self.name))
+                value = await threads.call(lambda: result_or_awaitable(function(), self.name))
             if inspect.isawaitable(value):
                 value = await value
             return as_result(value, self.name)
@@ -351,6 +365,7 @@ class ToolDecorator(msgspec.Struct, frozen=True):
     needs_approval: bool
     for_agents: Sequence[str] | None
     on_restart: OnRestart
+    worker: str | None
 
     def __call__(self, function: Callable[P, S]) -> Tool[P, S]:
         """Return a tool made of ``function``."""
@@ -363,15 +378,8 @@ class ToolDecorator(msgspec.Struct, frozen=True):
             needs_approval=self.needs_approval,
             for_agents=self.for_agents,
             on_restart=self.on_restart,
+            worker=self.worker,
         )
-
-
-def _result_or_awaitable(value: object, tool_name: str) -> object:
-    """Return ``value`` as a result; an awaitable as it is.
-
-    It is called in the thread of the function, since turning data into text may take long.
-    """
-    return value if inspect.isawaitable(value) else as_result(value, tool_name)
 
 
 def _enclosing_locals(function: object) -> Mapping[str, object]:

@@ -191,6 +191,9 @@ class ToolRunner:
             if tool.needs_approval:
                 asked = f"{place}.approval{next(attempts) or ''}"
                 await services.approvals.request(self._call, tool.name, checked.accepted, asked)
+            elsewhere = None if durable is None else durable.elsewhere
+            if elsewhere is not None and elsewhere.takes(tool.worker):
+                return await elsewhere.use(self._call, tool, arguments, place)
             if durable is not None and tool.on_restart != "run":
                 await durable.begin_tool(self._call, place)
             with here.entered():
