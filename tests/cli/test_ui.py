@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -58,7 +59,7 @@ class Opened:
 @contextmanager
 def opened(
     cwd: Path, *arguments: str, env: Mapping[str, str] | None = None
-) -> Iterator[tuple[Process, Opened]]:
+) -> Generator[tuple[Process, Opened]]:
     command = [*COMMAND, *arguments]
     with child(command, cwd=cwd, env=surroundings(env), stdout=PIPE, stderr=PIPE) as process:
         assert process.stdout is not None
@@ -77,11 +78,65 @@ def test_it_prints_the_address_of_a_page_that_is_there_until_ctrl_c(folder: Path
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (130, "")
-    assert err.splitlines() == [
-        "Limits: requests=200, seconds=1800 (--limits, --no-limits)",
-        "Open this address in a browser; Ctrl+C stops.",
-        "Stopped by Ctrl+C.",
-    ]
+    limits, saved, *rest = err.splitlines()
+    assert limits == "Limits: requests=200, seconds=1800 (--limits, --no-limits)"
+    assert saved.startswith("Runs are saved in ")
+    assert rest == ["Open this address in a browser; Ctrl+C stops.", "Stopped by Ctrl+C."]
+
+
+def run_in(page: Opened) -> list[tuple[str, str]]:
+    """Run the team in the page, and return text and status of the runs in its list."""
+    status, _, text = page.ask("POST", "/api/runs", '{"text": "Hello."}')
+    assert status == 201
+    page.ask("GET", f"/api/runs/{json.loads(text)['id']}/events")  # it ends with the run
+    return runs_of(page)
+
+
+def runs_of(page: Opened) -> list[tuple[str, str]]:
+    listed = json.loads(page.ask("GET", "/api/runs")[2])
+    return [(each["text"], each["status"]) for each in listed]
+
+
+def test_runs_are_saved_where_agentouto_run_saves_them(folder: Path) -> None:
+    assert agentouto("run", "team.py", "In a terminal.", cwd=folder).code == 0
+    with opened(folder, "ui", "team.py") as (_, page):
+        assert runs_of(page) == [("In a terminal.", "completed")]
+        run_in(page)
+    listed = agentouto("runs", "list", cwd=folder).out
+    assert "Hello." in listed
+    assert "In a terminal." in listed
+
+
+def test_nothing_is_saved_where_the_person_says_so(folder: Path) -> None:
+    home = Path(os.environ["AGENTOUTO_HOME"])
+    with opened(folder, "ui", "team.py", "--no-save") as (_, page):
+        assert run_in(page) == [("Hello.", "completed")]
+    assert not home.exists()
+    both = agentouto("ui", "team.py", "--no-save", "--journal", "runs.db", cwd=folder)
+    assert (both.code, "--no-save excludes --journal" in both.err) == (2, True)
+
+
+def test_a_journal_of_its_own_that_cannot_be_written_is_warned_of_once(folder: Path) -> None:
+    home = Path(os.environ["AGENTOUTO_HOME"])
+    home.write_text("no folder")
+    with opened(folder, "ui", "team.py") as (process, page):
+        run_in(page)
+        assert run_in(page) == [("Hello.", "completed"), ("Hello.", "completed")]
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    warnings = [line for line in err.splitlines() if "not saved" in line]
+    assert len(warnings) == 1, err
+    assert warnings[0].startswith("Runs are not saved: ")
+    assert "(--no-save saves none)" in warnings[0]
+    assert "Traceback" not in err
+
+
+def test_the_journal_of_the_team_is_shown(folder: Path) -> None:
+    with_journal = TEAM.replace("provider)])", 'provider)], journal="team.db")')
+    (folder / "kept.py").write_text(with_journal)
+    assert agentouto("run", "kept.py", "In a terminal.", cwd=folder).code == 0
+    with opened(folder, "ui", "kept.py") as (_, page):
+        assert runs_of(page) == [("In a terminal.", "completed")]
 
 
 def test_a_team_that_cannot_be_loaded_is_shown_in_the_page(folder: Path) -> None:

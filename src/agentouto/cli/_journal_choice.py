@@ -1,13 +1,14 @@
 """Finds the journal of a command: where its run is kept, or where saved runs are read.
 
-``agentouto run`` keeps its runs in a journal of the command line's own, so that a crash loses
-nothing and past runs can be looked at. No user has asked for that one: if it fails, a warning is
-enough. A journal that was named is another matter.
+``agentouto run`` and ``agentouto ui`` keep their runs in a journal of the command line's own, so
+that a crash loses nothing and past runs can be looked at. No user has asked for that one: if it
+fails, a warning is enough. A journal that was named is another matter.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,18 +35,20 @@ def named_journal(given: str) -> str:
     return given or os.environ.get(JOURNAL_VARIABLE, "").strip()
 
 
-def own_journal(team: str, *, may_be_lost: bool, shows_notices: bool) -> Journal | None:
-    """Return the command line's own journal for a new run, after old runs were removed from it.
+def own_journal(
+    team: str, *, may_be_lost: bool, shows_notices: bool, what: str = "This run is"
+) -> Journal | None:
+    """Return the command line's own journal for new runs, after old runs were removed from it.
 
-    Return ``None`` if the folder cannot be read and the run may be lost.
+    Return ``None`` if the folder cannot be read and the runs may be lost, which a warning says.
     """
-    place = home_journal()
+    place, warn = home_journal(), _loss_warning(what)
     try:
         is_there = journal_exists(place)
     except ExitError as error:
         if not may_be_lost:
             raise
-        _warn_of_loss(error)
+        warn(error)
         return None
     if not is_there:
         with suppress(OSError):  # opening it says why
@@ -54,11 +57,19 @@ def own_journal(team: str, *, may_be_lost: bool, shows_notices: bool) -> Journal
                 print_notice(f"Runs are saved in {place}: agentouto runs list (--no-save)")
     else:
         _trim(place)
-    return Journal(place, team=team, on_lost=_warn_of_loss if may_be_lost else None)
+    return Journal(place, team=team, on_lost=warn if may_be_lost else None)
 
 
-def _warn_of_loss(error: Exception) -> None:
-    print_notice(f"This run is not saved: {error} (--no-save saves none)")
+def _loss_warning(what: str) -> Callable[[Exception], None]:
+    """Return what warns that runs are not saved: once, as the next one fails in the same way."""
+    told: list[Exception] = []
+
+    def warn(error: Exception) -> None:
+        if not told:
+            told.append(error)
+            print_notice(f"{what} not saved: {error} (--no-save saves none)")
+
+    return warn
 
 
 def _trim(place: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from agentouto import AgentoutoError, Journal, Team
 from agentouto.cli._exit_codes import ExitCode, ExitError
-from agentouto.cli._journal_choice import named_journal
+from agentouto.cli._journal_choice import named_journal, own_journal
 from agentouto.cli._limits import limits_notice
 from agentouto.cli._load_team import load_team
 from agentouto.cli._terminal_text import clean, print_notice
@@ -35,7 +35,8 @@ class PageOptions:
         allowed_hosts: More names under which it is reached.
         token: The token of the address, if it was given on the command line.
         show_prompts: Whether it shows the instructions of agents.
-        journal: The file that runs are kept in; empty for none.
+        journal: The file that runs are kept in, if one was named.
+        saves: Whether they are kept in the command line's own journal, if no other is named.
     """
 
     host: str = "127.0.0.1"
@@ -44,6 +45,7 @@ class PageOptions:
     token: str = ""
     show_prompts: bool = False
     journal: str = ""
+    saves: bool = False
 
 
 def serve_team_page(spec: str, page: PageOptions, options: CommandOptions) -> ExitCode:
@@ -57,7 +59,7 @@ def serve_team_page(spec: str, page: PageOptions, options: CommandOptions) -> Ex
         source=source,
         limits=options.limits,
         show_prompts=page.show_prompts,
-        journal=_page_journal(page),
+        journal=_page_journal(page, team, source),
     )
     return serve_page(setup, page)
 
@@ -93,12 +95,14 @@ def _load_or_problem(spec: str) -> tuple[str, Team | None, str]:
         return source, None, clean(str(error))
 
 
-def _page_journal(page: PageOptions) -> Journal | None:
-    """Return the journal of the page's runs; an unreadable one is an error at once."""
-    place = named_journal(page.journal)
+def _page_journal(page: PageOptions, team: Team | None, source: str) -> Journal | None:
+    """Return the journal of the page's runs; one that was named and is unreadable is an error."""
+    place = named_journal(page.journal) if page.journal or page.saves else ""
     if not place:
-        return None
-    journal = Journal(place)
+        if not page.saves or (team is not None and team.options.get("journal") is not None):
+            return None
+        return own_journal(source, may_be_lost=True, shows_notices=True, what="Runs are")
+    journal = Journal(place, team=source)
     if journal.path.exists():
         journal.runs()
     elif not journal.path.parent.is_dir():

@@ -48,25 +48,31 @@ def ui(
             "--journal",
             metavar="FILE",
             help="Keep runs in this journal, and show those that other processes keep in it; "
-            "AGENTOUTO_JOURNAL does the same.",
+            "AGENTOUTO_JOURNAL does the same. Without it: ~/.agentouto/runs.db.",
         ),
     ] = "",
+    no_save: Annotated[
+        bool, typer.Option("--no-save", help="Keep no runs, and show none of earlier times.")
+    ] = False,
     limits: LimitsOption = "",
     no_limits: NoLimitsOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Show a team at work in a browser: watch, answer, talk, stop.
 
-    It prints the address to open, and ends with Ctrl+C. It needs starlette and uvicorn, the extra
+    It prints the address to open, and ends with Ctrl+C. Its runs are saved as those of
+    `agentouto run` are, and these are shown too. It needs starlette and uvicorn, the extra
     agentouto[serve].
     """
+    if no_save and journal:
+        raise typer.BadParameter("--no-save excludes --journal")
 
     def start() -> int:
         require_page()
         from agentouto.cli._ui import PageOptions, serve_team_page
 
         hosts = tuple(allow_host or ())
-        page = PageOptions(host, port, hosts, token, show_prompts, journal)
+        page = PageOptions(host, port, hosts, token, show_prompts, journal, saves=not no_save)
         return serve_team_page(team, page, options)
 
     options = CommandOptions(limits=parse_run_limits(limits, no_limits), verbose=verbose)

@@ -206,7 +206,7 @@ class LiveRun:
         One that is kept in a journal is left to the end of the event loop, as a run is that its
         process leaves, and can be resumed.
         """
-        kept = self._setup.journal is not None
+        kept = self._setup.kept_in() is not None
         if self._handle is not None and self._reader is not None and not kept:
             self._handle.cancel("agentouto ui has ended")
             await asyncio.wait([self._reader], timeout=seconds)

@@ -22,7 +22,8 @@ class PageSetup:
         limits: The limits of a run, where the team has none of its own.
         message: The message that the page suggests.
         show_prompts: Whether the page shows the instructions of agents.
-        journal: Where runs are kept; other runs in it are shown as well. ``None``: in memory only.
+        journal: Where runs are kept; other runs in it are shown as well. ``None``: in the journal
+            of the team, or in memory only.
     """
 
     team: Team | None = None
@@ -32,6 +33,13 @@ class PageSetup:
     message: str = ""
     show_prompts: bool = False
     journal: Journal | None = None
+
+    def kept_in(self) -> Journal | None:
+        """Return the journal that runs are kept in, if there is one."""
+        if self.journal is not None or self.team is None:
+            return self.journal
+        own = self.team.options.get("journal")
+        return own if own is None or isinstance(own, Journal) else Journal(own)
 
     def why_not(self) -> str:
         """Return why no run can be started; empty if one can."""
