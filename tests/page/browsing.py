@@ -27,6 +27,13 @@ OVERLAPPING = """() => {
 }"""
 
 
+HIDE = """() => {
+    Object.defineProperty(document, 'hidden', {value: true});
+    document.dispatchEvent(new Event('visibilitychange'));
+}"""
+"""Does what a browser does when another tab comes to the front."""
+
+
 class Visitor:
     """A page in the browser, and what it has complained about."""
 
@@ -53,6 +60,10 @@ class Visitor:
 
     def see(self, text: str) -> None:
         self.page.get_by_text(text).first.wait_for()
+
+    def lines(self) -> int:
+        """Return how many lines the page has of its run."""
+        return int(self.page.get_attribute("[aria-label='Moment of the run']", "max") or 0)
 
     def tab_to(self, selector: str, *, backwards: bool = False) -> None:
         """Press the tab key until what ``selector`` names has the focus."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
-from agentouto import Agent, Hooks, Message, Provider, Refuse, Team, Tool
+from agentouto import Agent, Hooks, Journal, Message, Provider, Refuse, Team, Tool
 from agentouto.testing import (
     Request,
     Script,
@@ -201,3 +203,16 @@ def mailed(gate: Gate) -> Team:
     script = Script({"one": [tool("hold"), tool("hold"), finish("done")]})
     agent = Agent("one", "", "m", provider(script))
     return Team([agent], [hold], hooks=Hooks(on_forward=refuse))
+
+
+@contextmanager
+def another_run(journal: Journal, gate: Gate, run_id: str) -> Generator[None]:
+    """Run the team of ``words`` with a journal, beside the page."""
+    options = {"journal": journal, "run_id": run_id}
+    thread = threading.Thread(target=words(gate).run, args=("Speak.",), kwargs=options)
+    thread.start()
+    try:
+        yield
+    finally:
+        gate.open()
+        thread.join(20)

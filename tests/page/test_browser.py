@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from page.big_run import big_run
-from page.browsing import Visitor
+from page.browsing import HIDE, Visitor
 from page.served import keep_ended_run, served
 from page.teams import Gate, mailed, report_team, two_questions
 
@@ -82,12 +82,6 @@ def test_a_question_that_is_answered_in_another_tab_goes(visitor: Visitor) -> No
         visitor.answer("one's")
         other.sees_status("returned")
         assert other.complaints == []
-
-
-HIDE = """() => {
-    Object.defineProperty(document, 'hidden', {value: true});
-    document.dispatchEvent(new Event('visibilitychange'));
-}"""
 
 
 def test_seven_tabs_all_show_the_question(visitor: Visitor) -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -19,7 +16,7 @@ from agentouto.ui import PageSetup
 from children import PIPE, child
 from page.browsing import Visitor
 from page.served import Site, served
-from page.teams import Gate, words
+from page.teams import Gate, another_run, words
 
 PROGRAM = """
 import sys
@@ -52,19 +49,6 @@ def journal(tmp_path: Path) -> Journal:
 def quick_team() -> Team:
     script = Script({"one": finish("1")})
     return Team([Agent("one", "", "m", Provider("s", kind="script", script=script))])
-
-
-@contextmanager
-def another_run(journal: Journal, gate: Gate, run_id: str) -> Generator[None]:
-    """Run a team with the same journal, beside the page."""
-    options = {"journal": journal, "run_id": run_id}
-    thread = threading.Thread(target=words(gate).run, args=("Speak.",), kwargs=options)
-    thread.start()
-    try:
-        yield
-    finally:
-        gate.open()
-        thread.join(20)
 
 
 def wait_until_listed(site: Site, run_id: str) -> dict[str, object]:

@@ -15,6 +15,7 @@ In an app of the user's, only ``Host`` and token are that app's business.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
@@ -45,6 +46,9 @@ HEADERS = (
 
 HOW_IN = "Open the address that `agentouto ui` has printed: it has the token."
 
+COOKIE_USE = b"cookie of the page"
+"""Makes the cookie another text than whatever else may once be derived from the token."""
+
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 """Names of this machine that a foreign page cannot have, whatever its DNS server says."""
 
@@ -65,13 +69,19 @@ class Access:
         port: The port that the server listens at.
         hosts: More values of ``Host``: ``NAME``, or ``NAME:PORT``.
         token: What the address of the page has, once. A random one of 192 bits.
-        cookie: What the browser has instead from then on. Likewise.
     """
 
     port: int
     hosts: tuple[str, ...] = ()
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
-    cookie: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+
+    @property
+    def cookie(self) -> str:
+        """What the browser has instead of the token, which does not follow from it.
+
+        It is the same after a restart with the same token, so open tabs find the server again.
+        """
+        return hmac.new(self.token.encode(), COOKIE_USE, hashlib.sha256).hexdigest()
 
     @property
     def cookie_name(self) -> str:

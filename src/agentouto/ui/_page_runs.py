@@ -45,7 +45,7 @@ class PageRuns:
 
     def __init__(self, setup: PageSetup) -> None:
         self._setup = setup
-        self.saved: SavedRuns = SavedRuns(setup.journal)
+        self.saved: SavedRuns = SavedRuns(setup.kept_in())
         self._runs: dict[str, LiveRun] = {}
         self._watchers = 0
         self._is_closing = False
@@ -129,7 +129,7 @@ class PageRuns:
     async def _own_messages(self, run: LiveRun, after: Address | None) -> AsyncIterator[bytes]:
         lines = run.lines
         at = 0 if after is None else lines.after(after)
-        if _has_only_a_piece(after) and lines.whole:
+        if has_only_a_piece(after) and lines.whole:
             at = 0
             yield RESTART
         changed = asyncio.Event()
@@ -154,7 +154,7 @@ class PageRuns:
             run.unwatch(changed)
 
     async def _saved_messages(self, run: SavedRun, after: Address | None) -> AsyncIterator[bytes]:
-        if _has_only_a_piece(after):
+        if has_only_a_piece(after):
             after = None
             yield RESTART
         async for lines in self.saved.stream(run, after):
@@ -179,7 +179,7 @@ class PageRuns:
             run.forget()
 
 
-def _has_only_a_piece(after: Address | None) -> bool:
+def has_only_a_piece(after: Address | None) -> bool:
     """Return whether a reader has read a part of a reply, and cannot go on with whole replies."""
     return after is not None and after[1] > 0
 

@@ -27,7 +27,7 @@ from agentouto import ConfigurationError, JournalError, RoutingError, Team
 from agentouto.exports import RunSource, to_html, to_jsonl, to_mermaid, to_svg
 from agentouto.ui._guard import MAX_BODY, Access, PageGuard
 from agentouto.ui._live_run import Address, LiveRun
-from agentouto.ui._page_runs import PageRuns, TooMany
+from agentouto.ui._page_runs import PageRuns, TooMany, has_only_a_piece
 from agentouto.ui._saved_runs import OtherRun
 from agentouto.ui._setup import PageSetup
 from agentouto.ui._static_files import StaticFiles
@@ -35,6 +35,7 @@ from agentouto.ui._static_files import StaticFiles
 Body = TypeVar("Body")
 
 NO_RUN = "There is no such run."
+WHOLE_NOW = "Replies are whole lines by now, and you may have a piece of one: read from the start."
 NO_REPORT = "There is no such form. There are: report.html, report.svg, report.mmd, report.jsonl."
 
 REPORTS: Mapping[str, tuple[Callable[[RunSource], str], str]] = MappingProxyType(
@@ -139,6 +140,8 @@ class PageRoutes:
             lines = await self._runs.lines_of(run_id)
             if lines is None:
                 raise HTTPException(404, NO_RUN)
+            if lines.whole and has_only_a_piece(after):
+                raise HTTPException(409, WHOLE_NOW)
             start = 0 if after is None else lines.after(after)
             return Response(
                 b"".join(b"%b\n" % text for text in lines.texts[start:]),

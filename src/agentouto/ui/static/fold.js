@@ -23,7 +23,7 @@ class Call {
       end: null, outcome: '', children: [], activities: [], since: start, model: null, tools: new Map(),
       toolCall: line.tool_call, waits: [], mail: [], isPerson: line.type === 'ask',
       // for the page
-      sender: line.sender, number, lane: 0, log: [], writing: null, modelName: '', input: 0, output: 0, cost: 0,
+      sender: line.sender, number, lane: 0, rows: [0, Infinity], log: [], writing: null, modelName: '', input: 0, output: 0, cost: 0,
       kind: line.kind, tool: line.tool, arguments: line.arguments, options: line.options ?? [], error: '', answer: null, until: 0,
     });
     if (this.isPerson) this.activities.push(activity(PERSON, start, this.text));
@@ -234,7 +234,7 @@ export class Run {
   #tool(call, type, line) {
     const at = line.tool_call, open = call.log.findLast(entry => entry.kind === 'tool' && entry.at === at);
     if (type === 'tool.start') {
-      call.add({kind: 'tool', who: line.tool, at, args: line.raw_arguments ?? line.arguments, text: null, t: line.t, end: null});
+      call.add({kind: 'tool', who: line.tool, at, args: line.raw_arguments === undefined ? line.arguments : {arguments: line.raw_arguments}, text: null, t: line.t, end: null});
     } else if (type === 'tool.progress') {
       const told = line.total ? `${line.text} ${line.done} of ${line.total}` : line.text;
       if (open) open.progress = told;
@@ -267,6 +267,7 @@ export class Run {
   #message(kind, from, to, line, call) {
     const message = {kind, from, to, t: line.t, text: line.text, call, index: this.messages.length,
       background: kind !== 'message' && call.background};
+    if (kind !== 'message') call.rows[+(call.end !== null)] = message.index;
     this.messages.push(message);
     this.agent(from);
     this.agent(to);

@@ -1,5 +1,5 @@
 // The pictures of a run: functions from its state to elements.
-// `view` is {run, now, chosen, focus, pick(call id), setFocus(name)}.
+// `view` is {run, now, chosen, focus, pick(call), setFocus(name)}.
 import {html} from './vendor.js';
 import {ENGINE, LIMITED, MAIL, MODEL, PEERS, PERSON, QUEUE, TOOL, WRITING, YOU, critical, spentOn, stateOf} from './fold.js';
 
@@ -20,11 +20,19 @@ export const cut = (text, most) => {
 export const who = name => name === 'user' ? 'you' : name;
 export const plural = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`;
 export const digits = n => n.toLocaleString('en');
+/** At most two of `names`, and how many more. */
+export const few = names => names.slice(0, 2).join(', ') + (names.length > 2 ? ` +${names.length - 2}` : '');
+/** What calls have cost, as one text for each figure that there is. */
+export const spent = (calls, places) => {
+  const [input, output, cost] = ['input', 'output', 'cost'].map(name => calls.reduce((sum, call) => sum + call[name], 0));
+  return [input + output > 0 && `${digits(input)} in · ${digits(output)} out`, cost > 0 && `$${cost.toFixed(places)}`].filter(Boolean);
+};
+export const dim = text => html`<span class="dim">${text}</span>`;
 export const css = state => state.replace(/ /g, '-');
 export const seconds = s => s < 10 ? `${s.toFixed(1)} s` : s < 100 ? `${Math.round(s)} s`
   : `${Math.floor(s / 60)} min ${Math.round(s % 60)} s`;
 /** What a mark needs to be a button for mouse, keyboard and screen readers. */
-export const press = f => ({role: 'button', tabindex: 0, onClick: f, onKeyDown: event => {
+const press = f => ({role: 'button', tabindex: 0, onClick: f, onKeyDown: event => {
   if (event.key === 'Enter' || event.key === ' ') { event.preventDefault(); f(event) }
 }});
 
@@ -79,7 +87,7 @@ export function Ring({view, box}) {
     })}
     ${agents.map(agent => {
       const [x, y] = place.get(agent.name), state = stateOfAgent(run, agent), call = latest(agent), me = agent.name === 'user';
-      const count = openCalls(agent).length * !me, mark = call && !me ? press(() => pick(call.id)) : {};
+      const count = openCalls(agent).length * !me, mark = call && !me ? press(() => pick(call)) : {};
       const told = me ? (run.questions.length ? `${plural(run.questions.length, 'question')} for you` : 'a participant too')
         : state === TOOL ? `uses ${call.openActivities()[0]?.detail ?? 'a tool'}` : WORDS[state];
       return html`<g key=${agent.name} class="node ${css(state)} ${chosen?.agent === agent.name ? 'chosen' : ''}"
@@ -96,10 +104,7 @@ export function Matrix({view, width}) {
   const {run, focus, pick, setFocus} = view, agents = [...run.agents.values()], n = agents.length;
   const S = Math.max(13, Math.min(30, Math.floor((width - 290) / n))), L = 120, T = 92, R = L + n * S;
   const most = Math.max(1, ...[...run.edges.values()].map(edge => edge.calls));
-  const index = new Map(agents.map((agent, i) => [agent.name, i])), open = new Map();
-  for (const call of run.calls.values()) {
-    if (call.end === null) open.set(`${call.sender}\n${call.agent}`, (open.get(`${call.sender}\n${call.agent}`) ?? 0) + 1);
-  }
+  const index = new Map(agents.map((agent, i) => [agent.name, i])), open = run.open;
   const spent = run.over ? spentOn(critical(run)) : [];
   const told = agent => {
     const state = stateOfAgent(run, agent), count = openCalls(agent).length;
@@ -117,16 +122,16 @@ export function Matrix({view, width}) {
       ${focus === agent.name && html`<rect class="cross" x=${L} y=${T + i * S} width=${n * S} height=${S}/>
         <rect class="cross" x=${L + i * S} y=${T} width=${S} height=${n * S}/>`}
       <text class="small" transform="translate(${L + i * S + S / 2 + 4},${T - 6}) rotate(-60)">${cut(who(agent.name), 13)}</text>
-      <text class="small label" x=${L - 7} y=${T + i * S + S / 2 + 4} text-anchor="end"
+      <text class="small label" x=${L - 7} y=${T + i * S + S / 2 + 4}
         ...${press(() => setFocus(focus === agent.name ? null : agent.name))}>${cut(who(agent.name), 17)}</text>
       ${small(R + 8, T + i * S + S / 2 + 4, told(agent), {class: `state ${css(stateOfAgent(run, agent))}`})}</g>`)}
     ${[...run.edges.values()].map(edge => {
-      const x = L + index.get(edge.to) * S, y = T + index.get(edge.from) * S, now = open.get(`${edge.from}\n${edge.to}`) ?? 0;
+      const isOf = call => call.sender === edge.from && call.agent === edge.to, now = open.filter(isOf).length;
+      const x = L + index.get(edge.to) * S, y = T + index.get(edge.from) * S;
       const size = S * (edge.calls ? Math.max(.24, .92 * Math.sqrt(edge.calls / most)) : .2), pad = (S - size) / 2;
       const name = `${who(edge.from)} → ${who(edge.to)}: ${plural(edge.calls, 'call')}${now ? `, ${now} open` : ''}`
         + `${edge.messages ? `, ${plural(edge.messages, 'message')}` : ''}${edge.failed ? `, ${edge.failed} failed` : ''}`;
-      const find = () => run.all.findLast(call => call.sender === edge.from && call.agent === edge.to);
-      return html`<g key=${edge.from + '>' + edge.to} ...${press(() => { const call = find(); if (call) pick(call.id) })}
+      return html`<g key=${edge.from + '>' + edge.to} ...${press(() => pick(run.all.findLast(isOf)))}
         class="cell ${edge.to === 'user' ? 'ask' : ''} ${edge.calls ? '' : 'letters'}"><title>${name}</title>
         <rect class="hit" x=${x} y=${y} width=${S} height=${S}/><rect class="size" x=${x + pad} y=${y + pad} width=${size} height=${size} rx=${size * .2}/>
         ${now > 0 && html`<rect class="now" x=${x + 1} y=${y + 1} width=${S - 2} height=${S - 2} rx="3"/>`}
@@ -143,7 +148,7 @@ export function Sequence({view, top, box}) {
   const row = 30, first = 20, fit = Math.ceil(box.height / row) + 4;
   const from = Math.max(0, Math.min(Math.floor(top / row) - 2, messages.length - fit)), shown = messages.slice(from, from + fit);
   const mark = message => chosen && message.call === chosen ? 'chosen' : '';
-  const choose = message => press(() => message.call && pick(message.call.isPerson ? message.call.parent?.id : message.call.id));
+  const choose = message => press(() => pick(message.call));
   if (box.width < 560) {
     return html`<${Rows} kind="plain" row=${44} items=${messages} top=${top} box=${box} draw=${(message, style) => html`<button class=${mark(message)} style=${style}
       onClick=${choose(message).onClick}><b>${who(message.from)} → ${who(message.to)}</b> ${cut(message.text, 90)}</button>`}/>`;
@@ -158,9 +163,11 @@ export function Sequence({view, top, box}) {
     <svg width=${W} height=${height} role="group" aria-label="Messages in order">
     <${Arrows} id="seq" kinds=${['forward', 'return', 'message', 'ask', 'answer', 'error']}/>
     ${columns.map(name => html`<line class="life" x1=${X.get(name)} x2=${X.get(name)} y1=${y(from) - 20} y2=${y(from + fit)}/>`)}
-    ${focus ? null : bars(run, messages, from, fit).map(([call, a, b]) => X.has(call.agent) && html`<rect key=${call.id}
-      class="bar ${call.end === null ? 'live' : ''} ${call === chosen ? 'chosen' : ''}" width="9" rx="2"
-      x=${X.get(call.agent) - 4 + Math.min(call.lane, 4) * 4} y=${y(a)} height=${Math.max(4, y(b) - y(a))}/>`)}
+    ${focus ? null : run.all.map(call => {
+      const a = Math.max(call.rows[0], from - 1), b = Math.min(call.rows[1], from + fit, messages.length);
+      return a <= b && !call.isPerson && X.has(call.agent) && html`<rect key=${call.id} class="bar ${call.end === null ? 'live' : ''} ${call === chosen ? 'chosen' : ''}"
+        width="9" rx="2" x=${X.get(call.agent) - 4 + Math.min(call.lane, 4) * 4} y=${y(a)} height=${Math.max(4, y(b) - y(a))}/>`;
+    })}
     ${shown.map((message, i) => {
       const a = X.get(message.from), b = X.get(message.to), Y = y(from + i), side = b > a ? 1 : -1, self = a === b;
       const left = self ? a + 40 : Math.min(a, b) + 14, room = self ? 40 : Math.max(10, (Math.abs(a - b) - 26) / 6.1);
@@ -170,17 +177,6 @@ export function Sequence({view, top, box}) {
         <path d=${self ? `M${a + 6},${Y - 8} h26 v10 h-24` : `M${a + 7 * side},${Y} L${b - 8 * side},${Y}`} marker-end="url(#seq-${message.kind})"/>
         ${small(left, Y - 5, cut(message.text, room))}</g>`;
     })}</svg></div>`;
-}
-
-// The rows between which each call is open, of those that are on screen.
-function bars(run, messages, from, fit) {
-  const ends = new Map(), starts = new Map();
-  for (const message of messages) {
-    if (message.kind === 'forward' || message.kind === 'ask') starts.set(message.call, message.index);
-    else if (message.kind !== 'message') ends.set(message.call, message.index);
-  }
-  return [...starts].filter(([call]) => !call.isPerson).map(([call, a]) => [call, a, ends.get(call) ?? messages.length])
-    .filter(([, a, b]) => b >= from && a <= from + fit).map(([call, a, b]) => [call, Math.max(a, from - 1), Math.min(b, from + fit)]);
 }
 
 // --- time: a row for each agent, and the path that decided
@@ -212,10 +208,10 @@ export function Lanes({view, width, path}) {
   const hot = pieces.map(piece => ({...piece, y: rowOf.get(run.calls.get(piece.call))}));
   return html`<svg class="lanes" width=${W} height=${y + 2} role="group" aria-label="Time: one row for each participant">
     ${ticks.map(t => html`<line class="tick" x1=${X(t)} x2=${X(t)} y1="17" y2=${y}/>
-      ${small(X(t), 11, seconds(t), {'text-anchor': 'middle'})}`)}
+      ${small(X(t), 11, seconds(t), {class: 'tick'})}`)}
     ${rows.map(({agent, y, stacked, extra}) => html`<g key=${agent.name}>
-      <text class="small label ${chosen?.agent === agent.name || focus === agent.name ? 'strong' : ''}" x=${L - 9} y=${y + lane / 2 + 4} text-anchor="end"
-        ...${agent.calls.length && agent.name !== 'user' ? press(() => pick(latest(agent).id)) : {}}>${cut(who(agent.name), 17)}</text>
+      <text class="small label ${chosen?.agent === agent.name || focus === agent.name ? 'strong' : ''}" x=${L - 9} y=${y + lane / 2 + 4}
+        ...${agent.calls.length && agent.name !== 'user' ? press(() => pick(latest(agent))) : {}}>${cut(who(agent.name), 17)}</text>
       ${stacked ? html`<${Stack} agent=${agent} y=${y} height=${2 * lane - 2} X=${X} left=${L} width=${W - L - R} end=${now}/>
         ${small(W - R + 8, y + lane + 3, plural(agent.calls.length, 'call'))}` : null}
       ${(stacked ? extra : agent.calls).map(call => html`<${Bar} key=${call.id} call=${call} y=${rowOf.get(call)} lane=${lane} X=${X} end=${now} view=${view}/>`)}</g>`)}
@@ -235,7 +231,7 @@ function Bar({call, y, lane, X, end, view}) {
     else parts.push({doing: one.doing, x: a, w: b - a});
   }
   const name = `${who(call.agent)}, asked by ${who(call.sender)}: ${WORDS[stateOf(call)]}, ${seconds((call.end ?? end) - call.start)}`;
-  return html`<g class="call ${BAD.has(call.outcome) ? 'bad' : ''} ${call === view.chosen ? 'chosen' : ''}" ...${press(() => view.pick(call.isPerson ? call.parent?.id : call.id))}>
+  return html`<g class="call ${BAD.has(call.outcome) ? 'bad' : ''} ${call === view.chosen ? 'chosen' : ''}" ...${press(() => view.pick(call))}>
     <title>${name}</title><rect class="whole" x=${x} y=${y} width=${w} height=${lane - 2} rx="2"/>
     <rect class="doing peers" x=${x} y=${y + lane / 2 - 2} width=${w} height="2"/>
     ${parts.map(part => html`<rect class="doing ${css(part.doing)}" x=${part.x} y=${y + .5} width=${part.w} height=${lane - 3} rx="1.5"/>`)}</g>`;

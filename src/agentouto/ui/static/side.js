@@ -1,7 +1,7 @@
 // The right side: questions for the person, the conversation of one call, talking to it.
-import {html, useLayoutEffect, useRef, useState} from './vendor.js';
+import {html} from './vendor.js';
 import {messageSoFar, stateOf} from './fold.js';
-import {WORDS, css, digits, seconds, who} from './pictures.js';
+import {WORDS, css, digits, dim, seconds, spent, who} from './pictures.js';
 
 const LONG = 3000, ENTRIES = 150, MENU = 24;
 
@@ -16,14 +16,18 @@ const shown = value => {
   return left <= 0 ? quoted(text) : `${quoted(text.slice(0, 500))} [… ${left} characters are not shown …] ${quoted(text.slice(-500))}`;
 };
 
-// Of an approval, exactly what is decided on; of what is done, as a person reads it.
-const Arguments = ({values, exact}) => Object.keys(values ?? {}).length > 0 && html`<dl class="code">${Object.entries(typeof values === 'string' ? {arguments: values} : values).map(([name, value]) => html`<div>
-  <dt>${visible(name)}</dt><dd>${exact ? shown(value) : html`<${Text} text=${visible(typeof value === 'string' ? value : JSON.stringify(value))} most=${400}/>`}</dd></div>`)}</dl>`;
+const link = (words, f) => html`<button type="button" class="link" onClick=${f}>${words}</button>`;
 
-function Text({text, most = LONG}) {
-  const [all, setAll] = useState(false), whole = String(text ?? ''), left = whole.length - most;
-  if (left <= 0 || all) return html`<div class="text">${whole}</div>`;
-  return html`<div class="text">${whole.slice(0, most)}<button class="link" onClick=${() => setAll(true)}>… ${digits(left)} more characters</button></div>`;
+// Of an approval, exactly what is decided on; of what is done, as a person reads it.
+const Arguments = ({values = {}, exact}) => Object.keys(values).length > 0 && html`<dl class="code">${Object.entries(values).map(([name, value]) => html`<div>
+  <dt>${visible(name)}</dt><dd>${exact ? shown(value) : html`<${Text} text=${visible(typeof value === 'string' ? value : JSON.stringify(value))} of=${values} most=${400}/>`}</dd></div>`)}</dl>`;
+
+// `of` is what the text is of: while it is written, the text itself is another one with each word.
+const unfolded = new WeakSet();
+function Text({text, of, most = LONG}) {
+  const whole = String(text ?? ''), left = whole.length - most;
+  if (left <= 0 || unfolded.has(of)) return html`<div class="text">${whole}</div>`;
+  return html`<div class="text">${whole.slice(0, most)}${link(`… ${digits(left)} more characters`, () => unfolded.add(of))}</div>`;
 }
 
 export function Questions({run, now, live, pick, post}) {
@@ -35,22 +39,21 @@ export function Questions({run, now, live, pick, post}) {
     ${questions.map(one => html`<${one.kind === 'approval' ? Approval : Question} key=${one.id} question=${one} now=${now} pick=${pick} post=${post}/>`)}</section>`;
 }
 
-const Head = ({question, now, pick}) => html`<div class="line"><button type="button" class="link" onClick=${() => pick(question.parent?.id)}>${question.sender}</button>
-  <span class="dim">has waited ${seconds(Math.max(0, now - question.start))}</span></div>`;
+const Card = ({question, now, pick, submit, children}) => html`<form class="card" onSubmit=${event => { event.preventDefault(); submit(event.target.words.value.trim()) }}>
+  <div class="line">${link(question.sender, () => pick(question))}${dim(`has waited ${seconds(Math.max(0, now - question.start))}`)}</div>${children}</form>`;
 
-function Question({question, now, pick, post}) {
+function Question({question, post, ...more}) {
   const answer = text => text && post('answer', {call: question.id, text});
-  return html`<form class="card" onSubmit=${event => { event.preventDefault(); answer(event.target.answer.value.trim()) }}><${Head} question=${question} now=${now} pick=${pick}/><${Text} text=${question.text}/>
+  return html`<${Card} question=${question} submit=${answer} ...${more}><${Text} text=${question.text} of=${question}/>
     ${question.options.length > 0 && html`<div class="row wrap">${question.options.map(option => html`<button type="button" onClick=${() => answer(option)}>${option}</button>`)}</div>`}
-    <div class="row"><input name="answer" aria-label="Your answer to ${question.sender}" autocomplete="off" placeholder="Your answer"/><button class="main">Answer</button></div></form>`;
+    <div class="row"><input name="words" aria-label="Your answer to ${question.sender}" autocomplete="off" placeholder="Your answer"/><button class="main">Answer</button></div><//>`;
 }
 
-function Approval({question, now, pick, post}) {
+function Approval({question, post, ...more}) {
   const decide = (yes, reason = '') => post('approve', {call: question.id, yes, reason});
-  return html`<form class="card" onSubmit=${event => { event.preventDefault(); decide(false, event.target.reason.value.trim()) }}><${Head} question=${question} now=${now} pick=${pick}/>
-    <div class="text">May ${question.sender} use the tool <b>${question.tool}</b>?</div><${Arguments} values=${question.arguments} exact/>
+  return html`<${Card} question=${question} submit=${reason => decide(false, reason)} ...${more}><div class="text">May ${question.sender} use the tool <b>${question.tool}</b>?</div><${Arguments} values=${question.arguments} exact/>
     <div class="row"><button type="button" class="main" onClick=${() => decide(true)}>Allow</button>
-    <input name="reason" aria-label="Why ${question.sender} may not use ${question.tool}" autocomplete="off" placeholder="reason, if you refuse"/><button>Refuse</button></div></form>`;
+    <input name="words" aria-label="Why ${question.sender} may not use ${question.tool}" autocomplete="off" placeholder="reason, if you refuse"/><button>Refuse</button></div><//>`;
 }
 
 const DRAFTS = {finish: 'writes its return', call_agent: 'writes to a peer', spawn_background_agent: 'writes to a peer', send_message: 'writes a message'};
@@ -68,42 +71,37 @@ const verdict = call => call.end === null ? 'not answered yet' : call.answer ===
 
 function Entry({one, pick}) {
   const body = one.kind === 'tool' ? html`<${Arguments} values=${one.args}/>${one.text === null
-      ? html`<div class="dim">${one.progress ?? 'at work …'}</div>` : html`<${Text} text=${one.text}/>`}`
+      ? html`<div class="dim">${one.progress ?? 'at work …'}</div>` : html`<${Text} text=${one.text} of=${one}/>`}`
     : one.kind === 'ask' && one.call.kind === 'approval' ? html`<${Arguments} values=${one.call.arguments} exact/>`
-    : html`<${Text} text=${one.kind === 'draft' ? messageSoFar(one.text) : one.text}/>`;
+    : html`<${Text} text=${one.kind === 'draft' ? messageSoFar(one.text) : one.text} of=${one}/>`;
   return html`<div class="entry ${one.kind} ${one.bad ? 'bad' : ''}"><div class="line"><span>${TITLES[one.kind](one)}</span>
-    <span class="dim">${seconds(one.t)}${one.end != null ? ` · took ${seconds(one.end - one.t)}` : ''}</span></div>${body}
+    ${dim(seconds(one.t) + (one.end != null ? ` · took ${seconds(one.end - one.t)}` : ''))}</div>${body}
     ${one.files?.length > 0 && html`<div class="dim">${one.files.map(file => `${file.name ?? 'file'} (${file.type})`).join(', ')}</div>`}
     ${one.kind === 'message' && html`<div class="fate ${one.fate}">${fate(one)}</div>`}${one.kind === 'ask' && html`<div class="fate">${verdict(one.call)}</div>`}
-    ${(one.kind === 'out' || one.kind === 'back') && html`<button class="link" onClick=${() => pick(one.call.id)}>show call #${one.call.number} of ${one.call.agent}</button>`}</div>`;
+    ${(one.kind === 'out' || one.kind === 'back') && html`${link(`show call #${one.call.number} of ${one.call.agent}`, () => pick(one.call))}`}</div>`;
 }
 
 const Failure = ({error}) => html`<div class="failure" role="alert"><b>The run has failed${error.code ? ` (${error.code})` : ''}</b>
     ${[error.what, error.why, error.fix].filter(Boolean).map(text => html`<div class="text">${text}</div>`)}</div>`;
 
-export function Conversation({run, now, chosen, live, pick, post}) {
-  const list = useRef(), [all, setAll] = useState(null), stick = useRef(true);
-  const log = !chosen ? [] : all === chosen.id ? chosen.log : chosen.log.slice(-ENTRIES), earlier = (chosen?.log.length ?? 0) - log.length;
-  useLayoutEffect(() => { stick.current = true }, [chosen?.id]);
-  useLayoutEffect(() => { if (stick.current) list.current.scrollTop = list.current.scrollHeight });
-  const onScroll = ({target}) => { stick.current = target.scrollHeight - target.scrollTop - target.clientHeight < 60 };
+export function Conversation({run, now, chosen, live, whole, pick, post, put, onScroll}) {
+  const log = !chosen ? [] : whole === chosen.id ? chosen.log : chosen.log.slice(-ENTRIES), earlier = (chosen?.log.length ?? 0) - log.length;
   const path = pathTo(chosen), state = chosen && stateOf(chosen), others = chosen ? run.agents.get(chosen.agent).calls : [];
-  const figures = chosen && [chosen.modelName, seconds((chosen.end ?? now) - chosen.start), chosen.input > 0 && `${digits(chosen.input)} in, ${digits(chosen.output)} out`,
-    chosen.cost > 0 && `$${chosen.cost.toFixed(3)}`].filter(Boolean).join(' · ');
+  const figures = chosen && [chosen.modelName, seconds((chosen.end ?? now) - chosen.start), ...spent([chosen], 3)].filter(Boolean).join(' · ');
   return html`<section class="conversation" aria-label="Conversation"><div class="about">
     ${chosen ? html`<div class="crumbs"><span>${who(path[0].sender)}</span>${path.map(call => html`<span aria-hidden="true">→</span>${call === chosen
-        ? html`<b>${who(call.agent)} #${call.number}</b>` : html`<button class="link" onClick=${() => pick(call.id)}>${who(call.agent)}</button>`}`)}</div>
-      <div class="meta"><span class="pill ${css(state)}">${WORDS[state]}</span><span class="dim">${figures}</span>
+        ? html`<b>${who(call.agent)} #${call.number}</b>` : html`${link(who(call.agent), () => pick(call))}`}`)}</div>
+      <div class="meta"><span class="pill ${css(state)}">${WORDS[state]}</span>${dim(figures)}
         ${chosen.end === null && live && html`<button class="stop small" onClick=${() => post('stop', {call: chosen.id})}>Stop this call</button>`}</div>
-      ${others.length > 1 && html`<div class="others"><span class="dim">calls</span>${others.slice(-40).map(call => html`<button key=${call.id} aria-current=${call === chosen} onClick=${() => pick(call.id)}>#${call.number}</button>`)}</div>`}`
-    : html`<span class="dim">The conversation of a call is here.</span>`}</div>
-    <div class="log" ref=${list} onScroll=${onScroll} tabindex="0" role="log" aria-live="off" aria-label="Entries">
+      ${others.length > 1 && html`<div class="others">${dim('calls')}${others.slice(-40).map(call => html`<button key=${call.id} aria-current=${call === chosen} onClick=${() => pick(call)}>#${call.number}</button>`)}</div>`}`
+    : dim('The conversation of a call is here.')}</div>
+    <div class="log" id="log" onScroll=${onScroll} tabindex="0" role="log" aria-live="off" aria-label="Entries">
       ${run.status === 'failed' && html`<${Failure} error=${run.error ?? {}}/>`}${run.problems.map(text => html`<div class="entry bad">${text}</div>`)}
-      ${earlier > 0 && html`<button class="link" onClick=${() => setAll(chosen.id)}>${earlier} earlier</button>`}
+      ${earlier > 0 && html`${link(`${earlier} earlier`, () => put({whole: chosen.id}))}`}
       ${log.map((one, i) => html`<${Entry} key=${`${chosen.id} ${earlier + i}`} one=${one} pick=${pick}/>`)}</div></section>`;
 }
 
-export function Talk({run, chosen, live, to, setTo, pick, post}) {
+export function Talk({run, chosen, live, to, pick, post, put}) {
   const all = live ? openCalls(run) : [], nearest = chosen && pathTo(chosen).reverse().find(call => all.includes(call));
   const near = new Set([...(chosen ? pathTo(chosen) : []), ...(chosen?.children ?? [])]);
   const menu = all.length <= MENU ? all : all.filter(call => near.has(call) || call === all[0]);
@@ -113,11 +111,11 @@ export function Talk({run, chosen, live, to, setTo, pick, post}) {
     const field = event.target.text, text = field.value.trim();
     if (!text || !target || !await post('send', {call: target.id, text})) return;
     field.value = '';
-    pick(target.id);
+    pick(target);
   };
   const told = !off ? 'They read it before their next step.' : live || run.over ? 'No agent is at work.' : 'Not from here.';
   return html`<form class="talk" onSubmit=${submit}><label for="talk">Talk to an agent at work. ${told}</label><div class="row">
-    <select aria-label="Send to" disabled=${off} value=${target?.id ?? ''} onChange=${event => setTo(event.target.value)}>${off && html`<option value="">no agent</option>`}
+    <select aria-label="Send to" disabled=${off} value=${target?.id ?? ''} onChange=${event => put({talkTo: event.target.value})}>${off && html`<option value="">no agent</option>`}
       ${menu.map(call => html`<option key=${call.id} value=${call.id}>${call.agent} #${call.number}</option>`)}</select>
     <input id="talk" name="text" autocomplete="off" placeholder="Message" disabled=${off}/><button class="main" disabled=${off}>Send</button></div></form>`;
 }
