@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.terminal import PATIENCE, surroundings
+from cli.terminal import PATIENCE, at_once, surroundings
 
 HEAVY = {
     "aiohttp",
@@ -48,6 +48,7 @@ finally:
         ("runs", "export", "--help"),
         ("serve", "--help"),
         ("man",),
+        ("completion", "bash"),
     ],
     ids=" ".join,
 )
@@ -63,3 +64,17 @@ def test_help_loads_nothing_heavy(tmp_path: Path, arguments: tuple[str, ...]) ->
     )
     assert done.stdout
     assert not HEAVY & set(done.stderr.split())
+
+
+def test_a_command_is_the_same_with_and_without_the_others(tmp_path: Path) -> None:
+    asked = (("--help",), ("runs", "--help"), ("runs", "show", "--help"), ("show", "--help"))
+    whole, of_runs, show_run, show_team = at_once(asked, tmp_path)
+    for name in ("run", "runs", "serve", "login", "completion"):
+        assert f"\n  {name} " in whole.out
+    assert "\n  replay " in of_runs.out
+    assert show_run.out.startswith("Usage: agentouto runs show [OPTIONS] [RUN]\n")
+    assert show_team.out.startswith("Usage: agentouto show [OPTIONS] [TEAM]\n")
+    wrong = at_once((("runs", "sho"), ("sho",), ("show", "a", "b")), tmp_path)
+    assert [each.code for each in wrong] == [2, 2, 2]
+    assert "Did you mean 'show'" in wrong[0].err
+    assert "Did you mean 'show'" in wrong[1].err

@@ -24,6 +24,7 @@ from agentouto.cli._arguments import (
     all_commands,
     exit_with,
     help_rows,
+    only_needed,
     parse_run_limits,
     with_run_options,
 )
@@ -336,7 +337,8 @@ def run_app() -> int:
     Wrong usage is reported in one line; typer's own report has four.
     """
     try:
-        return int(app(prog_name="agentouto", standalone_mode=False) or 0)
+        needed = only_needed(app, sys.argv[1:])
+        return int(needed(prog_name="agentouto", standalone_mode=False) or 0)
     except USAGE_ERROR as error:
         typer.echo(_usage_text(error), err=True)
         return 2

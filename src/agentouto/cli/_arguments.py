@@ -11,14 +11,16 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from functools import wraps
 from importlib import import_module
-from inspect import Signature, signature
+from inspect import Signature, getdoc, signature
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.models import CommandInfo, TyperInfo
 
 from agentouto import ConfigurationError, Journal, Limits
 from agentouto.cli._limits import DEFAULT_LIMITS, describe_limits, parse_limits
@@ -51,6 +53,12 @@ class Command(TyperCommand):
         """Return the option ``--help``, which needs no pydantic."""
         return _quick(super().get_help_option(ctx))
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words of the command line; texts need no pydantic."""
+        for parameter in self.params:
+            _take_text_as_it_is(parameter)
+        return super().parse_args(ctx, args)
+
 
 class Group(TyperGroup):
     """Commands below one name."""
@@ -68,6 +76,30 @@ def _quick(flag: Any) -> Any:
     if flag is not None:
         flag.default = False
     return flag
+
+
+class _Text:
+    """What typer calls with the value of a parameter; a text needs no conversion."""
+
+    def coerce(self, value: Any, *, param: Any, ctx: Any) -> Any:  # noqa: ARG002 - as typer calls it
+        """Return ``value``, or no values for a parameter that takes several and got none."""
+        takes_several = param.multiple or param.nargs == -1
+        return () if value is None and takes_several else value
+
+
+TEXTS = (str, list[str], str | None, list[str] | None)
+"""The types of parameters that are taken as they are written."""
+
+
+def _take_text_as_it_is(parameter: Any) -> None:
+    """Let ``parameter`` skip typer's conversion if it is a text.
+
+    Typer converts every value with pydantic, and importing that takes longer than most commands.
+    Versions of typer that ask for no ``get_runtime_param`` are not changed.
+    """
+    descriptor = getattr(parameter, "type_descriptor", None)
+    if descriptor is not None and descriptor.annotation in TEXTS:
+        parameter.get_runtime_param = _Text
 
 
 def help_rows(command: Any, ctx: Any, kind: str = "") -> list[tuple[str, str]]:
@@ -130,6 +162,51 @@ McpOption = Annotated[
         "it. It starts their programs; may be repeated.",
     ),
 ]
+
+
+def only_needed(app: typer.Typer, words: Sequence[str]) -> typer.Typer:
+    """Return ``app`` with what ``words``, the command line, need of its commands.
+
+    Typer makes every command that it is given, with all parameters; that takes longer than showing
+    the help of one. So there is the command alone that is named. In a list of all commands, they
+    have no parameters.
+    """
+    if not words or words[0] == "--help":
+        return _with(
+            app, [_listed(each) for each in app.registered_commands], app.registered_groups, words
+        )
+    for group in app.registered_groups:
+        if group.name == words[0]:
+            return _with(app, [], [group], words[1:])
+    for command in app.registered_commands:
+        if (command.name or getattr(command.callback, "__name__", "")) == words[0]:
+            return _with(app, [command], [], ())
+    return app
+
+
+def _with(
+    app: typer.Typer, commands: list[CommandInfo], groups: list[TyperInfo], words: Sequence[str]
+) -> typer.Typer:
+    """Return ``app`` with these commands, and with these groups, which get ``words``."""
+    narrow = copy(app)
+    narrow.registered_commands, narrow.registered_groups = commands, []
+    for group in map(copy, groups):
+        if group.typer_instance is not None:
+            group.typer_instance = only_needed(group.typer_instance, words)
+        narrow.registered_groups.append(group)
+    return narrow
+
+
+def _listed(command: CommandInfo) -> CommandInfo:
+    """Return ``command`` without parameters."""
+    listed, callback = copy(command), command.callback
+    listed.name = command.name or getattr(callback, "__name__", None)
+    listed.help, listed.callback = command.help or getdoc(callback), _do_nothing
+    return listed
+
+
+def _do_nothing() -> None:
+    """Stand for a command that is only listed."""
 
 
 def all_commands(app: typer.Typer) -> Iterator[tuple[str, Any]]:
