@@ -47,6 +47,14 @@ def test_the_limits_are_said_at_the_start(here: Path) -> None:
     ]
 
 
+def test_what_keeps_a_run_from_beginning_is_said_alone(here: Path) -> None:
+    cases = [("--run-id", "../x"), ("--journal", "no/such/folder/runs.db")]
+    every = at_once((("run", "team.py:parrots", *case, "Go") for case in cases), here)
+    assert [done.code for done in every] == [3, 3]
+    assert [len(done.err.splitlines()) for done in every] == [2, 2]  # the team file prints a line
+    assert not any("Limits:" in done.err for done in every)
+
+
 def test_a_run_without_end_stops_at_the_limit_and_names_the_option(here: Path) -> None:
     done = agentouto("run", "team.py:forever", "Go", cwd=here)
     assert done.code == 5

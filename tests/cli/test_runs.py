@@ -123,7 +123,7 @@ def test_a_home_that_cannot_be_written_costs_a_warning_and_no_run(tmp_path: Path
     )
     assert (done.code, done.out) == (0, "Other.\n")
     assert done.err.count("This run is not saved: the journal ") == 1
-    assert (named.code, named.out) == (1, "")
+    assert (named.code, named.out) == (3, "")
     assert (unclear.code, unclear.out) == (2, "")
 
 

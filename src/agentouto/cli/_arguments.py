@@ -173,7 +173,10 @@ def only_needed(app: typer.Typer, words: Sequence[str]) -> typer.Typer:
     """
     if not words or words[0] == "--help":
         return _with(
-            app, [_listed(each) for each in app.registered_commands], app.registered_groups, words
+            app,
+            [_without_parameters(each) for each in app.registered_commands],
+            app.registered_groups,
+            words,
         )
     for group in app.registered_groups:
         if group.name == words[0]:
@@ -197,15 +200,15 @@ def _with(
     return narrow
 
 
-def _listed(command: CommandInfo) -> CommandInfo:
+def _without_parameters(command: CommandInfo) -> CommandInfo:
     """Return ``command`` without parameters."""
     listed, callback = copy(command), command.callback
     listed.name = command.name or getattr(callback, "__name__", None)
-    listed.help, listed.callback = command.help or getdoc(callback), _do_nothing
+    listed.help, listed.callback = command.help or getdoc(callback), _listed_command
     return listed
 
 
-def _do_nothing() -> None:
+def _listed_command() -> None:
     """Stand for a command that is only listed."""
 
 

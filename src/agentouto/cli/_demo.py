@@ -15,7 +15,7 @@ from agentouto import Provider
 from agentouto.cli._arguments import require_page
 from agentouto.cli._execute import check_names, execute_run, print_answer
 from agentouto.cli._exit_codes import ExitCode, ExitError
-from agentouto.cli._run import check_keys, print_limits
+from agentouto.cli._run import check_keys, limits_notices
 from agentouto.cli._terminal_text import print_notice
 from agentouto.cli._views import CommandOptions, Progress
 from agentouto.cli.demo.findings import Findings
@@ -31,6 +31,8 @@ WATCHED_PAUSE = 0.009
 At this speed a whole demo takes about ten seconds: slow enough to read the tree, fast enough to
 wait for.
 """
+
+DEMO_NOTICE = "Demo team, scripted models: no key and no network used."
 
 
 def serve_demo(
@@ -78,15 +80,15 @@ def run_demo(
     team = make_team(FolderTools(findings, report).functions(), provider, name)
     check_names(team, options)
     check_keys(team, has_file=False)
-    if model:
-        print_limits(team, options)
-    else:  # scripted models cost nothing, and the person may take any time to answer
+    notices = limits_notices(team, options)
+    if not model:  # scripted models cost nothing, and the person may take any time to answer
         options = replace(options, limits=None)
-        if not options.quiet:
-            print_notice("Demo team, scripted models: no key and no network used.")
+        notices = [] if options.quiet else [DEMO_NOTICE]
     lines: list[Mapping[str, object]] = []
     try:
-        result = execute_run(team, MESSAGE, None, options, lines.append, asks=_can_ask(options))
+        result = execute_run(
+            team, MESSAGE, None, options, lines.append, asks=_can_ask(options), notices=notices
+        )
     except BaseException:
         if findings.sizes:
             complete_report(findings, report, lines)

@@ -26,6 +26,7 @@ from agentouto import (
     Agent,
     Attachment,
     Journal,
+    JournalError,
     Message,
     Options,
     Peer,
@@ -45,7 +46,7 @@ from agentouto.cli._exit_codes import (
 from agentouto.cli._line_editor import restore_echo
 from agentouto.cli._line_view import format_event
 from agentouto.cli._runs_go_on import SavedPlace, later_text, waiting_text
-from agentouto.cli._terminal_text import clean, fit_terminal, plural
+from agentouto.cli._terminal_text import clean, fit_terminal, plural, print_notice
 from agentouto.cli._user_prompt import UserPrompt
 from agentouto.cli._views import CommandOptions, SilentView, View, write_json
 from agentouto.exceptions import Cancelled, LimitReached
@@ -66,6 +67,7 @@ def execute_run(
     *,
     asks: bool = True,
     attachments: Sequence[Attachment] = (),
+    notices: Sequence[str] = (),
 ) -> RunResult:
     """Run ``team`` and return its result.
 
@@ -77,6 +79,7 @@ def execute_run(
         listener: Called with every line of the run.
         asks: Whether agents can ask the person, if the team has no ``ask_user`` of its own.
         attachments: The files that travel with the message.
+        notices: What is said when the run begins, and not if it cannot.
 
     Raises:
         RunStopped: Ctrl+C, a limit, or a question without an answer stopped the run.
@@ -85,7 +88,7 @@ def execute_run(
     out = sys.stdout
     own: Options = {}
     with redirect_stdout(sys.stderr):  # a tool may print
-        executor = _RunExecutor(options, options.make_view(), out, listener)
+        executor = _RunExecutor(options, options.make_view(), out, listener, notices)
         if attachments:
             own["attachments"] = attachments
         return asyncio.run(executor.execute(team, message, starting, own, asks=asks))
@@ -124,12 +127,18 @@ def report_error(error: BaseException, options: CommandOptions) -> ExitCode:
 
 class _RunExecutor:
     def __init__(
-        self, options: CommandOptions, view: View, out: TextIO, listener: EventListener | None
+        self,
+        options: CommandOptions,
+        view: View,
+        out: TextIO,
+        listener: EventListener | None,
+        notices: Sequence[str],
     ) -> None:
         self._options = options
         self._view = view
         self._out = out
         self._listener = listener
+        self._notices = notices
         self._calls_returned = 0
         self._calls_started = 0
         self._interrupted = False
@@ -145,20 +154,12 @@ class _RunExecutor:
         *,
         asks: bool,
     ) -> RunResult:
-        if self._sets_limits(team):
-            own["limits"] = self._options.limits
         prompt = UserPrompt(self._options.answers, self._options.approved_tools, self._terminal())
         if asks and team.options.get("ask_user") is None:
             own["ask_user"] = prompt
         if team.options.get("approve") is None:
             own["approve"] = prompt.approve
-        if self._options.journal is not None:
-            own["journal"] = self._options.journal
-        if self._options.run_id:
-            own["run_id"] = self._options.run_id
-        if self._options.accepts_changes:
-            own["changed"] = "accept"
-        stream = team.start(message, starting, **own)
+        stream = self._start(team, message, starting, own)
         kept_in = own.get("journal") or team.options.get("journal")
         if kept_in is not None:
             self._journal = kept_in if isinstance(kept_in, Journal) else Journal(kept_in)
@@ -187,10 +188,34 @@ class _RunExecutor:
                     write_json(self._end, self._out)
                 await stream.aclose()
 
+    def _start(
+        self,
+        team: Team,
+        message: str,
+        starting: Sequence[Agent | Peer] | None,
+        own: Options,
+    ) -> RunStream:
+        """Start the run with ``own`` and with what the command line says."""
+        if self._sets_limits(team):
+            own["limits"] = self._options.limits
+        if self._options.journal is not None:
+            own["journal"] = self._options.journal
+        if self._options.run_id:
+            own["run_id"] = self._options.run_id
+        if self._options.accepts_changes:
+            own["changed"] = "accept"
+        try:
+            return team.start(message, starting, **own)
+        except JournalError as error:  # a later one ends a run that has done something
+            raise ExitError(str(error), ExitCode.TEAM, error.code) from error
+
     def _sets_limits(self, team: Team) -> bool:
         return self._options.limits is not None and team.options.get("limits") is None
 
     def _handle_event(self, line: Mapping[str, object]) -> None:
+        if line["type"] == "run.start":
+            for sentence in self._notices:
+                print_notice(sentence)
         self._calls_started += line["type"] in ("forward", "ask") and line["receiver"] != "user"
         self._calls_returned += line["type"] == "return" and line["agent"] != "user"
         self._view.feed(line)

@@ -36,11 +36,12 @@ def named_journal(given: str) -> str:
 
 
 def own_journal(
-    team: str, *, may_be_lost: bool, shows_notices: bool, what: str = "This run is"
+    team: str, notify: Callable[[str], object], *, may_be_lost: bool, what: str = "This run is"
 ) -> Journal | None:
     """Return the command line's own journal for new runs, after old runs were removed from it.
 
-    Return ``None`` if the folder cannot be read and the runs may be lost, which a warning says.
+    ``notify`` is called with a sentence if the journal is new. Return ``None`` if the folder cannot
+    be read and the runs may be lost, which a warning says.
     """
     place, warn = home_journal(), _loss_warning(what)
     try:
@@ -53,8 +54,8 @@ def own_journal(
     if not is_there:
         with suppress(OSError):  # opening it says why
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if shows_notices and os.access(place.parent, os.W_OK):
-                print_notice(f"Runs are saved in {place}: agentouto runs list (--no-save)")
+            if os.access(place.parent, os.W_OK):
+                notify(f"Runs are saved in {place}: agentouto runs list (--no-save)")
     else:
         _trim(place)
     return Journal(place, team=team, on_lost=warn if may_be_lost else None)

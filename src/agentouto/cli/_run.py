@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,9 +89,10 @@ def run_team(request: RunRequest, options: CommandOptions) -> ExitCode:
     starting = [_find_participant(team, name) for name in request.to] or None
     check_names(team, options)
     check_keys(team)
-    print_limits(team, options)
-    options = replace(_with_journal(team, spec, options, saves=request.saves), team=spec)
-    return run_and_print(team, message, starting, options, attachments)
+    print_programs(team, options)
+    notices = limits_notices(team, options)
+    options = _with_journal(team, spec, options, notices.append, saves=request.saves)
+    return run_and_print(team, message, starting, replace(options, team=spec), attachments, notices)
 
 
 def load_for_run(spec: str, options: CommandOptions, mcp_files: Sequence[str]) -> Team:
@@ -107,10 +108,13 @@ def run_and_print(
     starting: Sequence[Agent | Peer] | None,
     options: CommandOptions,
     attachments: Sequence[Attachment] = (),
+    notices: Sequence[str] = (),
 ) -> ExitCode:
-    """Run ``team`` and print its answer."""
+    """Run ``team`` and print its answer; say ``notices`` when the run begins."""
     try:
-        result = execute_run(team, message, starting, options, attachments=attachments)
+        result = execute_run(
+            team, message, starting, options, attachments=attachments, notices=notices
+        )
         return print_answer(result, options)
     except ProviderError as error:
         if _is_script_failure(error, team):
@@ -136,15 +140,24 @@ def _read_attachment(path: str) -> Attachment:
         return Attachment.from_file(path, mime_type="text/plain")
 
 
-def _with_journal(team: Team, spec: str, options: CommandOptions, *, saves: bool) -> CommandOptions:
+def _with_journal(
+    team: Team,
+    spec: str,
+    options: CommandOptions,
+    notify: Callable[[str], object],
+    *,
+    saves: bool,
+) -> CommandOptions:
     """Return ``options`` with the journal of the run, if it is kept and the team has none."""
     named = named_journal("" if options.journal is None else str(options.journal.path))
     if named and (options.journal is not None or saves):
         return replace(options, journal=Journal(named, team=spec))
     if not saves or team.options.get("journal") is not None:
         return options
-    may_be_lost, shown = not options.run_id, shows_notices(options)
-    journal = own_journal(spec, may_be_lost=may_be_lost, shows_notices=shown)
+    said: list[str] = []
+    journal = own_journal(spec, said.append, may_be_lost=not options.run_id)
+    for sentence in said if shows_notices(options) else ():
+        notify(sentence)
     if journal is None:
         return options
     return replace(options, journal=journal, resume_command="agentouto runs resume ID")
@@ -157,8 +170,19 @@ def shows_notices(options: CommandOptions) -> bool:
 
 def print_limits(team: Team, options: CommandOptions) -> None:
     """Say which limits apply to the run, and which programs it starts."""
+    for sentence in limits_notices(team, options):
+        print_notice(sentence)
+    print_programs(team, options)
+
+
+def limits_notices(team: Team, options: CommandOptions) -> list[str]:
+    """Return what is said about the limits of a run, if anything is said."""
+    return [limits_notice(team, options.limits)] if shows_notices(options) else []
+
+
+def print_programs(team: Team, options: CommandOptions) -> None:
+    """Say which programs a run starts, before it does."""
     if shows_notices(options):
-        print_notice(limits_notice(team, options.limits))
         for sentence in start_notices(team):
             print_notice(sentence)
 

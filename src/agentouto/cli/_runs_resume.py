@@ -15,8 +15,9 @@ from agentouto.cli._exit_codes import ExitCode, ExitError
 from agentouto.cli._journal_choice import find_run, named_journal, saved_journal
 from agentouto.cli._run import (
     check_keys,
+    limits_notices,
     load_for_run,
-    print_limits,
+    print_programs,
     run_and_print,
     shows_notices,
 )
@@ -59,7 +60,7 @@ def resume_run(
     team = load_for_run(spec, options, mcp_files)
     check_names(team, options)
     check_keys(team)
-    print_limits(team, options)
+    print_programs(team, options)
     goes_on = replace(
         options,
         journal=journal,
@@ -67,7 +68,8 @@ def resume_run(
         resume_command=f"agentouto runs resume {short_id(run.id)}",
         team=spec,
     )
-    return run_and_print(team, run.message, _starting(run, team), goes_on)
+    notices = limits_notices(team, options)
+    return run_and_print(team, run.message, _starting(run, team), goes_on, notices=notices)
 
 
 def _noted_team(run: SavedRun, *, is_named: bool, options: CommandOptions) -> str:

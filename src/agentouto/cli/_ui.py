@@ -101,7 +101,7 @@ def _page_journal(page: PageOptions, team: Team | None, source: str) -> Journal 
     if not place:
         if not page.saves or (team is not None and team.options.get("journal") is not None):
             return None
-        return own_journal(source, may_be_lost=True, shows_notices=True, what="Runs are")
+        return own_journal(source, print_notice, may_be_lost=True, what="Runs are")
     journal = Journal(place, team=source)
     if journal.path.exists():
         journal.runs()
