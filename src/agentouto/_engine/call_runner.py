@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from types import TracebackType
+from typing import Self
 
 from agentouto._core.builtin_tools import CALL_AGENT, SPAWN
 from agentouto._core.ids import call_id, task_id
@@ -38,8 +40,9 @@ from agentouto._domain.message import Attachment, Message, ToolResult
 from agentouto._domain.peer import Participant, Peer
 from agentouto._engine.call import Call, Status
 from agentouto._engine.effects import LiveEffects
-from agentouto._engine.finalizers import OnExit
+from agentouto._engine.finalizers import OnExit, end_block
 from agentouto._engine.loop import NoUsableReply, answer
+from agentouto._engine.nesting import leave
 from agentouto._engine.peer_runner import answer_as_peer
 from agentouto._engine.services import Durable, RunServices
 from agentouto._engine.side_tasks import SideTask
@@ -126,24 +129,12 @@ class CallRunner:
         services = self._services
         if services.durable is not None and services.durable.has_ended(call):
             return _earlier_end(call, services.durable)
-        call.task = asyncio.current_task()
-        call.status = Status.RUNNING
-        services.calls.running[call.id] = call
-        reason = "its reader has returned"
-
-        def end() -> None:
-            call.task = None
-            services.mail.end_call(call, reason)
-            # The window of a model is looked up for running calls, and the run waits for its tasks.
-            if not services.calls.running:
-                services.side_tasks.cancel(SideTask.SEARCH)
-
-        with OnExit(end), services.nest.working_on(call):
+        with _AtWork(call, services) as work:
             try:
                 result = await self._answer(call)
             except asyncio.CancelledError:
                 call.status = Status.CANCELLED
-                reason = "its reader was cancelled"
+                work.reason = "its reader was cancelled"
                 call.log.record(CallCancelled, call.cancel_reason or "")
                 # An error for the caller, which goes on. Otherwise the caller is cancelled as well.
                 if not _was_cancelled_alone(call):
@@ -155,7 +146,7 @@ class CallRunner:
                     services.early_end.end_with(error)
                 call.status, call.error = Status.FAILED, str(failure)
                 call.error_for_agents = f"[{call.name}] {describe_failure(failure)}"
-                reason = "its reader has failed"
+                work.reason = "its reader has failed"
                 self._record_failure(call, error, failure)
                 if failure is error:
                     raise
@@ -175,30 +166,14 @@ class CallRunner:
 
     async def _answer(self, call: Call) -> ToolResult:
         """Have ``call`` answered, after the hooks have passed its forward."""
-        refusal: Refuse | None = None
-        withheld = self._services.hooks.sees_forwards
-
-        def begin() -> None:
-            who = call.participant
-            asks_person = isinstance(who, Peer) and who.person
-            call.log.record(
-                CallStarted, call.forward, call.background, withheld, call.tool_call, asks_person
-            )
-            if call.times > 1:
-                call.log.record(Repeated, call.forward, call.times)
-
         durable = self._services.durable
         if durable is None or not durable.has_started(call):
-            # The first event of a call, also if the hook refuses it or is cancelled.
-            with OnExit(begin):
-                if call.cancel_reason is None:
-                    refusal = await self._announce(call)
-                    withheld = refusal is not None
+            if self._services.hooks.sees_forwards:
+                await self._announce(call)
+            else:
+                _record_start(call)
         if call.cancel_reason is not None:  # Call.cancel came before there was a task to cancel
             raise asyncio.CancelledError
-        if refusal is not None:
-            why = f"was not asked: {refusal.reason}"
-            raise AgentError(call.name, why, call_id=call.id) from refusal
         seconds = call.participant.timeout
         if seconds is None:
             return await self._answer_of(call.participant, call)
@@ -213,25 +188,91 @@ class CallRunner:
             why = f"did not return within {seconds:g} s"
             raise AgentError(call.name, why, call_id=call.id) from error
 
-    async def _answer_of(self, participant: Participant, call: Call) -> ToolResult:
+    def _answer_of(
+        self, participant: Participant, call: Call
+    ) -> Coroutine[object, object, ToolResult]:
         if self._services.durable is not None:
-            return await self._services.durable.answer(call, participant, self)
+            return self._services.durable.answer(call, participant, self)
         if isinstance(participant, Peer):
-            return await answer_as_peer(call, participant, self._services, self)
-        return await answer(LiveEffects(call, participant, self._services, self))
+            return answer_as_peer(call, participant, self._services, self)
+        return answer(LiveEffects(call, participant, self._services, self))
 
-    async def _announce(self, call: Call) -> Refuse | None:
-        """Pass the forward through the user's hook, and return its refusal, if it refuses it."""
-        hooks = self._services.hooks
-        if hooks.sees_forwards:
-            try:
-                forward = await hooks.forward(call.forward)
-            except Refuse as refusal:
-                call.replace_message(call.forward, None)
-                return refusal
-            call.replace_message(call.forward, forward)
-            call.forward = forward
-        return None
+    async def _announce(self, call: Call) -> None:
+        """Pass the forward through the user's hook, and record that the call has started.
+
+        Raises:
+            AgentError: The hook refuses it.
+        """
+        withheld = True
+        refusal: Refuse | None = None
+        # The first event of a call, also if the hook refuses it or is cancelled.
+        with OnExit(lambda: _record_start(call, withheld=withheld)):
+            if call.cancel_reason is None:
+                try:
+                    forward = await self._services.hooks.forward(call.forward)
+                except Refuse as error:
+                    call.replace_message(call.forward, None)
+                    refusal = error
+                else:
+                    call.replace_message(call.forward, forward)
+                    call.forward = forward
+                    withheld = False
+        if refusal is not None and call.cancel_reason is None:
+            why = f"was not asked: {refusal.reason}"
+            raise AgentError(call.name, why, call_id=call.id) from refusal
+
+
+class _AtWork:
+    """A call while its participant works on it.
+
+    A class, and not a function in ``OnExit``, because thousands of calls may wait in it.
+
+    Attributes:
+        reason: Why mail that is still unread at the end goes back to its senders.
+    """
+
+    __slots__ = ("_before", "_call", "_loop", "_services", "_site", "reason")
+
+    def __init__(self, call: Call, services: RunServices) -> None:
+        self._call = call
+        self._services = services
+        self._loop = asyncio.get_running_loop()
+        self.reason = "its reader has returned"
+
+    def __enter__(self) -> Self:
+        call, services = self._call, self._services
+        call.task = asyncio.current_task()
+        call.status = Status.RUNNING
+        services.calls.running[call.id] = call
+        self._site, self._before = services.nest.working_on(call)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        leave(self._site, self._before)
+        end_block(self._end, self._loop, kind)
+
+    def _end(self) -> None:
+        call, services = self._call, self._services
+        call.task = None
+        services.mail.end_call(call, self.reason)
+        # The window of a model is looked up for running calls, and the run waits for its tasks.
+        if not services.calls.running:
+            services.side_tasks.cancel(SideTask.SEARCH)
+
+
+def _record_start(call: Call, *, withheld: bool = False) -> None:
+    who = call.participant
+    asks_person = isinstance(who, Peer) and who.person
+    call.log.record(
+        CallStarted, call.forward, call.background, withheld, call.tool_call, asks_person
+    )
+    if call.times > 1:
+        call.log.record(Repeated, call.forward, call.times)
 
 
 def _earlier_end(call: Call, durable: Durable) -> Message:

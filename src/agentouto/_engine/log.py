@@ -163,7 +163,7 @@ class ReplyStream:
         self._progress = progress
         self._thread = threading.get_ident()
         self.listeners: tuple[Reader, ...] = listeners
-        self.newcomers: deque[Reader] = deque()
+        self.newcomers: list[Reader] | None = None  # few replies get one while they are written
         self.ended: bool = False
 
     def is_unread(self) -> bool:
@@ -174,13 +174,15 @@ class ReplyStream:
         """Make ``reader`` a listener, now or before the next pieces. Called from any thread."""
         if threading.get_ident() == self._thread:
             self._add(reader)
+        elif self.newcomers is None:  # the caller holds the lock of the log
+            self.newcomers = [reader]
         else:
             self.newcomers.append(reader)
 
     def is_read(self) -> bool:
         """Return whether there are listeners for the next pieces, which arrived together."""
         while self.newcomers:
-            self._add(self.newcomers.popleft())
+            self._add(self.newcomers.pop(0))
         if self.listeners:
             self._progress.follow()
         return bool(self.listeners)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import aclosing
 
 import msgspec
 
@@ -108,10 +107,11 @@ class ModelCall:
         """Send ``transcript`` to the agent's model, or to a fallback if that is unavailable."""
         while True:
             model = self._candidates[0]
-            hooked = self._services.hooks.sees_models
-            request = self._ask_through_hook if hooked else self._stream_reply
             try:
-                reply = await request(transcript, model)
+                if self._services.hooks.sees_models:
+                    reply = await self._ask_through_hook(transcript, model)
+                else:
+                    reply = await self._stream_reply(transcript, model)
             except ProviderError as error:
                 unavailable = error.retryable or isinstance(error, QuotaExhausted)
                 if not unavailable or self.broke_off or len(self._candidates) == 1:
@@ -133,15 +133,14 @@ class ModelCall:
         Raises:
             ContextOverflow: ``text`` is longer than the model can read.
         """
-        call, services = self._call, self._services
+        call = self._call
         question = Incoming(SUMMARY_REQUEST.format(text=text, words=SUMMARY_WORDS))
-        messages = Transcript(system, (question,))
         builder = ReplyBuilder(self.model.provider_name)
         reservation = self._reservation()
         try:
             request = ModelRequest(
                 self.model,
-                messages,
+                Transcript(system, (question,)),
                 (),
                 Draft(),
                 call.id,
@@ -151,24 +150,7 @@ class ModelCall:
                 summary=True,
                 repeatable=_is_repeatable,
             )
-
-            def record(reply: Reply, _first: float | None) -> None:
-                cost = services.setup.cost(request.agent.model, reply.usage)
-                call.log.record(
-                    Spent,
-                    reply.usage,
-                    cost,
-                    model=request.agent.model,
-                    turn=call.turn,
-                    text="" if services.durable is None else reply.text,
-                )
-                self._count(
-                    reply,
-                    request.agent,
-                    lambda: text_tokens(messages.system) + entry_tokens(question),
-                )
-
-            reply = await self._consume(request, builder, None, record)
+            reply = await self._consume(request, builder, None)
         except ContextOverflow:
             raise
         except (ProviderError, AuthError) as error:
@@ -227,37 +209,54 @@ class ModelCall:
         builder = ReplyBuilder(model.provider_name)
         reservation = self._reservation()
         admission = Admission(call, model.model, reservation)
-        finish_is_text = self._toolbox.plain_text_returns
-        progress = ReplyProgress(builder, finish_is_text=finish_is_text)
+        progress = ReplyProgress(builder, finish_is_text=self._toolbox.plain_text_returns)
         stream = call.log.begin_reply(progress)
         request = self._request(transcript, model, stream, admission)
         self.broke_off = False
-        whole: Reply | None = None
-
-        def record(reply: Reply, first: float | None) -> None:
-            nonlocal whole
-            whole = assign_ids(reply, call.turn, self._taken_ids)
-            cost = self._services.setup.cost(model.model, whole.usage)
-            # Recorded, counted, released below: see 5. in budget.py.
-            stream.end(whole, call.turn, first, cost, model.model, finish_is_text=finish_is_text)
-            self._count(whole, model, lambda: self._compactor.size(transcript))
-
         try:
-            reply = await self._consume(request, builder, stream, record, admission)
+            return await self._consume(request, builder, stream, admission)
         except (ProviderError, AuthError, asyncio.CancelledError) as error:
             self.broke_off = builder.begun and bool(stream.listeners)
-            if admission.sent_at is not None and whole is None:
+            if admission.sent_at is not None and not stream.ended:
                 stream.break_off(builder.parts(), call.turn)
             if not isinstance(error, asyncio.CancelledError):
                 error.partial = Partial(text=builder.text())
                 error.agent_name, error.model = self._agent.name, request.agent.model
             raise
-        else:
-            return whole or reply
         finally:
             stream.close()
             if reservation is not None:
                 reservation.release()
+
+    def _record_reply(
+        self, request: ModelRequest, stream: ReplyStream, reply: Reply, first: float | None
+    ) -> Reply:
+        """Record and count ``reply``, and return it with the ids of its tool calls."""
+        model, turn = request.agent.model, request.turn
+        whole = assign_ids(reply, turn, self._taken_ids)
+        cost = self._services.setup.cost(model, whole.usage)
+        finish_is_text = self._toolbox.plain_text_returns
+        # Recorded, counted, then released by the caller: see 5. in budget.py.
+        stream.end(whole, turn, first, cost, model, finish_is_text=finish_is_text)
+        self._count(whole, request.agent, lambda: self._compactor.size(request.transcript))
+        return whole
+
+    def _record_summary(self, request: ModelRequest, reply: Reply) -> None:
+        """Record and count ``reply``, which is a summary."""
+        transcript, model, services = request.transcript, request.agent.model, self._services
+        self._call.log.record(
+            Spent,
+            reply.usage,
+            services.setup.cost(model, reply.usage),
+            model=model,
+            turn=request.turn,
+            text="" if services.durable is None else reply.text,
+        )
+        self._count(
+            reply,
+            request.agent,
+            lambda: text_tokens(transcript.system) + sum(map(entry_tokens, transcript.entries)),
+        )
 
     def _request(
         self, transcript: Transcript, model: Agent, stream: ReplyStream, admission: Admission
@@ -291,20 +290,20 @@ class ModelCall:
         request: ModelRequest,
         builder: ReplyBuilder,
         stream: ReplyStream | None,
-        record: Callable[[Reply, float | None], None],
         admission: Admission | None = None,
     ) -> Reply:
         """Add the deltas of one reply to ``builder`` and emit them on ``stream``; return the reply.
 
-        ``record`` is called with it at its last piece, and with the seconds from the request to its
-        first part, if it has any. The backend may go on for a while, to keep its connection: a
-        process that is killed then has the reply on record, and what goes wrong then is no failure.
+        It is recorded at its last piece. The backend may go on for a while, to keep its connection:
+        a process that is killed then has the reply on record, and what goes wrong then is no
+        failure. A summary has no ``stream``.
         """
         backend = self._services.setup.backend(request.agent)
         first: float | None = None
         reply: Reply | None = None
+        pieces = backend.stream(request)
         try:
-            async with aclosing(backend.stream(request)) as pieces:
+            try:
                 async for deltas in pieces:
                     is_read = stream is not None and stream.is_read()
                     for delta in deltas:
@@ -316,16 +315,17 @@ class ModelCall:
                                 stream.restart()
                         elif is_read and stream is not None:
                             stream.emit_delta(delta)
-                    if (
-                        first is None
-                        and builder.begun
-                        and admission is not None
-                        and admission.sent_at
-                    ):
-                        first = self._call.log.now() - admission.sent_at
+                    sent_at = None if admission is None else admission.sent_at
+                    if first is None and builder.begun and sent_at:
+                        first = self._call.log.now() - sent_at
                     if reply is None and builder.complete:
                         reply = builder.finish()
-                        record(reply, first)
+                        if stream is None:
+                            self._record_summary(request, reply)
+                        else:
+                            reply = self._record_reply(request, stream, reply, first)
+            finally:
+                await pieces.aclose()
         except ProviderError:
             if reply is None:
                 raise

@@ -19,10 +19,11 @@ that moment would never be ended.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
+from types import TracebackType
 
 import msgspec
 
@@ -173,57 +174,80 @@ class Nesting:
                 above = above.parent
         return times
 
-    @contextmanager
-    def attached(self) -> Generator[None]:
+    def attached(self) -> AttachedRun:
         """Tie the current task, which carries out this run, to what the run is nested in.
 
         Raises:
             asyncio.CancelledError: The outer run or the function has already ended.
         """
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task(loop)
-        scopes = self._enclosing.scopes(loop)
-        for scope in scopes:
-            if scope.closed:
-                raise asyncio.CancelledError
-        at_work = True
+        return AttachedRun(self, self._enclosing)
 
-        def stop() -> None:
-            if at_work and task is not None:
-                task.cancel()
-
-        def end() -> None:
-            self.scope.close()  # from this thread: the loop may be blocked by a plain function
-            with suppress(RuntimeError):  # the loop is closed: the run has ended
-                loop.call_soon_threadsafe(stop)
-
-        for scope in scopes:
-            scope.add(self, end)
+    def attach(self, loop: asyncio.AbstractEventLoop) -> CallSite:
+        """Note that the current task, in ``loop``, carries out this run; return where that is."""
         self._site = site = CallSite(self, loop)
-        before, function = _CALL_SITE.get(), _FUNCTION.get()
         _CALL_SITE.set(site)
-        _FUNCTION.set(None)
-        try:
-            yield
-        finally:
-            at_work = False
-            for scope in scopes:
-                scope.remove(self)
-            if _CALL_SITE.get() is site:  # otherwise it is being collected, in a foreign context
-                _CALL_SITE.set(before)
-                _FUNCTION.set(function)
+        if _FUNCTION.get() is not None:
+            _FUNCTION.set(None)
+        return site
 
-    @contextmanager
-    def working_on(self, call: Call) -> Generator[None]:
-        """Note that the current task works on ``call``."""
+    def working_on(self, call: Call) -> tuple[CallSite | None, CallSite | None]:
+        """Note that the current task works on ``call``; return where it is now and was before."""
         run, before = self._site, _CALL_SITE.get()
         if run is None:
-            yield
-            return
+            return None, before
         site = CallSite(self, run.loop, call)
         _CALL_SITE.set(site)
-        try:
-            yield
-        finally:
-            if _CALL_SITE.get() is site:
-                _CALL_SITE.set(before)
+        return site, before
+
+
+def leave(site: CallSite | None, before: CallSite | None) -> None:
+    """Note that the work at ``site`` has ended, and that the current task is where it was."""
+    if site is not None and _CALL_SITE.get() is site:
+        _CALL_SITE.set(before)  # otherwise it is being collected, in a foreign context
+
+
+class AttachedRun:
+    """Ties the task that enters it, which carries out a run, to what the run is nested in."""
+
+    __slots__ = ("_at_work", "_before", "_function", "_loop", "_nest", "_scopes", "_site", "_task")
+
+    def __init__(self, nest: Nesting, enclosing: Enclosing) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        self._nest = nest
+        self._scopes = enclosing.scopes(loop)
+        self._task = asyncio.current_task(loop)
+        self._at_work = True
+        for scope in self._scopes:
+            if scope.closed:
+                raise asyncio.CancelledError
+
+    def __enter__(self) -> None:
+        """Begin the run."""
+        for scope in self._scopes:
+            scope.add(self, self._end)
+        self._before, self._function = _CALL_SITE.get(), _FUNCTION.get()
+        self._site = self._nest.attach(self._loop)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the run."""
+        self._at_work = False
+        for scope in self._scopes:
+            scope.remove(self)
+        if _CALL_SITE.get() is self._site:  # else it is being collected, in a foreign context
+            _CALL_SITE.set(self._before)
+            if self._function is not None:
+                _FUNCTION.set(self._function)
+
+    def _end(self) -> None:
+        self._nest.scope.close()  # from this thread: the loop may be blocked by a plain function
+        with suppress(RuntimeError):  # the loop is closed: the run has ended
+            self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if self._at_work and self._task is not None:
+            self._task.cancel()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal, TypeAlias
 
@@ -105,6 +105,7 @@ class Run:
         services = self._services(reachable=reachable)
         self._runner = CallRunner(services, background_allowed=plan.background_allowed)
         self._failure: Exception | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self.starters: list[Call] = (
             [
                 self._open_starter(index, starter_id(run_id, index, background=background))
@@ -158,27 +159,22 @@ class Run:
         durable = self.durable
         if durable is not None and durable.ended is not None:
             return self._earlier_result(durable, durable.ended)
-        loop = asyncio.get_running_loop()
         side_tasks, budget, user = self._side_tasks, self._budget, self._user
         with OnExit(self.close), self._nest.attached():
-            # A sender's thread has its own context variables. Callbacks get those of the run.
-            context = contextvars.copy_context()
             if self.plan.sources:
                 await self._read_sources()
             async with asyncio.TaskGroup() as group:
                 side_tasks.begin(group)
                 if user.reads:
-                    self.mail.begin(
-                        lambda: loop.call_soon_threadsafe(self._deliver, context=context)
-                    )
+                    self.mail.begin(self._waker())
                 if durable is not None:
                     durable.begin(self._runner.run_in_background)
-                tasks = [
+                self._tasks = tasks = [
                     group.create_task(self._begin(call), name=call.name) for call in self.starters
                 ]
-                self._early_end.begin(lambda: self._cancel_all(tasks))
+                self._early_end.begin(self._cancel_all)
                 if budget is not None:
-                    budget.start_clock(lambda: self._cancel_all(tasks))
+                    budget.start_clock(self._cancel_all)
                 # Otherwise the group waits for the background calls as well.
                 if self.plan.cancel_background:
                     await asyncio.wait(tasks)
@@ -326,6 +322,7 @@ class Run:
         if self._closed:
             return
         self._closed = True
+        self._tasks = []
         self._side_tasks.end()
         self._early_end.close()
         self._nest.scope.close()
@@ -341,6 +338,13 @@ class Run:
             await self._runner.run(call)
         except Exception as error:  # noqa: BLE001 - execute raises it when the others have ended
             self._failure = self._failure or error
+
+    def _waker(self) -> Callable[[], object]:
+        """Return a function that any thread may call when there is mail for the user."""
+        loop = asyncio.get_running_loop()
+        # A sender's thread has its own context variables. Callbacks get those of the run.
+        context = contextvars.copy_context()
+        return lambda: loop.call_soon_threadsafe(self._deliver, context=context)
 
     def _deliver(self) -> None:
         with suppress(RoutingError):  # the run is ending: close_to_user delivers the rest
@@ -364,11 +368,11 @@ class Run:
             )
         )
 
-    def _cancel_all(self, starters: Iterable[asyncio.Task[None]]) -> None:
+    def _cancel_all(self) -> None:
         """Cancel everything that still runs, because a limit is reached."""
         if self._budget is not None and self._budget.reached is not None:
             self._record_limit(self._budget, self._budget.reached)
-        for task in starters:
+        for task in self._tasks:
             task.cancel()
         self._side_tasks.cancel(*SideTask)
 
