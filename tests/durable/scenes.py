@@ -73,6 +73,9 @@ class MemoryKeeper:
     def close(self) -> None:
         self.settled = len(self.events)
 
+    async def end(self) -> None:
+        self.close()
+
 
 @dataclass
 class World:

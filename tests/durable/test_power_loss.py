@@ -10,9 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from agentouto import Agent, Journal, JournalError, Provider, Tool, async_run_stream, run
+from agentouto import (
+    Agent,
+    Journal,
+    JournalError,
+    Provider,
+    Tool,
+    async_run,
+    async_run_stream,
+    run,
+    run_background,
+)
 from agentouto._journal.disk_sync import DiskSync
+from agentouto._journal.run_lock import is_at_work
 from agentouto.testing import Script, say, tool
+from children import unmeasured
 
 
 def lead() -> Agent:
@@ -82,7 +94,7 @@ async def test_who_is_cancelled_does_not_end_the_wait_of_others(
     assert len(calls) == 2
     await sync.settle()
     sync.flush()
-    sync.close()
+    sync.close(lambda: None).result()
     assert len(calls) == 2
 
 
@@ -104,6 +116,129 @@ def test_a_result_is_on_the_disk_before_it_is_returned(
     assert result.output == "done"
     assert synced == sorted(synced)
     assert synced[-1] == count_facts(place)
+
+
+class SlowDisk:
+    """Stands in for a disk that is busy: it has what was committed when ``free`` is set.
+
+    Attributes:
+        awaited: Is set when a thread waits for it, after ``place`` has an event of ``kind``.
+    """
+
+    def __init__(self, place: Path, kind: str) -> None:
+        self.free = threading.Event()
+        self.awaited = threading.Event()
+        self._place = place
+        self._kind = kind
+
+    def fsync(self, _: int) -> None:
+        if has_event(self._place, self._kind):
+            self.awaited.set()
+            assert self.free.wait(30)
+
+
+def has_event(place: Path, kind: str) -> bool:
+    connection = sqlite3.connect(place)
+    found = connection.execute("select 1 from facts where kind = ?", (kind,)).fetchone()
+    connection.close()
+    return found is not None
+
+
+async def count_ticks() -> int:
+    """Return how often the loop goes round, which it does not if it stands still."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+    return 50
+
+
+@pytest.mark.parametrize("in_background", [True, False])
+async def test_the_loop_goes_on_while_the_end_of_a_run_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, in_background: bool
+) -> None:
+    place = tmp_path / "runs.db"
+    disk = SlowDisk(place, "RunEnded")
+    monkeypatch.setattr(os, "fsync", disk.fsync)
+    work = Tool(lambda: "worked", name="work")
+    journal = Journal(place, power_loss=True)
+    if in_background:
+        handle = run_background("Go.", [lead()], [work], journal=journal, run_id="order")
+        ending = asyncio.create_task(handle.wait())
+    else:
+        running = async_run("Go.", [lead()], [work], journal=journal, run_id="order")
+        ending = asyncio.create_task(running)
+    await asyncio.to_thread(disk.awaited.wait, 30)
+    assert await count_ticks() == 50
+    assert not ending.done()
+    disk.free.set()
+    assert (await ending).output == "done"
+    assert Journal(place)["order"].status == "returned"
+    again = await async_run("Go.", [lead()], [work], journal=journal, run_id="order")
+    assert again.output == "done"
+
+
+async def test_who_is_cancelled_at_the_end_leaves_a_run_that_has_returned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "runs.db"
+    disk = SlowDisk(place, "RunEnded")
+    monkeypatch.setattr(os, "fsync", disk.fsync)
+    work = Tool(lambda: "worked", name="work")
+    journal = Journal(place, power_loss=True)
+    ending = asyncio.create_task(
+        async_run("Go.", [lead()], [work], journal=journal, run_id="order")
+    )
+    await asyncio.to_thread(disk.awaited.wait, 30)
+    ending.cancel()
+    await asyncio.wait([ending])
+    assert ending.cancelled()
+    disk.free.set()
+    while is_at_work(place, "order"):
+        await asyncio.sleep(0.01)
+    again = await async_run("Go.", [lead()], [work], journal=journal, run_id="order")
+    assert again.output == "done"
+
+
+async def test_a_run_cannot_be_cancelled_while_its_end_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "runs.db"
+    disk = SlowDisk(place, "RunEnded")
+    monkeypatch.setattr(os, "fsync", disk.fsync)
+    work = Tool(lambda: "worked", name="work")
+    journal = Journal(place, power_loss=True)
+    handle = run_background("Go.", [lead()], [work], journal=journal, run_id="order")
+    await asyncio.to_thread(disk.awaited.wait, 30)
+    assert not handle.cancel()
+    disk.free.set()
+    assert (await handle.wait()).output == "done"
+    assert Journal(place)["order"].status == "returned"
+
+
+async def test_a_letter_of_the_loop_does_not_wait_for_the_disk_and_one_of_a_thread_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, go = tmp_path / "runs.db", asyncio.Event()
+    disk = SlowDisk(place, "MessagePosted")
+    monkeypatch.setattr(os, "fsync", disk.fsync)
+    journal = Journal(place, power_loss=True)
+
+    async def work() -> str:
+        await go.wait()
+        return "worked"
+
+    handle = run_background("Go.", [lead()], [Tool(work)], journal=journal, run_id="order")
+    handle.send("In the loop.")
+    assert has_event(place, "MessagePosted")
+    await asyncio.to_thread(disk.awaited.wait, 30)
+    sending = asyncio.create_task(asyncio.to_thread(handle.send, "In a thread."))
+    assert await count_ticks() == 50
+    assert not sending.done()
+    disk.free.set()
+    await sending
+    go.set()
+    await handle.wait()
+    texts = [message.content for message in Journal(place)["order"].result().messages]
+    assert {"In the loop.", "In a thread."} <= set(texts)
 
 
 def test_a_disk_that_fails_ends_the_run_before_a_function_begins(
@@ -128,3 +263,30 @@ def test_a_disk_that_fails_ends_the_run_before_a_function_begins(
     monkeypatch.undo()
     work = Tool(lambda: "worked", name="work")
     assert run("Go.", [lead()], [work], journal=place, run_id="order").output == "done"
+
+
+INTERRUPTED = """
+import asyncio, sys, threading
+from agentouto import Agent, Journal, Provider, Tool, run_background
+from agentouto.testing import Script, say, tool
+
+begun = threading.Event()
+
+async def work() -> str:
+    begun.set()
+    await asyncio.Event().wait()
+
+lead = Agent("lead", "", "m", Provider("p", kind="script", script=Script({"lead": [tool("work")]})))
+journal = Journal(sys.argv[1], power_loss=True)
+run_background("Go.", [lead], [Tool(work)], journal=journal, run_id="order")
+begun.wait()
+"""
+
+
+def test_a_process_that_ends_while_a_run_is_at_work_leaves_it_to_be_gone_on_with(
+    tmp_path: Path,
+) -> None:
+    done = unmeasured(INTERRUPTED, tmp_path / "runs.db")
+    assert done.stderr == ""
+    assert Journal(tmp_path / "runs.db")["order"].status == "interrupted"
+    assert list((tmp_path / "runs.db.locks").iterdir()) == []

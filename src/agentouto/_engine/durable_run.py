@@ -77,7 +77,7 @@ class Keeper(InboxKeeper, Protocol):
         ...
 
     def flush(self) -> None:
-        """Keep all that was taken, before this returns.
+        """Keep all that was taken, before this returns; in an event loop, without the disk.
 
         Raises:
             JournalError: It cannot be kept.
@@ -104,7 +104,11 @@ class Keeper(InboxKeeper, Protocol):
         ...
 
     def close(self) -> None:
-        """Keep what is left, and let go of the place."""
+        """Keep what is left, and let go of the place; in an event loop, without the disk."""
+        ...
+
+    async def end(self) -> None:
+        """Keep what is left, wait for the disk, and let go of the place."""
         ...
 
 
@@ -192,6 +196,12 @@ class DurableRun:
         self._task = None
         self._inbox.close()
         self._keeper.close()
+
+    async def end(self) -> None:
+        """Do what ``close`` does, and wait for the disk without blocking the loop."""
+        self._task = None
+        self._inbox.close()
+        await self._keeper.end()
 
     # ── going on ──────────────────────────────────────────────────────────────────────────────
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from agentouto._domain.configuration_error import AgentoutoError
+
 
 class EarlyEnd:
     """The error that ends a run early, if one does.
@@ -31,3 +33,10 @@ class EarlyEnd:
     def close(self) -> None:
         """Let go of the run."""
         self._cancel = None
+
+
+def error_fields(error: BaseException) -> dict[str, str]:
+    """Return what the last event of a run says of ``error``."""
+    if not isinstance(error, AgentoutoError):  # a fault of this package, or of the user's code
+        error = AgentoutoError(str(error) or type(error).__name__)
+    return error.to_dict()

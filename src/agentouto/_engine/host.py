@@ -76,7 +76,8 @@ class Owner:
             return
         self.loop = required_loop()
         self._host.register(run)
-        self.task = asyncio.create_task(run.execute(), name=f"run {run.id}")
+        work = run.execute_to_end(lambda: self.reason)
+        self.task = asyncio.create_task(work, name=f"run {run.id}")
         self.task.add_done_callback(self._end)
 
     def cancel(self, reason: str = "", *, for_good: bool = True) -> bool:
@@ -85,7 +86,7 @@ class Owner:
         ``for_good`` is whether the user ends the run; otherwise one with a journal can be resumed.
         """
         run = self._run
-        if self.done.done():
+        if self.done.done() or (run is not None and run.has_ended):
             return False
         if run is not None:
             run.stop(for_good=for_good)
@@ -130,8 +131,7 @@ class Owner:
 
     def _complete(self, outcome: RunResult | BaseException | None) -> None:
         """Set the result, ``None`` for a run that was cancelled, and drop the run."""
-        run, self._run = self._run, None
-        self.task = None
+        run, self._run, self.task = self._run, None, None
         if run is None:
             return
         self._host.unregister(run)

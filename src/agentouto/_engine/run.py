@@ -24,7 +24,6 @@ from agentouto._core.result import (
 from agentouto._domain.clock import Clock
 from agentouto._domain.errors import (
     AgentError,
-    AgentoutoError,
     AuthError,
     BrokenScript,
     Cancelled,
@@ -46,7 +45,7 @@ from agentouto._engine.budget import Budget
 from agentouto._engine.call import Call, Status
 from agentouto._engine.call_runner import CallRunner
 from agentouto._engine.calls import CallOpener, Calls
-from agentouto._engine.early_end import EarlyEnd
+from agentouto._engine.early_end import EarlyEnd, error_fields
 from agentouto._engine.finalizers import OnExit
 from agentouto._engine.hook_runner import HookRunner
 from agentouto._engine.log import Log
@@ -71,6 +70,7 @@ class Run:
     """One run. It begins with ``execute``; its starting calls can be written to before that."""
 
     _closed = False
+    has_ended: bool = False  # whether its end is on record
 
     def __init__(
         self,
@@ -261,31 +261,45 @@ class Run:
         error.partial = self.partial()
         return error
 
-    async def execute_to_end(self) -> RunResult:
-        """Do what ``execute`` does, and record how the run has ended."""
-        try:
-            result = await self.execute()
-        except (Exception, asyncio.CancelledError) as error:
-            self.end(error)
-            raise
-        self.end(result)
-        return result
-
-    def end(self, outcome: RunResult | BaseException) -> None:
-        """Accept and start nothing more, and record how the run has ended.
+    async def execute_to_end(self, why_cancelled: Callable[[], str] = str) -> RunResult:
+        """Do what ``execute`` does, and record how the run has ended.
 
         Raises:
             JournalError: The run has a journal, and its end cannot be written there.
         """
-        self.close()
-        if self.durable is None:
-            self._record_end(outcome)
-        else:
-            if self.durable.ended is None:
-                self._record_end(outcome)
+        try:
+            result = await self.execute()
+        except asyncio.CancelledError:
+            await self._end_in_loop(self.cancelled(why_cancelled()))
+            raise
+        except Exception as error:
+            await self._end_in_loop(error)
+            raise
+        await self._end_in_loop(result)
+        return result
+
+    async def _end_in_loop(self, outcome: RunResult | Exception) -> None:
+        self._record_end(outcome)
+        if self.durable is not None:
+            await self.durable.end()
+
+    def end(self, outcome: RunResult | BaseException) -> None:
+        """Accept and start nothing more, and record how the run has ended, if that is not done.
+
+        Raises:
+            JournalError: The run has a journal, and its end cannot be written there.
+        """
+        if self.has_ended:
+            return
+        self._record_end(outcome)
+        if self.durable is not None:
             self.durable.close()
 
     def _record_end(self, outcome: RunResult | BaseException) -> None:
+        self.close()
+        self.has_ended = True
+        if self.durable is not None and self.durable.ended is not None:
+            return
         spent = {} if self._budget is None else self._budget.used_by_limit()
         outputs = tuple(self._outputs())
         at = self.log.now()
@@ -293,11 +307,11 @@ class Run:
             text = outcome.output
             ended = RunEnded(self._stamp, at, "completed", outputs, output=text, spent=spent)
         else:
-            cancelled = isinstance(outcome, Cancelled | asyncio.CancelledError)
+            cancelled = isinstance(outcome, Cancelled)
             status: Literal["cancelled", "failed"] = "cancelled" if cancelled else "failed"
             broken = self._early_end.error  # execute raises its cause, if that is an assertion
             raised_cause = broken is not None and broken.__cause__ is outcome
-            error = _error_fields(broken if broken is not None and raised_cause else outcome)
+            error = error_fields(broken if broken is not None and raised_cause else outcome)
             saved = SavedError() if self.durable is None else self.durable.saved(outcome)
             ended = RunEnded(
                 self._stamp, at, status, outputs, error=error, spent=spent, saved=saved
@@ -375,15 +389,6 @@ class Run:
         for task in self._tasks:
             task.cancel()
         self._side_tasks.cancel(*SideTask)
-
-
-def _error_fields(error: BaseException) -> dict[str, str]:
-    """Return what the last event says of ``error``."""
-    if isinstance(error, asyncio.CancelledError):
-        error = Cancelled("the run was cancelled")
-    elif not isinstance(error, AgentoutoError):  # a fault of this package, or of the user's code
-        error = AgentoutoError(str(error) or type(error).__name__)
-    return error.to_dict()
 
 
 def _budget(plan: Plan, clock: Clock, enclosing: Enclosing) -> Budget | None:

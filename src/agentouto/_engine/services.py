@@ -177,3 +177,7 @@ class Durable(EarlierMail, EarlierApprovals, Protocol):
     def close(self) -> None:
         """Keep what is left, and let go of the journal."""
         ...
+
+    async def end(self) -> None:
+        """Do what ``close`` does, and wait for the disk without blocking the loop."""
+        ...

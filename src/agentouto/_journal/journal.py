@@ -56,8 +56,8 @@ class Journal:
     Args:
         place: The file, on a disk of this machine. ``journal=`` makes it if it does not exist.
         power_loss: Whether a tool begins, and a result is returned, only when the disk has all that
-            was before. Without that, a kill loses nothing, and a power cut may lose the last
-            moments of a run.
+            was before; ``send`` from plain code waits for the disk, too. Without that, a kill loses
+            nothing, and a power cut may lose the last moments of a run.
         team: The team of new runs, as on a command line: ``team.py``, ``package.module:name``. It
             is written beside them for ``agentouto runs resume``, with the current folder.
         on_lost: Called once for a run that cannot be kept, or not to its end, with the reason;

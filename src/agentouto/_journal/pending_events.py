@@ -109,6 +109,14 @@ class PendingEvents:
             fail(self._error)
         self._write()
 
+    def close(self) -> None:
+        """Write what is left, and let go of the journal and of the run."""
+        raise NotImplementedError
+
+    async def end(self) -> None:
+        """Do what ``close`` does, and wait for the disk without blocking the loop."""
+        self.close()
+
     def _write_after(self, steps: int) -> None:
         """Write after so many steps of the loop, or sooner, if that is agreed already."""
         with self._lock:

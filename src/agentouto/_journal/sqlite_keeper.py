@@ -18,9 +18,10 @@ from contextlib import contextmanager, suppress
 
 from agentouto._domain.clock import monotonic, pause
 from agentouto._domain.errors import JournalError
+from agentouto._engine.event_loops import current_loop
 from agentouto._engine.inbox import InboxItem
 from agentouto._journal.database import OnLost, OpenedRun
-from agentouto._journal.disk_sync import DiskSync
+from agentouto._journal.disk_sync import DiskSync, wait_in_loop
 from agentouto._journal.inbox_table import open_items, set_waiting
 from agentouto._journal.pending_events import PendingEvents, end_of_lost, items_settler
 from agentouto._journal.row_inserts import are_few
@@ -63,10 +64,13 @@ class SqliteKeeper(PendingEvents):
                 await self._disk.settle()
 
     def flush(self) -> None:
-        """Write all that was taken before this returns, from any thread."""
+        """Write all that was taken before this returns, from any thread.
+
+        In a thread with an event loop, the disk is not waited for: the loop would stand still.
+        """
         while not self._commit():
             pause(WRITE_POLL_SECONDS)
-        if self._disk is not None:
+        if self._disk is not None and current_loop() is None:
             with self._disk_errors():
                 self._disk.flush()
 
@@ -120,20 +124,53 @@ class SqliteKeeper(PendingEvents):
                 self._note_commit()
 
     def close(self) -> None:
-        """Write what is left, and let go of the file and of the run."""
+        """Write what is left, and let go of the file and of the run.
+
+        In a thread with an event loop, the disk is not waited for. See ``end``.
+        """
         if self._closed:
             return
-        self._closed = True
         try:
             self.flush()
-            if self._lost is not None:
-                with suppress(JournalError):  # perhaps the file can be written by now
-                    self._store.note_loss(self._run.no, end_of_lost(self._lost))
         finally:
-            if self._disk is not None:
-                self._disk.close()
+            done = self._close()
+            if done is not None and current_loop() is None:
+                done.result()
+
+    async def end(self) -> None:
+        """Write what is left, wait for the disk, and let go of the file and of the run.
+
+        What has begun goes on if this is cancelled.
+        """
+        if self._closed:
+            return
+        try:
+            await self.settle()
+        except asyncio.CancelledError:
+            self._close()
+            raise
+        finally:
+            done = self._close()
+            if done is not None:
+                await wait_in_loop(done)
+
+    def _close(self) -> Future[None] | None:
+        """Close the file and release the lock; return the future of it, if a thread does it."""
+        if self._closed:
+            return None
+        self._closed = True
+        if self._lost is not None:
+            with suppress(JournalError):  # perhaps the file can be written by now
+                self._store.note_loss(self._run.no, end_of_lost(self._lost))
+        if self._disk is None:
+            self._let_go()
+            return None
+        return self._disk.close(self._let_go)
+
+    def _let_go(self) -> None:
+        with self._lock:  # closing the last connection to a file makes the disk write all of it
             self._database.close()
-            self._run_lock.release()
+        self._run_lock.release()
 
     def _write(self) -> None:
         """Write what is pending; if the file is busy, try again a little later."""
