@@ -262,11 +262,7 @@ class Run:
         return error
 
     async def execute_to_end(self, why_cancelled: Callable[[], str] = str) -> RunResult:
-        """Do what ``execute`` does, and record how the run has ended.
-
-        Raises:
-            JournalError: The run has a journal, and its end cannot be written there.
-        """
+        """Do what ``execute`` does, and record how the run has ended."""
         try:
             result = await self.execute()
         except asyncio.CancelledError:
@@ -281,7 +277,11 @@ class Run:
     async def _end_in_loop(self, outcome: RunResult | Exception) -> None:
         self._record_end(outcome)
         if self.durable is not None:
-            await self.durable.end()
+            try:
+                await self.durable.end()
+            except JournalError as error:
+                error.partial = self.partial()
+                raise
 
     def end(self, outcome: RunResult | BaseException) -> None:
         """Accept and start nothing more, and record how the run has ended, if that is not done.

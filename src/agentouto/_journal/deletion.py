@@ -92,7 +92,7 @@ def _free_last_rows(database: Database, no: int) -> bool:
     """Remove the last rows of a run; return whether there were any."""
     key, _, where, values = database.events_from(no, 0)
     order = f"where {where} order by {key} desc limit {STEP_ROWS}"
-    query = f"select {key}, length(body) from facts {order}"  # noqa: S608 - our own columns
+    query = f"select {key}, coalesce(length(body), 0) from facts {order}"  # noqa: S608 - our own columns
     found = database.execute(query, values).fetchall()
     if found:
         last = f"delete from facts where {where} and {key} >= ?"  # noqa: S608 - likewise

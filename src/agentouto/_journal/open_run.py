@@ -21,7 +21,7 @@ from agentouto._domain.participants import Agent
 from agentouto._engine.durable_run import DurableRun
 from agentouto._engine.plan import Plan
 from agentouto._journal.database import HeldRun, JournalSite, OnLost, OpenedRun
-from agentouto._journal.saved_run import TEAM, RunRow
+from agentouto._journal.saved_run import TEAM, RunRow, marks_in
 from agentouto._journal.store import Store
 
 RUN_LOCK_SECONDS = 0.2
@@ -149,7 +149,7 @@ def _hash(*texts: str) -> str:
 def _check_marks(
     row: RunRow, marks: Mapping[str, Mapping[str, str]], *, accept_changes: bool
 ) -> None:
-    before = msgspec.json.decode(row.marks, type=dict[str, dict[str, str]])
+    before = marks_in(row)
     for what in ("agents", "tools"):
         was, now = before.get(what, {}), marks[what]
         gone = [name for name in was if name not in now]

@@ -12,6 +12,7 @@ from agentouto._core.prompt import tag_pattern
 from agentouto._core.result import RunResult, join_outputs, messages_of, usage_of
 from agentouto._core.stream_writer import all_stream_events
 from agentouto._domain.approval import Approval
+from agentouto._domain.errors import JournalError
 from agentouto._domain.event import CallReturned, Event, RunStarted
 from agentouto._domain.message import Message
 from agentouto._domain.output import Output
@@ -150,7 +151,7 @@ class SavedRun:
         self.error: str = row.error
         self.forked_from: str | None = row.forked_from
         self.kept: bool = bool(row.kept)
-        begun_with = msgspec.json.decode(row.marks, type=dict[str, dict[str, str]]).get(TEAM, {})
+        begun_with = marks_in(row).get(TEAM, {})
         self.team: str = begun_with.get("name", "")
         self.folder: str = begun_with.get("folder", "")
 
@@ -308,6 +309,20 @@ class SavedRun:
 
     def _facts(self) -> list[Event]:
         return list(self._file.events_of(self._row))
+
+
+def marks_in(row: RunRow) -> dict[str, dict[str, str]]:
+    """Return what a run was begun with, by kind and name.
+
+    Raises:
+        JournalError: That cannot be read.
+    """
+    try:
+        return msgspec.json.decode(row.marks, type=dict[str, dict[str, str]])
+    except msgspec.DecodeError as error:
+        raise JournalError(
+            f"the journal is damaged: what the run {row.id!r} was begun with: {error}"
+        ) from error
 
 
 def _participants_of(started: RunStarted) -> list[str]:

@@ -19,6 +19,7 @@ from agentouto._journal.file_systems import NETWORK_FILE_SYSTEMS, file_system_of
 from agentouto._journal.row_inserts import RUN_SHIFT, insert_few_rows, insert_rows
 from agentouto._journal.rows import EventRow
 from agentouto._journal.run_lock import RunLock, is_at_work, lock_path, lock_run
+from agentouto._journal.saved_run import RunRow
 
 FILE_VERSION = 1
 """``user_version`` of the file. A file of a higher one is refused, and not changed."""
@@ -62,6 +63,15 @@ create table inbox(
 );
 """
 
+_LOOKS = (
+    f"select {', '.join(RunRow._fields)}, forked_at from runs limit 0",  # noqa: S608 - our own
+    "select at, call, kind, body from facts limit 0",
+    "select hash, data from files limit 0",
+    "select hash, run from file_uses limit 0",
+    "select no, run, kind, id, address, body, sent, outcome from inbox limit 0",
+)
+"""What fails where a table or a column is missing. The first one fails in a file of others."""
+
 
 class SqliteDatabase:
     """One connection to the file of a journal.
@@ -94,6 +104,7 @@ class SqliteDatabase:
                 path, timeout=WRITE_SECONDS, isolation_level=None, check_same_thread=False
             )
             self._waits = True
+            self._file = path.stat()
             try:
                 self._open_schema()
                 self._connection.execute("pragma journal_mode = wal")
@@ -185,6 +196,23 @@ class SqliteDatabase:
 
     # ── the file ──────────────────────────────────────────────────────────────────────────────
 
+    def check_is_there(self) -> None:
+        """Check that the file still has its name: SQLite writes to one that was removed, too.
+
+        Raises:
+            JournalError: It has not.
+        """
+        with self.errors("is lost"):
+            try:
+                is_there = os.path.samestat(self._file, self.path.stat())
+            except FileNotFoundError:
+                is_there = False
+        if not is_there:
+            raise JournalError(
+                f"the journal {self.path} was removed or replaced while a run was at work, which "
+                "is not kept"
+            )
+
     def commits_of_others(self) -> int:
         """Return a number that is another one after commits of other connections."""
         return self._pragma("data_version")
@@ -246,10 +274,11 @@ class SqliteDatabase:
                 f"the file; this one reads {FILE_VERSION}); install that, or name another file"
             )
         if version == FILE_VERSION:
+            self._check_tables()
             return
         (tables,) = connection.execute("select count(*) from sqlite_schema").fetchone()
         if tables:
-            raise JournalError(f"the file {self.path} is a database, but no journal of runs")
+            raise self._no_journal()
         connection.execute("pragma journal_mode = wal")
         connection.execute("begin immediate")
         try:
@@ -260,6 +289,25 @@ class SqliteDatabase:
                 connection.execute(f"pragma user_version = {FILE_VERSION}")
         finally:
             connection.execute("commit")
+
+    def _check_tables(self) -> None:
+        for look in _LOOKS:
+            try:
+                self._connection.execute(look)
+            except sqlite3.OperationalError as error:
+                missing = str(error)
+                if not missing.startswith("no such"):
+                    raise
+                if missing == "no such table: runs":
+                    raise self._no_journal() from error
+                raise JournalError(
+                    f"the journal {self.path} cannot be used: {missing}. It was written by an "
+                    "agentouto that was never released, or another program has changed it; name "
+                    "another file"
+                ) from error
+
+    def _no_journal(self) -> JournalError:
+        return JournalError(f"the file {self.path} is a database, but no journal of runs")
 
 
 def _is_busy(error: sqlite3.OperationalError) -> bool:

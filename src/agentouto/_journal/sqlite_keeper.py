@@ -220,6 +220,8 @@ class SqliteKeeper(PendingEvents):
 
     def _add(self, rows: list[EventRow]) -> None:
         end, settle = self._run_end(), items_settler(self._taken_items, self._settled_items)
+        if end is not None:  # it is told that the run has ended only if that is kept
+            self._database.check_is_there()
         if end is None and settle is None and are_few(rows):
             self._database.insert_few_events(self._run.no, self._written, rows)
         else:

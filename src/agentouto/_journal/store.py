@@ -190,8 +190,10 @@ class Store:
                     "insert into file_uses values (?, ?) on conflict do nothing", (key, no)
                 )
 
-    def _files(self, body: bytes) -> Mapping[bytes, bytes]:
+    def _files(self, body: object) -> Mapping[bytes, bytes]:
         """Return the files that the body of a row has marks for, as far as they are there."""
+        if not isinstance(body, bytes):
+            raise UnreadableRow("it has no content")
         marked = marked_files(body)
         if not marked:
             return _NO_FILES
