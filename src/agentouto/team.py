@@ -25,6 +25,7 @@ from agentouto._engine.user import Approve, AskUser, OnMessage
 from agentouto._journal.journal import Journal, JournalPlace, journal_at
 from agentouto._options import Options, OtherOptions, check_options, declared
 from agentouto._run_background import run_background
+from agentouto._workers.submits import SubmitsRuns
 from agentouto.api import AnyTools, async_run, async_run_stream, run
 from agentouto.providers import missing_key
 
@@ -33,7 +34,7 @@ Other = TypeVar("Other")
 """The type of one run, where it is not that of the team."""
 
 
-class Team(Generic[Data_co]):
+class Team(SubmitsRuns, Generic[Data_co]):
     """Agents, their tools and providers, and the options of their runs.
 
     Args:

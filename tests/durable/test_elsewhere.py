@@ -69,10 +69,11 @@ class Worker:
     def takes(self, worker: str) -> bool:
         return worker != self._kind
 
-    async def answer(self, call: CallElsewhere) -> Sequence[Event]:
+    async def answer(self, call: CallElsewhere, on_begun: Any) -> Sequence[Event]:
         if call.id not in self._all.tasks:
             self._all.kept.setdefault(call.id, list(call.events))
             self._all.begin(call.id, call.plan, call.worker)
+        on_begun()
         await asyncio.wait([self._all.tasks[call.id]])
         return self._all.kept[call.id]
 

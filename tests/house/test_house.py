@@ -118,7 +118,9 @@ MAY_START_TASKS = {
     "providers/_transport/downloads.py",
     "serve/_asgi.py",
     "serve/_mcp_http.py",
+    "_workers/run_ends.py",
     "ui/_live_run.py",
+    "workers/_worker.py",
 }
 """Outside the engine, one waits for a browser and a person at the same time, one executes a run
 while a person types, two own the sessions with MCP servers and hand uses over to them, one downloads
@@ -132,6 +134,10 @@ MAY_START_THREADS = {
     "_engine/portal.py",
     "_engine/threads.py",
     "_journal/disk_sync.py",
+    "_workers/journal_calls.py",
+    "_workers/run_ends.py",
+    "_workers/submitted_run.py",
+    "workers/_worker.py",
     "auth/_refresh_thread.py",
     "cli/_user_prompt.py",
 }
@@ -191,6 +197,7 @@ PUBLIC_MODULES = {
     "agentouto.tools",
     "agentouto.ui",
     "agentouto.wires",
+    "agentouto.workers",
 }
 
 STARTS_TASKS = {"TaskGroup", "create_task", "ensure_future", "run_coroutine_threadsafe"}

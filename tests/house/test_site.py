@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
 PACKAGES = (
     *("a2a", "acp", "events", "exceptions", "exports", "mcp", "otel", "peers", "serve", "testing"),
-    *("tools", "ui", "wires"),
+    *("tools", "ui", "wires", "workers"),
 )
 
 

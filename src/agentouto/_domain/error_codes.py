@@ -152,6 +152,13 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
                 "the same call then goes on."
             ),
         ),
+        "worker-missing": (
+            "No worker has taken a run or a call.",
+            (
+                "Start one of the kind that the text names: agentouto worker TEAM --worker KIND "
+                "--journal ..."
+            ),
+        ),
     }
 )
 """Meaning and remedy of every code."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
@@ -96,8 +96,10 @@ class Placement(Protocol):
         """Whether calls for workers of this kind are answered elsewhere, and not here."""
         ...
 
-    async def answer(self, call: CallElsewhere) -> Sequence[Event]:
+    async def answer(self, call: CallElsewhere, on_begun: Callable[[], object]) -> Sequence[Event]:
         """Have a call answered, begun or gone on with; return the events of its run, once ended.
+
+        ``on_begun`` is called once the call can be written to.
 
         Raises:
             AgentError: No worker has taken it.
@@ -153,16 +155,22 @@ class Elsewhere:
         Raises:
             AgentoutoError: Its participant has failed, or no worker has taken the call.
         """
-        work = self._as_run(call, call.participant, call.forward, self._plan)
-        writer = asyncio.create_task(self._pass_letters_on(call), name=f"letters to {call.id}")
+        forward, id_ = call.forward, call.id
+        if id_ == self._run_id:  # a starting agent's call has the id of its run
+            id_ = call_id(id_, "elsewhere")
+            forward = replace(forward, call_id=id_)
+        work = self._as_run(call, call.participant, forward, self._plan)
+        begun = asyncio.Event()  # before that there is no mailbox
+        letters = self._pass_letters_on(call, id_, begun)
+        writer = asyncio.create_task(letters, name=f"letters to {id_}")
         try:
-            events = await self._carried_out(work, call)
+            events = await self._carried_out(work, call, begun.set)
         finally:
             writer.cancel()
             with suppress(asyncio.CancelledError):
                 await writer
         self._report(call, events)
-        returned = _returned_by(events, call.name, call.id)
+        returned = _returned_by(events, call.name, id_)
         data = returned_data(call, returned.content, self._services)
         return ToolResult(returned.content, returned.attachments, data=data)
 
@@ -174,13 +182,13 @@ class Elsewhere:
         Raises:
             ToolError: It has failed, or no worker has taken it.
         """
-        id_ = call_id(call.id, f"{place}.elsewhere")
+        id_ = id_of_use(call.id, place)
         peer = tool_as_peer(tool)
         forward = Message("forward", call.name, tool.name, json.dumps(arguments), id_)
         plan = plan_of_tool(self._plan, tool, peer)
         try:
             work = self._as_run(call, peer, forward, plan, tool.worker)
-            events = await self._carried_out(work, call)
+            events = await self._carried_out(work, call, bool)
             self._report(call, events)
             returned = _returned_by(events, tool.name, id_)
         except AgentError as error:
@@ -189,12 +197,14 @@ class Elsewhere:
             raise ToolError(tool.name, error.message) from error
         return ToolResult(returned.content, returned.attachments)
 
-    async def _carried_out(self, work: CallElsewhere, call: Call) -> Sequence[Event]:
+    async def _carried_out(
+        self, work: CallElsewhere, call: Call, on_begun: Callable[[], object]
+    ) -> Sequence[Event]:
         durable = self._services.durable
         if durable is not None:
             await durable.settle()  # that the call exists, before anyone answers it
         try:
-            return await self._placement.answer(work)
+            return await self._placement.answer(work, on_begun)
         except asyncio.CancelledError:
             if durable is not None and not durable.is_frozen():
                 with suppress(RoutingError):  # it has ended
@@ -212,7 +222,7 @@ class Elsewhere:
     ) -> CallElsewhere:
         services, id_ = self._services, forward.call_id
         worker = worker or kind_of_worker(participant) or ""
-        is_tool = forward is not call.forward
+        is_tool = forward.receiver != call.name
         history = () if is_tool else call.history
         caller = call.id if is_tool else call.caller_address or ""
         own = msgspec.structs.replace(
@@ -245,7 +255,8 @@ class Elsewhere:
             calls = max(0, spent.get("calls", 1) - 1)  # that of the run itself is counted already
             budget.add(usage.total_tokens or 0, cost or 0.0, calls, spent.get("requests", 0))
 
-    async def _pass_letters_on(self, call: Call) -> None:
+    async def _pass_letters_on(self, call: Call, id_: str, begun: asyncio.Event) -> None:
+        await begun.wait()
         earlier = self._earlier
         of_call = (one for one in earlier if one.stamp.call_id == call.id)
         read = {one.message.call_id for one in of_call if isinstance(one, MessageRead)}
@@ -254,12 +265,12 @@ class Elsewhere:
                 message, sender = event.message, event.stamp.call_id
                 letter = Letter(message.call_id, message.sender, sender, message.content)
                 with suppress(RoutingError):  # it has ended, and its events say what it has read
-                    await self._placement.post(call.id, letter)
+                    await self._placement.post(id_, letter)
         while True:
             await call.mailbox.wait_for_mail()
-            await self._pass_on(call)
+            await self._pass_on(call, id_)
 
-    async def _pass_on(self, call: Call) -> None:
+    async def _pass_on(self, call: Call, id_: str) -> None:
         unread, mail = call.mailbox.drain(), self._services.mail
         try:
             while unread:
@@ -268,7 +279,7 @@ class Elsewhere:
                 message = delivery.message
                 letter = Letter(message.call_id, message.sender, sender, message.content)
                 try:
-                    await self._placement.post(call.id, letter)
+                    await self._placement.post(id_, letter)
                 except RoutingError as error:
                     mail.return_to_senders([delivery], error.message)
                 else:
@@ -332,6 +343,11 @@ def limits_left(call: Call, services: RunServices, *, depth: int) -> Limits:
     whole = {"calls", "requests", "tokens", "depth"}
     values = {name: int(rest) if name in whole else rest for name, rest in left.items() if rest}
     return replace(limits, **cast("dict[str, Any]", values))
+
+
+def id_of_use(call: str, place: str) -> str:
+    """Return the id of the run in which a tool is used elsewhere, at ``place`` in ``call``."""
+    return call_id(call, f"{place}.elsewhere")
 
 
 def plan_of_tool(plan: Plan, tool: AnyTool, peer: Peer) -> Plan:

@@ -48,6 +48,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     output_type: object = None
     memory: Memory = msgspec.field(default_factory=Memory)
     name: str = ""
+    worker: str = ""
 
 
 def first_event(plan: Plan, stamp: Stamp, at: float) -> RunStarted:
@@ -69,4 +70,5 @@ def first_event(plan: Plan, stamp: Stamp, at: float) -> RunStarted:
         len(plan.history),
         plan.attachments,
         plan.name,
+        worker=plan.worker,
     )

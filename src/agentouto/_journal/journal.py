@@ -5,19 +5,52 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias, cast
 
 from agentouto._domain.clock import SYSTEM_CLOCK
 from agentouto._domain.configuration_error import ConfigurationError, did_you_mean
 from agentouto._domain.errors import JournalError
+from agentouto._domain.event import Event
 from agentouto._engine.plan import Plan
 from agentouto._engine.services import Durable
 from agentouto._journal.saved_run import STATUSES, SavedRun
 
 RUN_ID = re.compile(r"(?!\.)[A-Za-z0-9._:-]{1,128}")
 """What ``run_id=`` may be: text that is the same in addresses, file names and command lines."""
+
+
+class WatchedRuns(Protocol):
+    """What workers look at, again and again, from any thread; see ``run_watch.py``."""
+
+    def make(self) -> None:
+        """Make the journal if it is not there."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+    def statuses(self, ids: Collection[str]) -> dict[str, str]:
+        """Return the states of these runs, as they are written."""
+        ...
+
+    def waiting_runs(self, besides: Collection[str]) -> list[str]:
+        """Return the runs that have not ended, and that no process works on, oldest first."""
+        ...
+
+    def is_at_work(self, run_id: str) -> bool:
+        """Whether a process works on a run."""
+        ...
+
+    def events(self, run_id: str) -> Sequence[Event] | None:
+        """Return the events of a run; ``None`` if there is no such run."""
+        ...
+
+    def pass_on(self, run_id: str, address: str, id_: str, letter: str) -> str:
+        """Write to a call of a run, as another participant does; return its receiver's name."""
+        ...
 
 
 class JournalReader(Protocol):
@@ -33,6 +66,10 @@ class JournalReader(Protocol):
 
     def has(self, run_id: object) -> bool:
         """Whether there is such a run."""
+        ...
+
+    def watch(self) -> WatchedRuns:
+        """Return what looks at runs again and again."""
         ...
 
     def delete_ended(self, latest: float) -> int:

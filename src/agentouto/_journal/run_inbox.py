@@ -118,8 +118,16 @@ class RunInbox:
         """Send a message; see ``SavedRun.send``."""
         body = _keepable_text("a message", text)
         name = new_id() if id_ is None else _keepable_text("the id of a message", id_)
+        self._write(ItemRow("message", name, to, body))
+        return name
+
+    def pass_on(self, address: str, id_: str, letter: str) -> str:
+        """Write to a call as a participant of another run does; return the name of the receiver."""
+        return self._write(ItemRow("letter", id_, address, letter))
+
+    def _write(self, item: ItemRow) -> str:
         with self._opened() as (store, run):
-            state = _RunState(store.events(run))
+            state, to = _RunState(store.events(run)), item.address
             if to is not None:
                 self._check_call(state, to)
             receivers = state.starters if to is None else [to]
@@ -129,9 +137,9 @@ class RunInbox:
                 if receivers and ended.issuperset(receivers):
                     names = " and ".join(state.opened[one].agent_name for one in receivers)
                     raise RoutingError(self._run_id, f"{names} has already returned")
-                self._add(store.database, run.no, ItemRow("message", name, to, body))
-            self._await_taking(store, run.no, "message", name)
-        return name
+                self._add(store.database, run.no, item)
+            self._await_taking(store, run.no, item.kind, item.id)
+        return "" if to is None else state.opened[to].agent_name
 
     def cancel(self, reason: str) -> bool:
         """End the run for good; see ``SavedRun.cancel``."""

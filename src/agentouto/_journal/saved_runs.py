@@ -15,6 +15,7 @@ from agentouto._journal.deletion import finish_removals, remove_run, remove_surp
 from agentouto._journal.forks import cut_before, cut_before_failure, with_run_id
 from agentouto._journal.journal import check_run_id
 from agentouto._journal.run_inbox import RunInbox
+from agentouto._journal.run_watch import RunWatch
 from agentouto._journal.saved_run import ENDED, RunRow, SavedCall, SavedRun
 from agentouto._journal.store import Store
 
@@ -72,6 +73,10 @@ class JournalRuns:
         with self._opened() as store:
             finish_removals(store)
             return remove_surplus(store, store.runs(), max_runs, max_bytes, max_seconds)
+
+    def watch(self) -> RunWatch:
+        """Return what looks at runs again and again."""
+        return RunWatch(self._place)
 
     def events_of(self, row: RunRow) -> Sequence[Event]:
         """Return the events of a run."""

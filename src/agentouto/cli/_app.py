@@ -34,6 +34,7 @@ from agentouto.cli._sign_in_command import login, logout, whoami
 from agentouto.cli._terminal_text import fit_terminal
 from agentouto.cli._ui_command import ui
 from agentouto.cli._views import CommandOptions
+from agentouto.cli._worker_command import worker
 
 PROGRAM_SUMMARY = (
     "Agents as equal peers: any agent may call any agent, and the user is one of them."
@@ -150,6 +151,7 @@ def chat(
 
 app.command(cls=Command)(serve)
 app.command(cls=Command)(ui)
+app.command(cls=Command)(worker)
 app.command(cls=Command)(lint)
 app.add_typer(runs, name="runs", cls=Group)
 
