@@ -88,11 +88,12 @@ MAY_TOUCH_THE_NETWORK = {
     "mcp/_http.py",
     "providers/_transport/connections.py",
     "providers/_transport/downloads.py",
+    "providers/_transport/tls.py",
     "serve/_host.py",
     "ui/_page_server.py",
 }
 """The first reads which proxy the system names, and the types of failures. One sends requests to authorization
-servers, one to models, one to MCP servers, and one asks a server for the list of its models, for
+servers, one to models, which one encrypts, one to MCP servers, and one asks a server for the list of its models, for
 `agentouto models --online`; one downloads files, from public addresses only and without a key; the
 last two bind the addresses of `agentouto serve` and `agentouto ui`.
 """

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ssl
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from enum import Enum
-from typing import Protocol, TypeVar, cast
+from functools import partial
+from typing import Any, Protocol, TypeVar, cast
 from weakref import WeakSet
 
 from agentouto._domain.errors import ProviderUnavailable
@@ -22,8 +24,13 @@ from agentouto.providers._format.errors import short
 from agentouto.providers._transport.http_limits import HttpLimits, UnusableBody
 from agentouto.providers._transport.sessions import Session
 from agentouto.providers._transport.silence import ConnectionGone
+from agentouto.providers._transport.tls import encrypts_here, opened_over_tls
 
 T = TypeVar("T")
+
+
+_READ = 65_536
+"""Bytes that are read from an encrypted connection at once: four records of the largest size."""
 
 
 class Connections(Enum):
@@ -55,10 +62,30 @@ def open_session(
     """
     import aiohttp  # noqa: PLC0415
 
-    used = WeakSet[object]()
+    session: object = aiohttp.ClientSession(
+        connector=_connector(limits, connections),
+        # How long anything else may take is decided by ``IdleTimer``.
+        timeout=aiohttp.ClientTimeout(total=None, connect=limits.connect),
+        headers={
+            "Content-Type": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": "agentouto",
+        },
+        auto_decompress=False,  # ``content_codings`` does it, within bounds
+        cookie_jar=aiohttp.DummyCookieJar(),
+        proxy=proxy_for(url),
+    )
+    return cast("Session", session)  # its properties are descriptors of aiohttp's own
+
+
+def _connector(limits: HttpLimits, connections: Connections) -> Any:
+    """Return what makes connections and keeps them for further requests."""
+    import aiohttp  # noqa: PLC0415
+
+    used, buffer = WeakSet[object](), bytearray(_READ)
 
     class Connector(aiohttp.TCPConnector):
-        """Notes which requests get a connection that has been used before."""
+        """Notes which requests get a connection that has been used before, and encrypts itself."""
 
         async def connect(
             self,
@@ -76,21 +103,26 @@ def open_session(
                 _bound_interim_responses(cast("_Protocol", protocol), limits)
             return connection
 
-    session: object = aiohttp.ClientSession(
-        # aiohttp allows 100 otherwise; how many requests there are, ``Limits(parallel=)`` decides.
-        connector=Connector(limit=0, force_close=connections is Connections.NEW),
-        # How long anything else may take is decided by ``IdleTimer``.
-        timeout=aiohttp.ClientTimeout(total=None, connect=limits.connect),
-        headers={
-            "Content-Type": "application/json",
-            "Accept-Encoding": "identity",
-            "User-Agent": "agentouto",
-        },
-        auto_decompress=False,  # ``content_codings`` does it, within bounds
-        cookie_jar=aiohttp.DummyCookieJar(),
-        proxy=proxy_for(url),
-    )
-    return cast("Session", session)  # its properties are descriptors of aiohttp's own
+        # Here aiohttp has the loop open a connection, and encrypt it. If a later aiohttp does so
+        # elsewhere, this is not called, and connections take more memory again.
+        async def _wrap_create_connection(self, *args: Any, **options: Any) -> Any:
+            create: Callable[..., Any] = getattr(super(), "_wrap_create_connection")  # noqa: B009
+            context, host = options.get("ssl"), options.get("server_hostname")
+            if context is None or host is None or not encrypts_here():
+                return await create(*args, **options)
+            (make,), key = args, options["req"].connection_key
+            plain = partial(create, **{**options, "ssl": None, "server_hostname": None})
+            try:
+                return await opened_over_tls(plain, make, context, host, buffer)
+            except ssl.SSLCertVerificationError as error:
+                raise aiohttp.ClientConnectorCertificateError(key, error) from error
+            except ssl.SSLError as error:
+                raise aiohttp.ClientConnectorSSLError(key, error) from error
+            except ConnectionError as error:
+                raise aiohttp.ClientConnectorError(key, error) from error
+
+    # aiohttp allows 100 otherwise; how many requests there are, ``Limits(parallel=)`` decides.
+    return Connector(limit=0, force_close=connections is Connections.NEW)
 
 
 class _Message(Protocol):
