@@ -56,6 +56,7 @@ MAY_CHANGE = {
     "providers._models.families.claude_family": "a pure function of a name; at most 256 answers",
     "providers._models.families.gemini_family": "a pure function of a name; at most 256 answers",
     "providers._transport.connections._CONNECTION_USE": "a context variable: belongs to one request",
+    "providers._transport.retry._HIDING_FRAMES": "a context manager that keeps nothing",
     "providers._transport.retry._UNLIMITED": "a context manager that does nothing",
 }
 """What may change although it belongs to a module, and why that is no memory of runs."""

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
@@ -25,6 +25,7 @@ from agentouto.providers._transport.http_backend import HttpBackend
 from agentouto.providers._transport.progress import is_progress
 from agentouto.providers._transport.retry import RetryPolicy
 from agentouto.providers._transport.silence import IdleTimer
+from agentouto.providers._transport.ticker import Ticker
 from wire.dialects import DIALECTS, Call, Dialect, Redacted, Thought, Words
 from wire.test_http import ask
 from wire.words import asking, chunk, event
@@ -48,7 +49,7 @@ def framed(body: bytes) -> bytes:
 @asynccontextmanager
 async def raw(
     *parts: bytes, again: bytes = b"", closes: bool = False, reads: bool = True, every: float = 0.02
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str]:
     """Serve ``parts``, one packet each, then close, or say ``again`` for ever, or nothing."""
     busy = set[asyncio.Task[Any]]()
 
@@ -280,7 +281,7 @@ async def test_a_cancellation_is_no_silence() -> None:
 
 
 async def test_silence_leaves_nothing_behind_that_cancels() -> None:
-    timer = IdleTimer(0.02)
+    timer = IdleTimer(0.02, Ticker())
     task = asyncio.current_task()
     assert task
     with pytest.raises(TimeoutError):

@@ -190,6 +190,10 @@ class Nesting:
             _FUNCTION.set(None)
         return site
 
+    def detach(self) -> None:
+        """Note that the run has ended. Its site refers to it, and it no longer to its site."""
+        self._site = None
+
     def working_on(self, call: Call) -> tuple[CallSite | None, CallSite | None]:
         """Note that the current task works on ``call``; return where it is now and was before."""
         run, before = self._site, _CALL_SITE.get()
@@ -238,6 +242,7 @@ class AttachedRun:
         self._at_work = False
         for scope in self._scopes:
             scope.remove(self)
+        self._nest.detach()
         if _CALL_SITE.get() is self._site:  # else it is being collected, in a foreign context
             _CALL_SITE.set(self._before)
             if self._function is not None:

@@ -78,7 +78,6 @@ from agentouto.providers._transport.sessions import (
 from agentouto.providers._transport.silence import (
     IdleTimer,
     Upload,
-    WatchedExchange,
     WatchedResponse,
 )
 from agentouto.providers._transport.sse import SseReader
@@ -173,7 +172,7 @@ class HttpBackend:
             sent = wire.encode(request)
             while True:
                 async with admission(request):
-                    timer = IdleTimer(self._idle_seconds)
+                    timer = IdleTimer(self._idle_seconds, resources.ticker)
                     post = partial(self._post, resources, sent, timer, key, hidden)
                     async with await repeat_if_closed(post) as response:
                         self._log_status(response.status, request)
@@ -219,18 +218,24 @@ class HttpBackend:
         key: str,
         hidden: list[str],
         connections: Connections,
-    ) -> WatchedExchange:
+    ) -> WatchedResponse:
         """Send a request and wait for the headers of its answer.
 
         It is signed here, after all waiting: a signature may hold for a short time only.
         """
-        url, headers = await self._addressed(sent, key, hidden)
+        if self._plain and not sent.headers:
+            url, headers = sent.url, self._wire.credentials(key)
+        else:
+            url, headers = await self._addressed(sent, key, hidden)
         session = await self._session(resources, self._wire.url, connections)
         body = sent.body if len(sent.body) < _LARGE else Upload(sent.body, timer)
-        posted = session.post(url, data=body, headers=headers, allow_redirects=False)
-        watched = WatchedExchange(posted, timer, self._limits.portion)
-        await watched.open()
-        return watched
+        exchange = session.post(url, data=body, headers=headers, allow_redirects=False)
+        try:
+            response = await timer.wait(exchange.__aenter__())
+        except BaseException:
+            timer.stop()
+            raise
+        return WatchedResponse(exchange, response, timer, self._limits.portion)
 
     async def _prepare(self, request: ModelRequest, resources: LoopResources, key: str) -> None:
         """Get what the wire needs before it can encode ``request``."""
@@ -258,7 +263,7 @@ class HttpBackend:
         """
 
         async def send(connections: Connections) -> object:
-            url, headers = question.url, dict[str, str]()
+            url, headers = question.url, cast("Mapping[str, str]", {})
             if key is not None:
                 method = "POST" if question.body else "GET"
                 url, headers = await self._addressed(question, key, [], method)
@@ -276,14 +281,12 @@ class HttpBackend:
 
     async def _addressed(
         self, sent: WireRequest, key: str, hidden: list[str], method: str = "POST"
-    ) -> tuple[str, dict[str, str]]:
+    ) -> tuple[str, Mapping[str, str]]:
         """Return where ``sent`` goes, and with which headers: the agent's own come first.
 
         What is secret in them is added to what is ``hidden``.
         """
         wire, provider = self._wire, self._provider
-        if self._plain and not sent.headers:
-            return sent.url, dict(wire.credentials(key))
         url = with_query(sent.url, provider.query)
         headers = merge_headers(wire.credentials(key), provider.headers, sent.headers)
         made = await signed(provider, method, url, sent.body)
@@ -367,9 +370,9 @@ class HttpBackend:
     ) -> Session:
         """Return what opens connections to the server that ``url`` is at."""
         limits, parts = self._limits, urlsplit(url)
-        return await resources.session(
-            (parts.scheme, parts.netloc, limits.connect, connections),
-            lambda: open_session(url, limits, connections),
+        key = parts.scheme, parts.netloc, limits.connect, connections
+        return resources.kept_session(key) or await resources.session(
+            key, lambda: open_session(url, limits, connections)
         )
 
 

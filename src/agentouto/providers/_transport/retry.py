@@ -152,6 +152,10 @@ def admission(request: ModelRequest) -> AbstractAsyncContextManager[None]:
     return _UNLIMITED if request.admit is None else request.admit()
 
 
+_HIDING_FRAMES = HiddenFrames(ProviderError, AuthError)
+"""It has no state either, so any number of requests may be in it at once."""
+
+
 def _is_draft(delta: Delta) -> bool:
     """Whether ``delta`` is no part of the reply, so that another try may begin from nothing."""
     return isinstance(delta, DraftDelta)
@@ -182,7 +186,7 @@ async def with_retries(
         tries.made += 1
         answer = attempt()
         try:
-            with HiddenFrames(ProviderError, AuthError):
+            with _HIDING_FRAMES:
                 async for deltas in answer:
                     if not delivered:
                         delivered = not all(map(_is_draft, deltas))

@@ -19,6 +19,7 @@ from typing import Protocol
 from weakref import WeakKeyDictionary, WeakValueDictionary, finalize, ref
 
 from agentouto.providers._transport.retry import RateGate
+from agentouto.providers._transport.ticker import Ticker
 
 MANY_GATES = 256
 """Above this number of gates, open ones are dropped. A run has one for each of its models."""
@@ -127,14 +128,25 @@ class Renewal:
 class LoopResources:
     """The sessions, gates, locks and renewed tokens of one event loop."""
 
-    __slots__ = ("_gates", "_keeper", "_locks", "_renewals", "_sessions")
+    __slots__ = ("_gates", "_keeper", "_locks", "_renewals", "_sessions", "_ticker")
 
     def __init__(self) -> None:
+        # A weak reference: a ticker refers to its loop, which may be dropped.
+        self._ticker: Callable[[], Ticker | None] = _no_ticker
         self._sessions: dict[object, Session] = {}
         self._gates: dict[object, RateGate] = {}
         self._locks: WeakValueDictionary[object, asyncio.Lock] = WeakValueDictionary()
         self._renewals: dict[int, Renewal] = {}
         self._keeper: AsyncGenerator[None, None] | None = None
+
+    @property
+    def ticker(self) -> Ticker:
+        """What looks at the requests that wait; it exists as long as a request uses it."""
+        ticker = self._ticker()
+        if ticker is None:
+            ticker = Ticker()
+            self._ticker = ref(ticker)
+        return ticker
 
     def gate(self, key: object) -> RateGate:
         """Return the gate that all requests with ``key`` share."""
@@ -156,6 +168,11 @@ class LoopResources:
         if (known := renewals.get(number)) is None:
             known = renewals[number] = Renewal(auth, lambda _: renewals.pop(number, None))
         return known
+
+    def kept_session(self, key: object) -> Session | None:
+        """Return the session for ``key`` if ``session`` has made one that can be used."""
+        session = self._sessions.get(key)
+        return None if session is None or session.closed or self._keeper is None else session
 
     async def session(self, key: object, open_: Callable[[], Session]) -> Session:
         """Return the session for ``key``; ``open_`` makes it the first time."""
@@ -211,6 +228,10 @@ class LoopResources:
             self._keeper = None
             await self.close()
             await asyncio.sleep(0)  # lets the transports say goodbye
+
+
+def _no_ticker() -> None:
+    """Return ``None``: no request has been made yet."""
 
 
 class ResourcesByLoop:

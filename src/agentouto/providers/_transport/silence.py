@@ -1,7 +1,8 @@
 """Ends requests whose server makes no progress for too long, or has closed the connection.
 
 How it works: a request has one ``IdleTimer``, which is restarted by progress and checked every
-``LOOK_SECONDS``, so that a token does not need a timer of its own. Whatever the request waits for
+``LOOK_SECONDS`` by the ``Ticker`` of the loop, so that neither a token nor a request needs a timer
+of asyncio's. Whatever the request waits for
 (a connection, the headers, more of the body) it awaits in ``IdleTimer.wait``. When the time is up,
 the timer cancels the task that waits there, and ``wait`` turns this very cancellation into an
 error. Any other cancellation passes through.
@@ -18,11 +19,11 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from io import BytesIO
 from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from agentouto.providers._transport.content_codings import Read, decoded
-from agentouto.providers._transport.http_limits import USUAL
 from agentouto.providers._transport.sessions import Exchange, Response
+from agentouto.providers._transport.ticker import Ticker
 
 LOOK_SECONDS = 0.25
 """The longest time until a closed connection is noticed. A check costs some 2 µs."""
@@ -50,16 +51,18 @@ class IdleTimer:
         "_loop",
         "_seconds",
         "_task",
-        "_timer",
+        "_ticker",
         "_transport",
+        "_watched",
         "active_at",
     )
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, ticker: Ticker) -> None:
         self._loop = asyncio.get_running_loop()
         self._seconds = seconds
         self._task: asyncio.Task[object] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._ticker = ticker
+        self._watched = False
         self._transport: asyncio.BaseTransport | None = None
         self._failure: OSError | None = None
         self._doubted = 0.0
@@ -75,9 +78,9 @@ class IdleTimer:
 
     def stop(self) -> None:
         """Stop checking."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self._watched:
+            self._watched = False
+            self._ticker.remove(self)
 
     async def wait(self, awaited: Awaitable[T]) -> T:
         """Return what ``awaited`` returns.
@@ -88,8 +91,9 @@ class IdleTimer:
         """
         task = self._task = asyncio.current_task()
         before = task.cancelling() if task else 0
-        if self._timer is None:
-            self._set_timer()
+        if not self._watched:
+            self._watched = True
+            self._ticker.add(self, self._until_next_look())
         try:
             return await awaited
         except asyncio.CancelledError:
@@ -114,94 +118,76 @@ class IdleTimer:
             raise TimeoutError
         self._doubted = self.active_at
 
-    def _set_timer(self) -> None:
-        left = self.active_at + self._seconds - self._loop.time()
-        self._timer = self._loop.call_later(max(0.0, min(left, LOOK_SECONDS)), self._look)
-
-    def _look(self) -> None:
-        self._timer = None
-        if self._task is None:
-            return  # nothing is waited for; ``wait`` sets the timer again
-        gone = self._transport is not None and self._transport.is_closing()
-        if not gone and self.active_at + self._seconds > self._loop.time():
-            self._set_timer()
-        elif self._doubted != self.active_at:
-            self._doubted = self.active_at
-            self._timer = self._loop.call_later(GRACE_SECONDS, self._look)
-        else:
+    def look(self) -> float | None:
+        """Notice silence and a closed connection; return in how many seconds to look again."""
+        if self._task is not None:
+            gone = self._transport is not None and self._transport.is_closing()
+            if not gone and self.active_at + self._seconds > self._loop.time():
+                return self._until_next_look()
+            if self._doubted != self.active_at:
+                self._doubted = self.active_at
+                return GRACE_SECONDS
             self._failure = ConnectionGone() if gone else TimeoutError()
             self._task.cancel()
+        self._watched = False  # ``wait`` changes that
+        return None
+
+    def _until_next_look(self) -> float:
+        left = self.active_at + self._seconds - self._loop.time()
+        return max(0.0, min(left, LOOK_SECONDS))
 
 
-class WatchedResponse:
-    """A response whose body is read under an ``IdleTimer``. Its repr shows no address."""
+class _Body:
+    """The body of a response, with the coding it has.
 
-    __slots__ = ("_response", "_timer", "readany", "status")
+    It does not belong to ``WatchedResponse``, which would refer to itself, and would stay with all
+    that it holds until the garbage collector runs.
+    """
 
-    def __init__(self, response: Response, timer: IdleTimer, portion: int) -> None:
+    __slots__ = ("_response", "_timer")
+
+    def __init__(self, response: Response, timer: IdleTimer) -> None:
         self._response = response
         self._timer = timer
-        self.status: int = response.status
-        self.readany: Read = decoded(response.headers, self._read, portion, self._pause)
-        """Return what has arrived of the body, waiting for a byte of it; nothing at the end."""
 
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers; names are looked up in any case."""
-        return self._response.headers
+    async def read(self) -> bytes:
+        try:
+            return await self._timer.wait(self._response.content.readany())
+        except (
+            RuntimeError
+        ):  # "Connection closed.": what aiohttp says to who reads on after a fault
+            raise ConnectionGone from None
 
-    def at_eof(self) -> bool:
-        """Return whether all of the body has been read."""
-        return self._response.content.at_eof()
-
-    async def _read(self) -> bytes:
-        return await self._timer.wait(_more(self._response))
-
-    async def _pause(self) -> None:
+    async def pause(self) -> None:
         """Let others run between two portions of what has arrived."""
         await asyncio.sleep(0)
         self._timer.check()
 
 
-async def _more(response: Response) -> bytes:
-    try:
-        return await response.content.readany()
-    except RuntimeError:  # "Connection closed.": what aiohttp says to who reads on after a fault
-        raise ConnectionGone from None
+class WatchedResponse:
+    """A response whose body is read under an ``IdleTimer``. Its repr shows no address.
 
-
-class WatchedExchange:
-    """A request and its response under an ``IdleTimer``.
-
-    ``open`` waits for the headers of the response. The context, which is entered then, without
-    waiting for anything in between, ends the request.
+    The context, which is entered without waiting for anything before, ends the request.
     """
 
-    __slots__ = ("_exchange", "_portion", "_response", "_timer")
+    __slots__ = ("_exchange", "_response", "_timer", "readany", "status")
 
-    def __init__(self, exchange: Exchange, timer: IdleTimer, portion: int = USUAL.portion) -> None:
-        self._exchange = exchange
-        self._timer = timer
-        self._portion = portion
-        self._response: WatchedResponse | None = None
-
-    async def open(self) -> None:
-        """Send the request, and wait for the headers of the response."""
-        timer = self._timer
-        try:
-            response = await timer.wait(self._exchange.__aenter__())
-        except BaseException:
-            timer.stop()
-            raise
+    def __init__(
+        self, exchange: Exchange, response: Response, timer: IdleTimer, portion: int
+    ) -> None:
         timer.restart()
         connection = response.connection
         timer.watch(connection.transport if connection is not None else None)
-        self._response = WatchedResponse(response, timer, self._portion)
+        self._exchange = exchange
+        self._response = response
+        self._timer = timer
+        self.status: int = response.status
+        body = _Body(response, timer)
+        self.readany: Read = decoded(response.headers, body.read, portion, body.pause)
+        """Return what has arrived of the body, waiting for a byte of it; nothing at the end."""
 
-    async def __aenter__(self) -> WatchedResponse:
-        if self._response is None:
-            raise RuntimeError("open() comes first")
-        return self._response
+    async def __aenter__(self) -> Self:
+        return self
 
     async def __aexit__(
         self,
@@ -212,6 +198,15 @@ class WatchedExchange:
     ) -> None:
         self._timer.stop()
         await self._exchange.__aexit__(exc_type, exc, tb)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers; names are looked up in any case."""
+        return self._response.headers
+
+    def at_eof(self) -> bool:
+        """Return whether all of the body has been read."""
+        return self._response.content.at_eof()
 
 
 class Upload(BytesIO):
