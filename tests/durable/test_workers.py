@@ -9,10 +9,11 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Generator
+import threading
+from collections.abc import AsyncGenerator, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -32,6 +33,7 @@ from agentouto import (
     Tool,
     Waiting,
 )
+from agentouto._workers.run_ends import RunEnds
 from agentouto.testing import Script, call, fail, say, tool
 from agentouto.workers import SubmittedRun, Worker
 from children import PIPE, child
@@ -313,12 +315,58 @@ async def test_a_result_is_not_waited_for_in_an_event_loop(tmp_path: Path) -> No
         run.result()
 
 
+class SlowWatch:
+    """A journal in which a look takes until the test lets it end."""
+
+    def __init__(self) -> None:
+        self.looking = threading.Event()
+        self.go_on = threading.Event()
+        self.ended: dict[str, str] = {}
+
+    def statuses(self, ids: Collection[str]) -> dict[str, str]:
+        found = {id_: self.ended.get(id_, "running") for id_ in ids}
+        self.looking.set()
+        assert self.go_on.wait(50)
+        return found
+
+    def is_at_work(self, run_id: str) -> bool:
+        return True
+
+
+async def test_a_run_that_is_waited_for_during_a_look_has_not_ended_by_that() -> None:
+    watch = SlowWatch()
+    ends = RunEnds(cast("Any", watch), 60)
+    first = asyncio.create_task(ends.wait_for("first", "gpu"))
+    await asyncio.to_thread(watch.looking.wait, 50)
+    second = asyncio.create_task(ends.wait_for("second", "gpu"))
+    await asyncio.sleep(0)
+    watch.ended = {"first": "returned"}
+    watch.go_on.set()
+    assert await first == "returned"
+    assert not second.done()
+    watch.ended = {"second": "failed"}
+    assert await second == "failed"
+    ends.close()
+
+
+async def test_a_journal_that_is_away_for_long_is_told_to_those_who_wait() -> None:
+    class Away(SlowWatch):
+        def statuses(self, ids: Collection[str]) -> dict[str, str]:
+            raise JournalError("away")
+
+    ends = RunEnds(cast("Any", Away()), 60, away=0)
+    with pytest.raises(JournalError, match="away"):
+        await ends.wait_for("first", "gpu")
+    ends.close()
+
+
 # ── processes ─────────────────────────────────────────────────────────────────────────────────
 
 PROGRAM = """
 import os, time
 from pathlib import Path
 from agentouto import Agent, Provider, Team, Tool
+from agentouto._workers.run_ends import RunEnds
 from agentouto.testing import Script, call, say, tool
 
 folder = Path(os.environ["FOLDER"])

@@ -42,11 +42,15 @@ class RunEnds:
     Args:
         watch: The journal.
         unserved: For how many seconds a run may be without a worker.
+        away: For how many seconds the journal may be away.
     """
 
-    def __init__(self, watch: WatchedRuns, unserved: float) -> None:
+    def __init__(
+        self, watch: WatchedRuns, unserved: float, *, away: float = FAILED_LOOKS_SECONDS
+    ) -> None:
         self._watch = watch
         self._unserved = unserved
+        self._away = away
         self._awaited: dict[str, _Awaited] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -80,15 +84,16 @@ class RunEnds:
                 failing_since = None
             except JournalError as error:
                 failing_since = failing_since or monotonic()
-                if monotonic() - failing_since > FAILED_LOOKS_SECONDS:
+                if monotonic() - failing_since >= self._away:
                     for run_id in tuple(self._awaited):
                         self._fail(run_id, error)
             looks += 1
             await asyncio.sleep(ENDS_LOOK_SECONDS)
 
     async def _look(self, *, at_idle: bool) -> None:
-        states = await asyncio.to_thread(self._watch.statuses, tuple(self._awaited))
-        for run_id, awaited in tuple(self._awaited.items()):
+        asked_for = tuple(self._awaited.items())  # others may be added while this looks
+        states = await asyncio.to_thread(self._watch.statuses, [id_ for id_, _ in asked_for])
+        for run_id, awaited in asked_for:
             state = states.get(run_id, "removed")
             if state in ENDED or state == "removed":
                 self._awaited.pop(run_id, None)
