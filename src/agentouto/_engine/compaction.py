@@ -61,11 +61,11 @@ class Compactor:
 
     Attributes:
         window_bound: An upper bound of the context window, once a transcript did not fit.
+        failed_at: The size at which a summary was asked for in vain; 0 if none was.
     """
 
     __slots__ = (
         "_call",
-        "_failed_at",
         "_fixed_tokens",
         "_forward",
         "_meter",
@@ -73,6 +73,7 @@ class Compactor:
         "_readable",
         "_summary",
         "_summary_entry",
+        "failed_at",
         "window_bound",
     )
 
@@ -82,7 +83,7 @@ class Compactor:
         self._forward = forward
         self._fixed_tokens = fixed_tokens
         self._meter = Meter(fixed_tokens)
-        self._failed_at = 0
+        self.failed_at: int = 0
         self._summary = ""
         self._summary_entry: Entry | None = None
         self._overflow_tokens: int | None = None
@@ -100,20 +101,15 @@ class Compactor:
         """Note that ``transcript`` did not fit, and lower the bound of the window."""
         self._overflow_tokens = sum(map(entry_tokens, transcript.entries))
         self.window_bound = int(self.size(transcript) * _MAX_WINDOW_SHARE)
-        self._failed_at = 0
+        self.failed_at = 0
 
     def fits(self) -> None:
         """Note that the last transcript did fit."""
         self._overflow_tokens = None
 
-    @property
-    def failed_at(self) -> int:
-        """The size at which a summary was asked for in vain; 0 if none was."""
-        return self._failed_at
-
     def restore(self, window_bound: int | None, failed_at: int, summary: Entry | None) -> None:
         """Take over what an earlier process has found out, and the summary it has inserted."""
-        self.window_bound, self._failed_at = window_bound, failed_at
+        self.window_bound, self.failed_at = window_bound, failed_at
         self._summary_entry = summary or self._summary_entry
         self._meter.forget()
 
@@ -145,7 +141,7 @@ class Compactor:
             if self.size(shorter) > limit:
                 shorter = self._with_cut_results(shorter, int(room * share))
         if self._summary and self.size(shorter) > limit:
-            self._failed_at = self.size(shorter)
+            self.failed_at = self.size(shorter)
         return transcript if self._is_as_long(shorter) else shorter
 
     def _is_as_long(self, shorter: Transcript) -> bool:
@@ -173,17 +169,17 @@ class Compactor:
         )
         cut = first_kept(entries, int(max(kept_tokens, 0)))
         old = [entry for entry in entries[:cut] if entry is not self._forward]
-        if old in ([], [self._summary_entry]) or size < self._failed_at * _GROWTH_TO_RETRY:
+        if old in ([], [self._summary_entry]) or size < self.failed_at * _GROWTH_TO_RETRY:
             return transcript
         try:
             self._summary = await summarize(transcript.system, summary_source(old, room), size)
         except ContextOverflow:  # the window is smaller than estimated
             if room < 2 * _SMALLEST_ROOM:
-                self._failed_at = size
+                self.failed_at = size
                 return transcript
             self.window_bound = room // 2
             return await self._summarized(transcript, self.window_bound, summarize)
-        self._failed_at = 0 if self._summary else size
+        self.failed_at = 0 if self._summary else size
         if not self._summary:
             return transcript
         shorter = with_summary(self._forward, self._summary, entries[cut:], room)

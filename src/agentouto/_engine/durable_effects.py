@@ -81,16 +81,23 @@ class DurableEffects(LiveEffects):
         """Return ``transcript`` as it was shortened before, or shorten it."""
         turn = self._past.at(self._call.turn)
         if turn is not None and turn.steps and isinstance(step := turn.steps[0], Compacted):
-            turn.steps.popleft()
+            turn.steps.pop(0)
             return self._recall_compaction(step, transcript)
         if turn is not None and (turn.steps or turn.replies):
             return transcript
         if self._finds_window:
             self._finds_window = False
             await self._find_window_now()
-        before = self._state()
+        compactor = self._compactor.compactor
+        bound, failed_at = (
+            (None, 0) if compactor is None else (compactor.window_bound, compactor.failed_at)
+        )
         shorter = await super().compact(transcript)
-        if shorter is not transcript or self._state() != before:
+        compactor = self._compactor.compactor
+        if shorter is not transcript or (
+            compactor is not None
+            and (compactor.failed_at != failed_at or compactor.window_bound != bound)
+        ):
             self._record_compaction(transcript, shorter)
         return shorter
 
@@ -98,7 +105,7 @@ class DurableEffects(LiveEffects):
         """Return the reply that there was before, or ask the model."""
         turn = self._past.at(self._call.turn)
         if turn is not None and turn.steps and isinstance(step := turn.steps[0], Overflowed):
-            turn.steps.popleft()
+            turn.steps.pop(0)
             self._recall_overflow(step, transcript)
             return None
         reply = await super().ask_model(transcript)
@@ -125,10 +132,6 @@ class DurableEffects(LiveEffects):
             self._call.log.record(ReturnRefused, number, closed.text)
         return closed
 
-    def _state(self) -> tuple[int | None, int]:
-        compactor = self._compactor.compactor
-        return (None, 0) if compactor is None else (compactor.window_bound, compactor.failed_at)
-
     def _record_compaction(self, transcript: Transcript, shorter: Transcript) -> None:
         before = {id(entry): index for index, entry in enumerate(transcript.entries)}
         replies = {
@@ -145,10 +148,11 @@ class DurableEffects(LiveEffects):
                 entries.append(-1 - replies[id(entry.parts)])
             else:
                 entries.append(entry)
-        call, (window_bound, failed_at) = self._call, self._state()
-        call.log.record(
-            Compacted, call.turn, tuple(entries), call.most_read, window_bound, failed_at
+        call, compactor = self._call, self._compactor.compactor
+        bound, failed_at = (
+            (None, 0) if compactor is None else (compactor.window_bound, compactor.failed_at)
         )
+        call.log.record(Compacted, call.turn, tuple(entries), call.most_read, bound, failed_at)
 
     def _recall_compaction(self, step: Compacted, transcript: Transcript) -> Transcript:
         old, entries = transcript.entries, list[Entry]()

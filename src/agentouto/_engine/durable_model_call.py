@@ -58,7 +58,7 @@ class DurableModelCall(ModelCall):
         """Return a summary that was paid for before, as the hook lets it pass, or ask for one."""
         turn = self._past.at(self._call.turn)
         if turn is not None and turn.summaries:
-            return await self._passed_summary(turn.summaries.popleft(), text, before)
+            return await self._passed_summary(turn.summaries.pop(0), text, before)
         return await super().summarize(system, text, before)
 
     async def _ask_through_hook(self, transcript: Transcript, model: Agent) -> Reply:

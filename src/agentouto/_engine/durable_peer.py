@@ -47,8 +47,8 @@ async def answer_as_durable_peer(
         if found is not None:
             end_open_calls(call, services, "")
             return found
-    if services.durable is not None and on_restart != "run":
-        await services.durable.begin_tool(call, "")
+    if services.durable is not None:
+        await services.durable.begin_tool(call, "", repeatable=on_restart == "run")
     try:
         if peer.person:
             return await _answer_as_person(call, peer, services, forwards, inbox)

@@ -8,7 +8,8 @@ turns again, with recorded results in place of effects, until there are none lef
 Theory of operation.
 
 * An event is recorded before anything that depends on it leaves the process. Before a function of
-  the user's begins, ``ToolBegun`` is kept, not only recorded. Nothing else waits for the keeper.
+  the user's begins, ``ToolBegun`` is kept, not only recorded. Nothing else waits for the keeper;
+  before one that may be used again, the keeper is asked to hurry, so that it has the reply.
 * Each call, message and wait of an earlier process is claimed once, by what makes it again. A
   second use of the same place, as by a hook that uses a tool twice, is a new one.
 * What other processes send to the run is taken by ``inbox.py``.
@@ -74,6 +75,10 @@ class Keeper(InboxKeeper, Protocol):
         Raises:
             JournalError: It cannot be kept.
         """
+        ...
+
+    def hasten(self) -> None:
+        """Keep all that was taken in this step of the loop, if that takes no waiting."""
         ...
 
     def flush(self) -> None:
@@ -293,10 +298,16 @@ class DurableRun:
             return await answer_as_durable_peer(call, participant, services, forwards, past, inbox)
         return await answer(DurableEffects(call, participant, services, forwards, past, inbox))
 
-    async def begin_tool(self, call: Call, place: str) -> None:
-        """Record that a function of the user's begins at ``place``, and wait until that is kept."""
-        call.log.record(ToolBegun, place)
-        await self.settle()
+    async def begin_tool(self, call: Call, place: str, *, repeatable: bool = False) -> None:
+        """Record that a function of the user's begins at ``place``, and wait until that is kept.
+
+        One that is ``repeatable`` is used again anyway, so that is neither recorded nor waited for.
+        """
+        if repeatable:
+            self._keeper.hasten()
+        else:
+            call.log.record(ToolBegun, place)
+            await self._keeper.settle()
 
     def past_of(self, call: Call) -> PastCall:
         """Return what was done in ``call``; of a new one, that nothing was."""

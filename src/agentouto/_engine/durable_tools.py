@@ -42,11 +42,13 @@ class DurableToolRunner(ToolRunner):
 
     def has_outcome(self, tool_call: ToolCall) -> bool:
         """Whether the outcome is recorded."""
-        return str(tool_call.place) in self._past.outcomes
+        outcomes = self._past.outcomes
+        return bool(outcomes) and str(tool_call.place) in outcomes
 
     async def run(self, tool_call: ToolCall) -> Outcome:
         """Return the recorded outcome, or use the tool."""
-        outcome = self._past.outcomes.get(str(tool_call.place))
+        outcomes = self._past.outcomes
+        outcome = outcomes.get(str(tool_call.place)) if outcomes else None
         if outcome is None:
             return await super().run(tool_call)
         return msgspec.structs.replace(
@@ -64,10 +66,10 @@ class DurableToolRunner(ToolRunner):
             return None
 
     async def _invoke(self, tool: AnyTool, tool_call: ToolCall, arguments: Arguments) -> ToolResult:
-        place, durable = str(tool_call.place), self._services.durable
+        durable, started = self._services.durable, self._past.started_tools
         elsewhere = None if durable is None else durable.elsewhere
         goes_on = elsewhere is not None and elsewhere.takes(tool.worker)  # its run is found again
-        if goes_on or place not in self._past.started_tools:
+        if goes_on or not started or (place := str(tool_call.place)) not in started:
             return await super()._invoke(tool, tool_call, arguments)
         if place in self._past.begun or tool.on_restart == "run":
             checked = tool.check(copy.deepcopy(dict(arguments)))

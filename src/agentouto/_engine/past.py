@@ -8,7 +8,6 @@ what was done before they do anything themselves.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
@@ -50,6 +49,12 @@ CallEnd: TypeAlias = CallReturned | CallFailed | CallCancelled
 """The last event of a call."""
 
 
+_OF_TURNS = (ToolFinished, ToolStarted, Replied, ModelAsked, ToolBegun)
+"""Events of a call that say nothing of the run. A long run has little else."""
+
+_ENDS = (CallReturned, CallFailed, CallCancelled)
+
+
 class PastTurn:
     """What was done in one turn of a call.
 
@@ -67,8 +72,8 @@ class PastTurn:
 
     def __init__(self) -> None:
         self.input: InputRead | None = None
-        self.steps: deque[Compacted | Overflowed] = deque()
-        self.summaries: deque[str] = deque()
+        self.steps: list[Compacted | Overflowed] = []
+        self.summaries: list[str] = []
         self.switches = 0
         self.replies: list[Replied] = []
         self.chosen: int | None = None
@@ -132,19 +137,24 @@ class PastCall:
 
     def take(self, event: Event) -> None:
         """Add the next event of the call."""
-        match event:
+        match event:  # what there is most of comes first
+            case ToolFinished():
+                self.outcomes[str(event.outcome.tool_call.place)] = event.outcome
+            case ToolStarted():
+                self.started_tools.add(str(event.tool_call.place))
+            case Replied():
+                self._turn(event.turn).replies.append(event)
+                self.turn, self.is_asked = event.turn + 1, False
+            case ModelAsked():
+                self.is_asked = True
+            case ToolBegun():
+                self.begun.add(event.place)
             case CallOpened():
                 self.opened = event
             case CallStarted():
                 self.started = event
             case CallReturned() | CallFailed() | CallCancelled():
                 self.end = event
-            case ToolStarted():
-                self.started_tools.add(str(event.tool_call.place))
-            case ToolBegun():
-                self.begun.add(event.place)
-            case ToolFinished():
-                self.outcomes[str(event.outcome.tool_call.place)] = event.outcome
             case MailAwaited():
                 self.waits[event.sender] = event
             case MailWaitEnded():
@@ -167,13 +177,8 @@ class PastCall:
                 self._turn(event.turn).steps.append(event)
             case Spent() if event.text:
                 self._turn(event.turn).summaries.append(event.text)
-            case ModelAsked():
-                self.is_asked = True
             case ModelSwitched():
                 self._turn(event.turn).switches += 1
-            case Replied():
-                self._turn(event.turn).replies.append(event)
-                self.turn, self.is_asked = event.turn + 1, False
             case HookReplaced():
                 self._turn(event.turn).chosen = event.which
             case ReturnRefused():
@@ -231,6 +236,10 @@ class Past:
 
     def _take(self, event: Event) -> None:
         id_ = event.stamp.call_id
+        if isinstance(event, _OF_TURNS):
+            if id_ in self.calls:
+                self.calls[id_].take(event)
+            return
         match event:
             case RunStarted():
                 self.started = event
@@ -279,15 +288,12 @@ def _sessions(events: Iterable[Event]) -> list[tuple[float, float]]:
         if isinstance(event, RunResumed):
             close(last)
             people.clear()
-        id_ = event.stamp.call_id
-        asks = isinstance(event, CallStarted) and (
-            event.person or event.message.approval is not None
-        )
-        if asks:
-            people.add(id_)
-            close(event.at)
-        elif isinstance(event, CallReturned | CallFailed | CallCancelled):
-            people.discard(id_)
+        elif isinstance(event, CallStarted):
+            if event.person or event.message.approval is not None:
+                people.add(event.stamp.call_id)
+                close(event.at)
+        elif people and isinstance(event, _ENDS):
+            people.discard(event.stamp.call_id)
         last = event.at
         if begin is None and not people:
             begin = event.at

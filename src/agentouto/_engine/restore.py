@@ -37,6 +37,8 @@ from agentouto._engine.past import Past, PastCall
 from agentouto._engine.plan import Plan
 from agentouto._engine.services import RunServices
 
+_MESSAGE_EVENTS = (MessagePosted, MessageRead, MessageReturned, CallReturned, ResultsCleared)
+
 
 class RestoredRun(msgspec.Struct, frozen=True):
     """The calls of a run that goes on.
@@ -171,6 +173,8 @@ def returned_data(call: Call, content: str, services: RunServices) -> object:
 def _restore_messages(past: Past, calls: dict[str, Call]) -> None:
     """Give each call the messages that its report lists."""
     for event in past.events:
+        if not isinstance(event, _MESSAGE_EVENTS):
+            continue
         call = calls.get(event.stamp.call_id)
         match event:
             case MessagePosted(message=message, address=address):

@@ -154,8 +154,11 @@ class Durable(EarlierMail, EarlierApprovals, Protocol):
         """Have ``call`` answered, from where it had got to."""
         ...
 
-    async def begin_tool(self, call: Call, place: str) -> None:
-        """Record that a function of the user's begins at ``place``, and wait until that is kept."""
+    async def begin_tool(self, call: Call, place: str, *, repeatable: bool = False) -> None:
+        """Record that a function of the user's begins at ``place``, and wait until that is kept.
+
+        One that is ``repeatable`` is used again anyway, so that is neither recorded nor waited for.
+        """
         ...
 
     async def settle(self) -> None:

@@ -183,19 +183,19 @@ class ToolRunner:
         async def use(arguments: Mapping[str, object]) -> ToolResult:
             place, durable = str(tool_call.place), services.durable
             here = Here[Any](self._call, services, self._forwards, place)
-            if not tool.needs_approval and durable is None:
-                with here.entered():
-                    return await tool.invoke(arguments, threads)
-            # A copy: whatever holds the arguments may still change them while a person decides.
-            checked = tool.check(copy.deepcopy(dict(arguments)))
             if tool.needs_approval:
+                # A copy: whatever holds the arguments may change them while a person decides.
+                checked = tool.check(copy.deepcopy(dict(arguments)))
                 asked = f"{place}.approval{next(attempts) or ''}"
                 await services.approvals.request(self._call, tool.name, checked.accepted, asked)
+            else:
+                checked = tool.check(arguments)
             elsewhere = None if durable is None else durable.elsewhere
             if elsewhere is not None and elsewhere.takes(tool.worker):
                 return await elsewhere.use(self._call, tool, arguments, place)
-            if durable is not None and tool.on_restart != "run":
-                await durable.begin_tool(self._call, place)
+            if durable is not None:
+                repeatable = tool.on_restart == "run"
+                await durable.begin_tool(self._call, place, repeatable=repeatable)
             with here.entered():
                 return await tool.invoke_checked(checked.values, threads)
 

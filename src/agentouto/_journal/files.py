@@ -15,7 +15,7 @@ from hashlib import blake2b
 LARGE_FILE_BYTES = 4096
 """Files whose base64 is shorter stay in their rows. It is the size of a page of SQLite."""
 
-_MARK_START = b"\\u0040"
+MARK_START = b"\\u0040"
 """How a mark begins. Few rows have one, and looking for it costs less than a pattern."""
 
 _LARGE_FILE = re.compile(rb'(?<="data":")[^"\\]{%d,}+(?=")' % LARGE_FILE_BYTES)
@@ -31,14 +31,14 @@ def take_out_files(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
     def mark(found: re.Match[bytes]) -> bytes:
         key = blake2b(found[0], digest_size=16).digest()
         files[key] = found[0]
-        return _MARK_START + key.hex().encode()
+        return MARK_START + key.hex().encode()
 
     return _LARGE_FILE.sub(mark, body), files
 
 
 def marked_files(body: bytes) -> list[bytes]:
     """Return the hashes of the files that the body of a row has marks for."""
-    if _MARK_START not in body:
+    if MARK_START not in body:
         return []
     return [bytes.fromhex(key.decode()) for key in _FILE_MARK.findall(body)]
 
@@ -49,6 +49,6 @@ def put_in_files(body: bytes, files: Mapping[bytes, bytes]) -> bytes:
     Raises:
         LookupError: One of them is missing.
     """
-    if _MARK_START not in body:
+    if MARK_START not in body:
         return body
     return _FILE_MARK.sub(lambda found: files[bytes.fromhex(found[1].decode())], body)

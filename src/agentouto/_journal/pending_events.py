@@ -12,9 +12,16 @@ import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from agentouto._domain.clock import SYSTEM_CLOCK
+from agentouto._domain.clock import SYSTEM_CLOCK, monotonic
 from agentouto._domain.errors import JournalError
-from agentouto._domain.event import Event, ModelAsked, RunEnded, ToolFinished, ToolStarted
+from agentouto._domain.event import (
+    Event,
+    ModelAsked,
+    Replied,
+    RunEnded,
+    ToolFinished,
+    ToolStarted,
+)
 from agentouto._domain.kept_event import ToolBegun
 from agentouto._engine.inbox import InboxItem
 from agentouto._journal.database import Database, OnLost, OpenedRun
@@ -23,12 +30,29 @@ from agentouto._journal.rows import EventRow, RowWriter
 from agentouto._journal.saved_run import RunRow
 from agentouto._journal.store import RunEnd
 
-WRITE_STEPS = 2
+TOOL_STEPS = 2
 """Steps of the loop between the end of a tool and the request that follows from it: so both are one
-commit. Nothing else waits, such as a reply, which is paid for, or a question to a person; what has
-to be in the journal before something happens is settled."""
+commit."""
 
-_OF_TOOLS = (ToolStarted, ToolBegun, ToolFinished, ModelAsked)
+REPLY_STEPS = 1
+"""Steps of the loop between a reply and the beginning of its tools: so both are one commit."""
+
+REPLY_SECONDS = 0.001
+"""How long these steps may take, since a reply is paid for: with many agents at work, a step can
+take long. Then it is written alone."""
+
+_STEPS: Mapping[type[Event], int] = MappingProxyType(
+    {
+        ToolStarted: TOOL_STEPS,
+        ToolBegun: TOOL_STEPS,
+        ToolFinished: TOOL_STEPS,
+        ModelAsked: TOOL_STEPS,
+        Replied: REPLY_STEPS,
+    }
+)
+"""How many steps of the loop an event waits for others. Others do not wait, such as a question to a
+person. What has to be in the journal before something happens is settled, and before a function of
+the user's begins, everything is written."""
 
 RUN_STATES: Mapping[str, str] = MappingProxyType(
     {"completed": "returned", "failed": "failed", "cancelled": "cancelled"}
@@ -42,15 +66,19 @@ class PendingEvents:
     Args:
         opened: The run.
         on_lost: Called if the run cannot be kept, which then goes on; ``None`` if that ends it.
+
+    Attributes:
+        reply_seconds: How long a reply waits at most, if steps of the loop are long.
     """
+
+    reply_seconds: float = REPLY_SECONDS
 
     def __init__(self, opened: OpenedRun, on_lost: OnLost | None) -> None:
         self._run: RunRow = opened.row
         self._on_lost = on_lost
         self._lost: JournalError | None = None
         self._writer = RowWriter()
-        for event in opened.earlier:
-            self._writer.follow(event)
+        self._writer.follow(opened.earlier)
         self._written: int = len(opened.earlier)
         self._pending: list[EventRow] = []
         self._ended: RunEnded | None = None
@@ -60,6 +88,7 @@ class PendingEvents:
         self._thread = 0
         self._scheduled = False
         self._steps_left = 0
+        self._replied_at = 0.0
         self._closed = False
         self._lock = threading.RLock()
         self._seen_items: set[int] = set()
@@ -86,19 +115,21 @@ class PendingEvents:
             self._pending.append(row)
             if isinstance(event, RunEnded):
                 self._ended = event
-        self._write_after(WRITE_STEPS if isinstance(event, _OF_TOOLS) else 0)
+            elif isinstance(event, Replied):
+                self._replied_at = self._replied_at or monotonic()
+            self._write_after(_STEPS.get(type(event), 0))
 
     def hold(self, item: InboxItem) -> None:
         """Note, in this step of the loop, that an item was taken."""
         with self._lock:
             self._taken_items.append(item.no)
-        self._write_after(0)
+            self._write_after(0)
 
     def settle_item(self, item: InboxItem, refusal: str | None = None) -> None:
         """Remove an item in this step of the loop, or note why it is refused."""
         with self._lock:
             self._settled_items.append((item.no, refusal))
-        self._write_after(0)
+            self._write_after(0)
 
     def begin(self, fail: Callable[[JournalError], object]) -> None:
         """Begin to write in the running loop; ``fail`` is called if that is impossible."""
@@ -117,26 +148,47 @@ class PendingEvents:
         """Do what ``close`` does, and wait for the disk without blocking the loop."""
         self.close()
 
-    def _write_after(self, steps: int) -> None:
-        """Write after so many steps of the loop, or sooner, if that is agreed already."""
+    def hasten(self) -> None:
+        """Write what is pending in this step of the loop, before a function of the user's begins.
+
+        If that takes waiting, it is written as soon as that is possible.
+        """
         with self._lock:
-            if self._loop is None:
-                return
-            if self._scheduled:
-                self._steps_left = min(self._steps_left, steps)
-                return
-            self._scheduled, self._steps_left = True, steps
+            if self._pending and self._loop is not None:
+                scheduled = self._scheduled
+                self._write()
+                self._scheduled = scheduled or self._scheduled
+
+    def _write_after(self, steps: int) -> None:
+        """Write after so many steps of the loop, or sooner, if that is agreed already.
+
+        Called with the lock.
+        """
+        if self._loop is None:
+            return
+        if self._scheduled:
+            self._steps_left = min(self._steps_left, steps)
+            return
+        self._scheduled, self._steps_left = True, steps
         if threading.get_ident() == self._thread:
             self._loop.call_soon(self._step)
         else:
             self._loop.call_soon_threadsafe(self._step)
 
     def _step(self) -> None:
-        if self._steps_left and self._loop is not None:
+        """Write what is pending, unless it can wait for the next step."""
+        replied = self._replied_at
+        if not self._steps_left or (replied and monotonic() - replied > self.reply_seconds):
+            self._write()
+        elif self._pending and self._loop is not None:
             self._steps_left -= 1
             self._loop.call_soon(self._step)
         else:
-            self._write()
+            self._scheduled = False
+
+    def _written_all(self) -> None:
+        """Note that nothing is pending any more."""
+        self._steps_left, self._replied_at = TOOL_STEPS, 0.0
 
     def _write(self) -> None:
         """Write what is pending, or have it written."""

@@ -23,19 +23,25 @@ _INSERTS = tuple(
 )
 
 
-def are_few(rows: Sequence[EventRow]) -> bool:
-    """Whether one statement can add ``rows``."""
-    return 0 < len(rows) <= MOST_AT_ONCE and not any(row.files for row in rows)
-
-
 def insert_few_rows(
     connection: sqlite3.Connection, no: int, first: int, rows: Sequence[EventRow]
-) -> None:
-    """Add rows of the run ``no``, the first of which is its event number ``first``."""
+) -> bool:
+    """Add rows of the run ``no``, the first of which is its event number ``first``.
+
+    Returns:
+        Whether they were added: not if they are more than one statement takes, or have files.
+    """
+    if not 0 < len(rows) <= MOST_AT_ONCE:
+        return False
+    at = (no << RUN_SHIFT) + first
     values: list[object] = []
-    for at, row in enumerate(rows, (no << RUN_SHIFT) + first):
-        values += (at, row.call, row.kind, row.body)
+    for call, kind, body, files in rows:
+        if files:
+            return False
+        values += (at, call, kind, body)
+        at += 1
     connection.execute(_INSERTS[len(rows)], values)
+    return True
 
 
 def insert_rows(

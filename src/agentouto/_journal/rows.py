@@ -11,12 +11,13 @@ file, fields are only added, at the end and with a default.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast, get_args
 
 import msgspec
+from msgspec.structs import astuple
 
 from agentouto._core.line_writer import PIECES
 from agentouto._domain.content import Outcome, Place, ToolCall
@@ -33,12 +34,29 @@ from agentouto._domain.event import (
 from agentouto._domain.event_pieces import Stamp
 from agentouto._domain.kept_event import CallOpened
 from agentouto._domain.message import Attachment, Message
-from agentouto._journal.files import put_in_files, take_out_files
+from agentouto._journal.files import LARGE_FILE_BYTES, MARK_START, put_in_files, take_out_files
 
 ROW_KINDS: Mapping[str, type[Event]] = MappingProxyType(
     {kind.__name__: kind for kind in get_args(Event) if kind not in PIECES}
 )
 """The events that are kept, by the names that rows have."""
+
+_SHORTENED = (
+    ToolStarted,
+    ToolFinished,
+    CallOpened,
+    MessagePosted,
+    CallStarted,
+    MessageRead,
+    MessageReturned,
+)
+"""Events whose rows leave out what earlier rows have said."""
+
+_SENT = (CallOpened, MessagePosted)
+_SAID = (Replied, *_SENT)
+"""Events with what later rows leave out: tool calls and messages."""
+
+NO_FILES: Mapping[bytes, bytes] = MappingProxyType({})
 
 
 class EventRow(NamedTuple):
@@ -47,7 +65,7 @@ class EventRow(NamedTuple):
     call: int
     kind: str
     body: bytes
-    files: Mapping[bytes, bytes] = MappingProxyType({})
+    files: Mapping[bytes, bytes] = NO_FILES
 
 
 class UnreadableRow(ValueError):
@@ -98,14 +116,19 @@ def _row_type(kind: type[Event]) -> type[msgspec.Struct]:
 class _Form(NamedTuple):
     """How rows of one kind are written and read. A default of ``""`` is also that of what is empty.
 
-    Fields without a default have ``...``. ``values`` returns the fields of an event,
-    or of a row that was decoded.
+    The first ``required`` fields have no default. ``values`` returns the fields of an event.
+    Rows that are ``shortened`` leave out what earlier rows have said; what is ``said`` in others is
+    left out of later ones.
     """
 
     kind: type[Event]
+    name: str
     values: Callable[[object], tuple[object, ...]]
+    required: int
     defaults: tuple[object, ...]
     decode: Callable[[bytes], msgspec.Struct]
+    shortened: bool
+    said: bool
 
 
 def _has_value(field: msgspec.structs.FieldInfo) -> bool:
@@ -114,12 +137,12 @@ def _has_value(field: msgspec.structs.FieldInfo) -> bool:
 
 def _form(kind: type[Event]) -> _Form:
     fields = msgspec.structs.fields(kind)[1:]
-    defaults = tuple(
-        ... if field.required else field.default if _has_value(field) else "" for field in fields
-    )
+    required = sum(field.required for field in fields)  # struct fields: those come first
+    defaults = tuple(field.default if _has_value(field) else "" for field in fields)
     decode = msgspec.json.Decoder(_row_type(kind)).decode
     values = _getter([field.name for field in fields])
-    return _Form(kind, values, defaults, decode)
+    said, shortened = kind in _SAID, kind in _SHORTENED
+    return _Form(kind, kind.__name__, values, required, defaults, decode, shortened, said)
 
 
 def _getter(names: Sequence[str]) -> Callable[[object], tuple[object, ...]]:
@@ -130,6 +153,10 @@ def _getter(names: Sequence[str]) -> Callable[[object], tuple[object, ...]]:
 
 _FORMS: Mapping[str, _Form] = MappingProxyType(
     {name: _form(kind) for name, kind in ROW_KINDS.items()}
+)
+
+_FORMS_BY_KIND: Mapping[type, _Form] = MappingProxyType(
+    {form.kind: form for form in _FORMS.values()}
 )
 
 _encode = msgspec.json.Encoder().encode
@@ -143,11 +170,15 @@ class RowWriter:
         self._calls: dict[Stamp, int] = {}
         self._messages: dict[str, Message] = {}
 
-    def follow(self, event: Event) -> None:
-        """Take the next event, whose row is written already."""
-        self._calls.setdefault(event.stamp, len(self._calls))
-        if isinstance(event, CallOpened | MessagePosted):
-            self._messages[event.message.call_id] = event.message
+    def follow(self, events: Iterable[Event]) -> None:
+        """Take the next events, whose rows are written already."""
+        seen: set[int] = set()
+        for event in events:
+            if id(event.stamp) not in seen:  # the events of a call share one object
+                seen.add(id(event.stamp))
+                self._calls.setdefault(event.stamp, len(self._calls))
+            if isinstance(event, _SENT):
+                self._messages[event.message.call_id] = event.message
 
     def row(self, event: Event) -> EventRow:
         """Return the row of the next event.
@@ -155,22 +186,27 @@ class RowWriter:
         Raises:
             TypeError: Something in it cannot be written as JSON.
         """
-        kind = type(event).__name__
-        form = _FORMS[kind]
+        form = _FORMS_BY_KIND[type(event)]
         values = [*form.values(event)]
-        self._shorten(event, values)
-        while values:
-            value, default = values[-1], form.defaults[len(values) - 1]
+        if form.shortened:
+            self._shorten(event, values)
+        count = len(values)
+        while count > form.required:
+            value, default = values[count - 1], form.defaults[count - 1]
             if value != default and (value or default != ""):
                 break
-            values.pop()
+            count -= 1
+        del values[count:]
         stamp = event.stamp
         number = self._calls.get(stamp)
         if number is not None:
-            return EventRow(number, kind, *take_out_files(_encode(values)))
-        number = self._calls[stamp] = len(self._calls)
-        first = (stamp.agent_name, stamp.call_id, stamp.parent_call_id, values)
-        return EventRow(number, kind, *take_out_files(_encode(first)))
+            body = _encode(values)
+        else:
+            number = self._calls[stamp] = len(self._calls)
+            body = _encode((stamp.agent_name, stamp.call_id, stamp.parent_call_id, values))
+        if len(body) <= LARGE_FILE_BYTES:
+            return EventRow(number, form.name, body)
+        return EventRow(number, form.name, *take_out_files(body))
 
     def _shorten(self, event: Event, values: list[object]) -> None:
         """Leave out of ``values`` what earlier rows have said."""
@@ -207,46 +243,55 @@ class RowReader:
         self._tool_calls: dict[tuple[str, Place], ToolCall] = {}
 
     def event(self, row: EventRow) -> Event:
+        """Return the event of the next row; see ``read``."""
+        return self.read(*row)
+
+    def read(
+        self, call: int, kind: str, body: bytes, files: Mapping[bytes, bytes] = NO_FILES
+    ) -> Event:
         """Return the event of the next row.
 
         Raises:
             UnreadableRow: It is none of this version, or does not follow from the rows before it.
         """
-        form = _FORMS.get(row.kind)
-        if form is None:
-            raise UnreadableRow(f"there is no kind of event {row.kind!r:.60}")
         try:
-            body = put_in_files(row.body, row.files)
-            if row.call == len(self._stamps):
+            form = _FORMS[kind]
+        except KeyError:
+            raise UnreadableRow(f"there is no kind of event {kind!r:.60}") from None
+        stamps = self._stamps
+        try:
+            if MARK_START in body:
+                body = put_in_files(body, files)
+            if call == len(stamps):
                 first = _decode_first(body)
-                stamp = Stamp(first.agent_name, first.call_id, first.parent_call_id)
-                self._stamps.append(stamp)
+                stamps.append(Stamp(first.agent_name, first.call_id, first.parent_call_id))
                 body = bytes(first.fields)
-            stamp = self._stamps[row.call]
-            decoded = form.decode(body)
-            values = [*form.values(decoded)]
-            self._lengthen(form.kind, stamp, values)
+            stamp = stamps[call]
+            values = astuple(form.decode(body))
+            if form.shortened:
+                values = self._lengthened(form.kind, stamp, values)
         except (msgspec.DecodeError, LookupError, ValueError) as error:
-            raise UnreadableRow(
-                f"a row of the kind {row.kind!r} cannot be read: {error}"
-            ) from error
+            raise UnreadableRow(f"a row of the kind {kind!r} cannot be read: {error}") from error
         event = cast("Callable[..., Event]", form.kind)(stamp, *values)
-        self._remember(event)
+        if form.said:
+            self._remember(event)
         return event
 
-    def _lengthen(self, kind: type[Event], stamp: Stamp, values: list[Any]) -> None:
+    def _lengthened(
+        self, kind: type[Event], stamp: Stamp, values: tuple[Any, ...]
+    ) -> tuple[Any, ...]:
+        """Return ``values`` with what earlier rows have said in its place, the second."""
+        at, said, *others = values
         if kind is ToolStarted:
-            values[1] = self._tool_calls[stamp.call_id, values[1]]
+            said = self._tool_calls[stamp.call_id, said]
         elif kind is ToolFinished:
-            said = cast("OutcomeRow", values[1])
             tool_call = self._tool_calls[stamp.call_id, said.place]
-            values[1] = Outcome(
-                tool_call, said.content, said.attachments, said.is_error, said.returns
-            )
-        elif kind is CallStarted and values[1] is None:
-            values[1] = self._messages[stamp.call_id]
-        elif isinstance(values[1], str) and kind in (MessageRead, MessageReturned):
-            values[1] = self._messages[values[1]]
+            said = Outcome(tool_call, said.content, said.attachments, said.is_error, said.returns)
+        elif kind is CallStarted and said is None:
+            said = self._messages[stamp.call_id]
+        elif isinstance(said, str) and kind in (MessageRead, MessageReturned):
+            said = self._messages[said]
+        return at, said, *others
 
     def _remember(self, event: Event) -> None:
         if isinstance(event, Replied):

@@ -174,15 +174,16 @@ class SqliteDatabase:
         """Add rows of the run ``no``, the first of which is its event number ``first``."""
         insert_rows(self._connection, no, first, rows)
 
-    def insert_few_events(self, no: int, first: int, rows: Sequence[EventRow]) -> None:
-        """Add a few rows without files, in a transaction of their own.
+    def insert_few_events(self, no: int, first: int, rows: Sequence[EventRow]) -> bool:
+        """Add a few rows without files, in a transaction of their own; return whether it was done.
 
         Raises:
             JournalError: Nothing was added. Other processes that write are not waited for.
         """
         try:  # as ``errors`` does, which takes longer
-            self._stop_waiting()
-            insert_few_rows(self._connection, no, first, rows)
+            if self._waits:
+                self._stop_waiting()
+            return insert_few_rows(self._connection, no, first, rows)
         except (sqlite3.Error, OSError) as error:
             raise JournalError(f"the journal {self.path} cannot be written: {error}") from error
 

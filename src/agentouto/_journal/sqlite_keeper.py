@@ -24,7 +24,6 @@ from agentouto._journal.database import OnLost, OpenedRun
 from agentouto._journal.disk_sync import DiskSync, wait_in_loop
 from agentouto._journal.inbox_table import open_items, set_waiting
 from agentouto._journal.pending_events import PendingEvents, end_of_lost, items_settler
-from agentouto._journal.row_inserts import are_few
 from agentouto._journal.rows import EventRow
 from agentouto._journal.sqlite_database import WRITE_POLL_SECONDS, WRITE_SECONDS, SqliteDatabase
 from agentouto._journal.store import Store
@@ -208,7 +207,8 @@ class SqliteKeeper(PendingEvents):
                 if self._on_lost is not None:
                     return True
                 raise
-            self._note_commit()
+            if self._disk is not None:
+                self._note_commit()
             self._busy_since = None
             self._written += len(rows)
             # Their numbers may be those of other items now, and what is refused may be sent again.
@@ -216,16 +216,17 @@ class SqliteKeeper(PendingEvents):
                 self._seen_items.difference_update(number for number, _ in self._settled_items)
                 self._taken_items, self._settled_items = [], []
             self._pending = []
+            self._written_all()
         return True
 
     def _add(self, rows: list[EventRow]) -> None:
-        end, settle = self._run_end(), items_settler(self._taken_items, self._settled_items)
-        if end is not None:  # it is told that the run has ended only if that is kept
+        no, first = self._run.no, self._written
+        if self._ended is not None:  # it is told that the run has ended only if that is kept
             self._database.check_is_there()
-        if end is None and settle is None and are_few(rows):
-            self._database.insert_few_events(self._run.no, self._written, rows)
-        else:
-            self._store.add_rows(self._run.no, self._written, rows, end, settle)
+        alone = self._ended is None and not self._taken_items and not self._settled_items
+        if not (alone and self._database.insert_few_events(no, first, rows)):
+            settle = items_settler(self._taken_items, self._settled_items)
+            self._store.add_rows(no, first, rows, self._run_end(), settle)
 
     def _note_commit(self) -> None:
         if self._disk is not None:

@@ -6,19 +6,16 @@ Facts are only added. A file that was sent is in ``files`` once, until no run us
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import NamedTuple
 
 from agentouto._domain.clock import SYSTEM_CLOCK
 from agentouto._domain.errors import JournalError
 from agentouto._domain.event import Event
 from agentouto._journal.database import Database
-from agentouto._journal.files import marked_files
+from agentouto._journal.files import MARK_START, marked_files
 from agentouto._journal.inbox_table import refuse_open_items, run_status
-from agentouto._journal.rows import EventRow, RowReader, RowWriter, UnreadableRow
+from agentouto._journal.rows import NO_FILES, EventRow, RowReader, RowWriter, UnreadableRow
 from agentouto._journal.saved_run import REMOVED, RunRow
-
-_NO_FILES: Mapping[bytes, bytes] = MappingProxyType({})
 
 _COLUMNS = ", ".join(RunRow._fields)
 
@@ -170,7 +167,8 @@ class Store:
                         "is missing"
                     )
                 try:
-                    events.append(reader.event(EventRow(call, kind, body, self._files(body))))
+                    files = self._files(body) if MARK_START in body else NO_FILES
+                    events.append(reader.read(call, kind, body, files))
                 except UnreadableRow as error:
                     raise JournalError(
                         f"the journal {place} is damaged, or of another version: event "
@@ -195,8 +193,6 @@ class Store:
         if not isinstance(body, bytes):
             raise UnreadableRow("it has no content")
         marked = marked_files(body)
-        if not marked:
-            return _NO_FILES
         query = "select hash, data from files where hash = ?"
         found = (self.database.execute(query, (key,)).fetchone() for key in marked)
         return dict(row for row in found if row is not None)
