@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from contenders import KEY, MODEL, SYSTEM, Contender, Hear
 
 import agentouto
-from agentouto import Agent, Limits, Provider, Tool, async_run, async_run_stream
+from agentouto import Agent, KindSpec, Limits, Provider, Tool, async_run, async_run_stream
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Team:
     """An agent, its tools, and all agents that can be called from it."""
 
     starter: Agent
-    tools: list[Tool]
+    tools: list[Tool[..., Any]]
     members: list[Agent]
 
 
@@ -31,7 +31,8 @@ class Ours(Contender):
     async def setup(self) -> None:
         below = "/v1" if self.kind.startswith("openai") else ""
         url = self.url + below
-        self._provider = Provider("p", kind=self.kind, api_key=KEY, base_url=url)
+        kind = cast("KindSpec", self.kind)  # it is one of ``contenders.KINDS``, as a plain text
+        self._provider = Provider("p", kind=kind, api_key=KEY, base_url=url)
 
     def agent(
         self,
@@ -50,6 +51,17 @@ class Ours(Contender):
         result = await async_run(prompt, [agent.starter], agent.tools, run_agents=agent.members)
         return result.output
 
+    def kept_agent(self, name: str, tool: Callable[..., Any], *, repeatable: bool) -> Team:
+        agent = self.agent(name)
+        kept = Tool(tool, on_restart="run" if repeatable else "report")
+        return replace(agent, tools=[kept])
+
+    async def run_kept(self, agent: Team, prompt: str, journal: str | None) -> str:
+        result = await async_run(
+            prompt, [agent.starter], agent.tools, run_agents=agent.members, journal=journal
+        )
+        return result.output
+
     async def stream(self, agent: Team, prompt: str, hear: Hear) -> None:
         stream = async_run_stream(prompt, [agent.starter], agent.tools, run_agents=agent.members)
         async for event in stream:
@@ -57,7 +69,7 @@ class Ours(Contender):
                 hear(event.data["token"])
 
     @asynccontextmanager
-    async def served(self, agent: Team) -> AsyncIterator[str]:
+    async def served(self, agent: Team) -> AsyncGenerator[str]:
         # Only a sample that serves needs uvicorn.
         from agentouto.serve import Server, openai_app  # noqa: PLC0415
 

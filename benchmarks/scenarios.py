@@ -17,6 +17,7 @@ import time
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 from urllib.request import urlopen
@@ -31,6 +32,12 @@ async def work(i: int) -> str:  # noqa: ARG001
     """Do one unit of work."""
     MARKS.append(time.process_time_ns())
     return "ok"
+
+
+async def write(i: int) -> str:  # noqa: ARG001
+    """Write a page."""
+    MARKS.append(time.process_time_ns())
+    return "many words " * 91
 
 
 def nap(i: int) -> str:  # noqa: ARG001
@@ -291,6 +298,29 @@ async def s11_serve(who: Contender) -> Figures:
     return {**meter.figures, "ms": meter.figures["cpu_s"] / 100 * 1e3}
 
 
+async def s12(who: Contender) -> Figures:
+    """Conversations of 200 turns with a journal, beside as many without one, in turns.
+
+    The tool returns 1,000 characters. A turn is counted from one use of it to the next, so opening
+    the journal and closing it are left out; the commits and all else are in it.
+    """
+    took: dict[str, list[float]] = {"": [], "run": [], "report": []}
+    with TemporaryDirectory() as folder:
+        for number in range(6):
+            for on_restart, means in took.items():
+                agent = who.kept_agent("solo", write, repeatable=on_restart == "run")
+                place = str(Path(folder, f"{on_restart}.db")) if on_restart else None
+                MARKS.clear()
+                turns = 200 if number else 20
+                prompt = who.directive("loop", turns=turns, tool="write")
+                check(await who.run_kept(agent, prompt, place))
+                assert len(MARKS) == turns
+                if number:
+                    means.append((MARKS[-1] - MARKS[10]) / (turns - 11) / 1000)
+    plain, run, report = (statistics.median(means) for means in took.values())
+    return {"plain_us": plain, "run_us": run - plain, "report_us": report - plain}
+
+
 SCENARIOS: dict[str, Callable[[Contender], Awaitable[Figures]]] = {
     "S2": s2,
     "S3": s3,
@@ -308,6 +338,7 @@ SCENARIOS: dict[str, Callable[[Contender], Awaitable[Figures]]] = {
     "S10_waves": s10_waves,
     "S10_turn": s2,
     "S11_serve": s11_serve,
+    "S12": s12,
 }
 
 

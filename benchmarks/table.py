@@ -56,6 +56,14 @@ def _finish() -> Iterable[Row]:
         yield Row(title, "S6_finish", "most_late_ms", 1, 150, f"ours{kind}", "", absolute=True)
 
 
+def _journal() -> Iterable[Row]:
+    """Yield the rows of what a turn costs more with a journal, in memory beside a file."""
+    for policy in ("run", "report"):
+        title = f'S12 a turn with a journal, `on_restart="{policy}"`, µs more'
+        yield Row(title, "S12", f"{policy}_us", 0, 120, floor="", absolute=True)
+    yield Row("S12 the same turn in memory, µs", "S12", "plain_us", 0, None, floor="")
+
+
 def _tls() -> Iterable[Row]:
     """Yield the rows over TLS 1.3, in loops of asyncio's and of uvloop's."""
     first, by_uvloop = "S10_first", "S10_first_uvloop"
@@ -99,6 +107,7 @@ ROWS = (
     Row("S9 eight tools of 200 ms, s", "S9", "wall_s", 3, 0.23, absolute=True),
     Row("S9 longest gap of the loop, ms", "S9", "gap_ms", 1, 20, absolute=True),
     *_tls(),
+    *_journal(),
     Row(
         "S11 a request of 100 at once to `agentouto serve`, ms",
         "S11_serve",
@@ -136,6 +145,7 @@ def _f1_isshown(row: Row) -> bool:
         "S8",
         "S10_first_uvloop",
         "S11_serve",
+        "S12",
     }
 
 
