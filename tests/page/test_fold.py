@@ -1,6 +1,7 @@
 """``fold.js`` and ``agentouto.events`` say the same of the same lines.
 
-They are compared at every line of short runs, and at every 50th of long ones.
+They are compared at every line of short runs, and at every 50th of long ones. The runs together
+have every type of line, also those of runs that other processes have begun, ended or resumed.
 """
 
 from __future__ import annotations
@@ -18,12 +19,20 @@ from typing import Any
 import pytest
 
 import agentouto.ui
+from agentouto import SAVE_AND_EXIT, Agent, Cancelled, Journal, Tool, Waiting, run
 from agentouto._core.critical_path import find_critical, find_held
+from agentouto._core.event_table import LINE_TYPES
+from agentouto._core.line_writer import all_lines
 from agentouto._core.run_history import RunHistory
+from agentouto._domain.event import Event, ModelAsked
+from agentouto._domain.kept_event import ToolBegun
+from agentouto.testing import Script, call, finish, tool
 from api.test_random_runs import random_run
+from durable import scenes
+from durable.scenes import play
 from golden import collect, guided_run, late_lines, limited_run, whole_run
 from outside.simulators import absent
-from page.teams import crowd
+from page.teams import crowd, provider
 
 STATIC = Path(agentouto.ui.__file__).parent / "static"
 
@@ -89,6 +98,39 @@ def crowd_lines() -> list[dict[str, Any]]:
     return list(team.run("Survey the field.").lines())
 
 
+async def resumed_lines(
+    scene: scenes.Scene, after: type[Event] | None = None
+) -> list[dict[str, Any]]:
+    """Return the lines of a run whose process has ended after an event, or half of them."""
+    whole = (await play(scene)).events
+    found = (n for n, event in enumerate(whole) if after is not None and isinstance(event, after))
+    again = await play(scene, whole[: next(found, len(whole) // 2) + 1])
+    return all_lines(again.events, 0)
+
+
+@Tool(needs_approval=True)
+def publish(title: str) -> str:
+    """Publish."""
+    return f"published {title}"
+
+
+def saved_lines(journal: Path, *, answered: bool) -> list[dict[str, Any]]:
+    """Return the lines of a saved run that waits for people, and then is answered and cancelled."""
+    turns = [[call("user", "Which?"), tool("publish", title="Tides")], finish("done")]
+    lead = Agent("lead", "", "m", provider(Script({"lead": turns})))
+    with pytest.raises(Waiting):
+        run("Go.", [lead], [publish], journal=journal, run_id="order", ask_user=SAVE_AND_EXIT)
+    saved = Journal(journal)["order"]
+    if answered:
+        (question,) = saved.questions()
+        saved.send("a letter")
+        saved.answer(question.call_id, "Blue")
+        saved.cancel("not needed", saved.calls[0].id)
+        with pytest.raises(Cancelled):
+            run("Go.", [lead], [publish], journal=journal, run_id="order", ask_user=SAVE_AND_EXIT)
+    return Journal(journal)["order"].lines()
+
+
 RUNS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "whole": lambda: asyncio.run(collect(whole_run())),
     "limited": lambda: asyncio.run(collect(limited_run())),
@@ -97,6 +139,12 @@ RUNS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "random": lambda: asyncio.run(collect(random_run(47))),
     "crowd": crowd_lines,
     "cut": lambda: crowd_lines()[:-200],
+    "resumed in a tool": lambda: asyncio.run(resumed_lines(scenes.two_starters, ToolBegun)),
+    "resumed in a reply": lambda: asyncio.run(resumed_lines(scenes.two_starters, ModelAsked)),
+    **{
+        f"resumed, {scene.__name__}": lambda scene=scene: asyncio.run(resumed_lines(scene))
+        for scene in scenes.SCENES
+    },
 }
 OFTEN = 300
 """In runs with fewer lines than this, they are compared at every line."""
@@ -104,7 +152,26 @@ OFTEN = 300
 
 @pytest.mark.parametrize("name", RUNS)
 def test_both_say_the_same_of_recorded_runs(name: str, tmp_path: Path) -> None:
-    lines = RUNS[name]()
+    compare(RUNS[name](), tmp_path)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_both_say_the_same_of_a_saved_run_that_waits_for_people(
+    tmp_path: Path, answered: bool
+) -> None:
+    lines = saved_lines(tmp_path / "runs.db", answered=answered)
+    assert any(line["type"] == "run.resumed" for line in lines) == answered
+    compare(lines, tmp_path)
+
+
+def test_the_recorded_runs_have_every_type_of_line() -> None:
+    short = [name for name in RUNS if name not in {"crowd", "cut"}]
+    there = {line["type"] for name in short for line in RUNS[name]()}
+    assert there == set(LINE_TYPES)
+
+
+def compare(lines: Sequence[dict[str, Any]], tmp_path: Path) -> None:
+    """Play ``lines`` into both, and compare what they say."""
     step = 1 if len(lines) < OFTEN else 50
     (tmp_path / "fold.mjs").write_bytes((STATIC / "fold.js").read_bytes())
     (tmp_path / "program.mjs").write_text(PROGRAM, encoding="utf-8")

@@ -143,6 +143,22 @@ def test_another_name_is_allowed_where_the_person_says_so() -> None:
         assert not access.allows_host(foreign)
 
 
+def test_a_server_is_reached_under_the_name_that_the_person_allows() -> None:
+    with served(team(), hosts=("box.example",)) as site:
+        own = {"Host": "box.example", "Origin": "https://box.example"}
+        assert site.request("GET", "/api/team", headers=own).status == 200
+        for host in ("other.example", "box.example.evil.example", "x.box.example"):
+            refused = site.get("/api/team", Host=host)
+            assert (refused.status, "--allow-host NAME[:PORT]" in refused.text) == (403, True)
+
+
+def test_after_a_restart_the_cookie_is_good_for_the_same_token_only() -> None:
+    before = Access(4711, token="a-token-of-twenty-six-chars")
+    assert Access(4711, token="a-token-of-twenty-six-chars").cookie == before.cookie
+    assert Access(4711, token="another-token-of-more-chars").cookie != before.cookie
+    assert Access(4711).cookie != Access(4711).cookie
+
+
 def test_secrets_are_not_shown() -> None:
     access = Access(1)
     assert access.token not in repr(access)
@@ -164,6 +180,7 @@ def test_the_page_in_another_app_leaves_host_and_token_to_it_and_keeps_the_rest(
         assert outer.get("/agents/", Host="anything.example").status == 200
         assert outer.get("/agents/api/team").status == 200
         assert outer.get("/agents/api/team", Origin="http://evil.example").status == 403
+        assert outer.get("/agents/api/team", Origin="null", Host="").status == 403
         assert (
             outer.request("POST", "/agents/api/runs", "x", {"Content-Type": "text/plain"}).status
             == 415

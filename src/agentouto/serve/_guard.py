@@ -17,8 +17,8 @@ import hashlib
 import hmac
 import ipaddress
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
+from agentouto._network import is_same_origin
 from agentouto.serve._asgi import (
     AsgiApp,
     AsgiScope,
@@ -95,14 +95,7 @@ def check_origin(request: HttpRequest, allowed: Collection[str] = ()) -> None:
         HttpError: It is from another site.
     """
     origin = request.headers.get("origin")
-    if origin is not None and origin in allowed:
-        return
-    try:
-        netloc = urlsplit(origin or "").netloc.lower()
-    except ValueError:  # no address, such as ``http://[``
-        netloc = ""
-    same = origin is None or (netloc != "" and netloc == request.headers.get("host", "").lower())
-    if same and request.headers.get("sec-fetch-site", "none") in {"none", "same-origin"}:
+    if (origin is not None and origin in allowed) or is_same_origin(request.headers):
         return
     raise HttpError(
         403,

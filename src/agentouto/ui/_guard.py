@@ -21,10 +21,12 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from agentouto._network import is_same_origin
 
 MAX_BODY = 1_000_000
 """Bytes of a request: a long message, and no file."""
@@ -163,10 +165,7 @@ class PageGuard:
         if request.path == "/healthz":
             return
         headers = request.headers
-        origin = headers.get("origin")
-        if origin is not None and urlsplit_netloc(origin) != headers.get("host", "").lower():
-            raise GuardRefusal(403, "This request comes from a page of another origin.")
-        if headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+        if not is_same_origin(headers):
             raise GuardRefusal(403, "This request comes from a page of another site.")
         access = self._access
         if access is not None and not _is_same(request.cookie(access.cookie_name), access.cookie):
@@ -208,14 +207,6 @@ class _GuardedRequest:
 def _header_values(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return headers by name. Of several with one name the last counts, as for the checks only."""
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
-
-
-def urlsplit_netloc(origin: str) -> str:
-    """Return host and port of an origin; empty for ``null`` and for what is no address."""
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:
-        return ""
 
 
 def _is_same(given: str, expected: str) -> bool:

@@ -13,6 +13,8 @@ const NOTES = {
   summarized: line => [`summarized, ${line.tokens_before} to ${line.tokens_after} tokens`, line.text],
   'summary.failed': line => ['could not be summarized', line.error, true],
   repeated: line => ['repeated', `asked the same ${line.times} times`],
+  'tool.interrupted': line => [`${line.tool} was interrupted`, 'The process ended while it was at work.'],
+  'turn.restarted': () => ['asks its model again', 'The process ended before the reply was complete.'],
   'model.switch': line => [`goes on with ${line.model} instead of ${line.from}`, line.error],
 };
 
