@@ -32,6 +32,8 @@ HIDE = """() => {
     document.dispatchEvent(new Event('visibilitychange'));
 }"""
 """Does what a browser does when another tab comes to the front."""
+HIDE_AND_SHOW = "document.dispatchEvent(new Event('visibilitychange'))"
+"""Does what a browser does when a tab comes to the front again: it connects anew."""
 
 
 class Visitor:
@@ -76,6 +78,11 @@ class Visitor:
     def overlapping(self) -> list[str]:
         """Return texts in pictures that lie on each other; slanted ones are not compared."""
         return list(self.page.evaluate(OVERLAPPING))
+
+    def lines_of_chips(self) -> int:
+        """Return in how many lines the page says whom everyone waits for."""
+        tops = "[...new Set([...document.querySelectorAll('.chip')].map(one => one.offsetTop))]"
+        return len(self.page.evaluate(tops))
 
     def look(self, how: str) -> None:
         """Look through a window of another width and theme."""

@@ -34,6 +34,7 @@ class Gate:
 
     def __init__(self) -> None:
         self._open = threading.Event()
+        self.journal: Journal | None = None
 
     def open(self) -> None:
         self._open.set()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import pytest
+
+from golden import collect, whole_run
 from page.big_run import big_run
 from page.browsing import HIDE, Visitor
 from page.served import keep_ended_run, served
@@ -168,6 +172,52 @@ def test_any_moment_is_shown_and_the_run_is_replayed(visitor: Visitor) -> None:
         page.get_by_role("button", name="Pause").wait_for()
         visitor.sees_status("returned")
         page.get_by_role("button", name="Replay").wait_for()
+
+
+PLAIN = {
+    "type", "run", "call", "parent", "id", "tool_call", "kind", "why", "status", "stop", "code", "policy"
+}  # fmt: skip
+"""Fields whose words are ours."""
+HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=1</script>'
+
+
+def hostile(value: Any, field: str = "") -> Any:
+    """Return what a line has, with markup in every text and name."""
+    if isinstance(value, dict):
+        return {name: hostile(each, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [hostile(each, field) for each in value]
+    return value + HOSTILE if isinstance(value, str) and field not in PLAIN else value
+
+
+@pytest.fixture
+def hostile_lines() -> list[dict[str, Any]]:
+    return [hostile(line) for line in asyncio.run(collect(whole_run()))]
+
+
+def test_markup_in_any_text_or_name_stays_text(
+    visitor: Visitor, hostile_lines: list[dict[str, Any]]
+) -> None:
+    page = visitor.page
+    with served(two_questions()) as site:
+        keep_ended_run(site, hostile_lines)
+        visitor.open(site)
+        page.click("nav li button")
+        page.locator("header .pill", has_text="failed").or_(
+            page.locator("header .pill", has_text="returned")
+        ).first.wait_for()
+        for moment in range(0, len(hostile_lines) + 3, 3):
+            page.get_by_label("Moment of the run").fill(str(moment))
+            page.wait_for_function("() => new Promise(requestAnimationFrame)")
+        for name in ("map", "sequence", "time", "events"):
+            visitor.tab(name)
+            page.wait_for_selector(f"#stage.{name}")
+            made = "document.querySelectorAll('#app img, #app script, #app iframe').length"
+            assert page.evaluate(made) == 0
+        for call in page.locator(".entry .link", has_text="show call").all():
+            call.click()
+        assert HOSTILE in page.inner_text(".log")
+        assert page.title().endswith("agentouto")
 
 
 def test_a_run_of_20000_lines_is_quick_and_draws_only_what_is_seen(visitor: Visitor) -> None:

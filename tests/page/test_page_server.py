@@ -15,7 +15,7 @@ from agentouto import Agent, Limits, Provider, Team
 from agentouto.testing import Script, finish
 from agentouto.ui import PageSetup
 from agentouto.ui._live_run import LiveRun
-from agentouto.ui._page_runs import PageRuns
+from agentouto.ui._page_runs import PageRuns, TooMany
 from page.served import Site, served
 from page.teams import Gate, report_team, two_questions, words
 
@@ -283,6 +283,22 @@ def test_only_so_many_runs_are_at_work(gate: Gate) -> None:
             site.start("Speak.")
         refused = site.post("/api/runs", text="One more.")
         assert (refused.status, "8 runs are at work" in refused.text) == (503, True)
+
+
+async def test_only_so_many_streams_are_open(gate: Gate) -> None:
+    setup = PageSetup(report_team(gate))
+    assert setup.team is not None
+    runs, run = PageRuns(setup), LiveRun(setup, setup.team, "Go.")
+    streams = [cast("AsyncGenerator[bytes]", runs.stream(run, None)) for _ in range(65)]
+    for stream in streams[:64]:
+        await anext(stream)
+    with pytest.raises(TooMany, match="64 streams are open: close some tabs"):
+        await anext(streams[64])
+    await streams[0].aclose()
+    again = cast("AsyncGenerator[bytes]", runs.stream(run, None))
+    await anext(again)
+    for stream in (*streams[1:], again):
+        await stream.aclose()
 
 
 # --- bad input ---

@@ -207,7 +207,13 @@ def test_a_run_that_was_killed_ended_without_an_end_and_is_resumed(
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "at work\n"
-        process.kill()
+        with served(PageSetup(quick_team(), journal=journal)) as site:
+            wait_until_listed(site, "order-4711")
+            visitor.open(site)
+            visitor.page.click("nav li button")
+            visitor.see("uses measure")
+            process.kill()
+            visitor.sees_status("ended without an end")
     spec = spec_from_file_location("program", program)
     assert spec is not None
     assert spec.loader is not None

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from agentouto import Agent, Team
+from agentouto import Agent, Journal, Team
 from agentouto.ui import PageSetup
-from page.browsing import Visitor
+from page.browsing import HIDE_AND_SHOW, Visitor
 from page.served import Site, served
-from page.teams import Gate, broken, crowd, limited, report_team, troubled, two_questions
+from page.teams import (
+    Gate,
+    another_run,
+    broken,
+    crowd,
+    limited,
+    report_team,
+    troubled,
+    two_questions,
+    words,
+)
 
 Walk = Callable[[Visitor, Site, Gate], Iterator[str]]
 
@@ -48,6 +63,7 @@ def many_agents(visitor: Visitor, site: Site, gate: Gate) -> Iterator[str]:
     visitor.start("Survey.")
     visitor.see("Matrix")
     visitor.page.wait_for_selector(".cell .now")
+    assert visitor.lines_of_chips() <= 2
     yield "30 agents at work"
     visitor.sees_status("returned")
     yield "30 agents: matrix"
@@ -74,19 +90,59 @@ def ending(visitor: Visitor, site: Site, gate: Gate) -> Iterator[str]:
     yield "the server is gone"
 
 
-def seeing(words: str) -> Walk:
+def losing(visitor: Visitor, site: Site, gate: Gate) -> Iterator[str]:
+    visitor.start("Report.")
+    visitor.see("Who is the reader?")
+    visitor.page.context.set_offline(True)
+    visitor.page.evaluate(HIDE_AND_SHOW)
+    visitor.see("connection lost, trying again")
+    yield "the connection is lost"
+    visitor.page.context.set_offline(False)
+    visitor.page.get_by_text("connection lost").wait_for(state="detached")
+    yield "the connection is back"
+
+
+def saved(visitor: Visitor, site: Site, gate: Gate) -> Iterator[str]:
+    assert gate.journal is not None
+    leaving = threading.Thread(target=lambda: asyncio.run(leave_a_run(gate.journal)))
+    leaving.start()
+    leaving.join(20)
+    with another_run(gate.journal, gate, "b-2"):
+        visitor.page.get_by_role("button", name="another process").click()
+        visitor.see("uses hold")
+        yield "a run of another process"
+        visitor.page.get_by_role("button", name="ended without an end").click()
+        visitor.sees_status("ended without an end")
+        yield "a run that ended without an end"
+    shutil.rmtree(gate.journal.path.parent)
+
+
+async def leave_a_run(journal: Journal | None) -> None:
+    """Begin a run, and leave it in its first tool."""
+    async with words(Gate()).start("Speak.", journal=journal, run_id="a-1") as live:
+        async for event in live:
+            if event.type == "tool_call":
+                return
+
+
+def with_journal(gate: Gate) -> PageSetup:
+    gate.journal = Journal(Path(tempfile.mkdtemp(prefix="page-")) / "runs.db")
+    return PageSetup(two_questions(), journal=gate.journal)
+
+
+def seeing(text: str) -> Walk:
     def walk(visitor: Visitor, site: Site, gate: Gate) -> Iterator[str]:
-        visitor.see(words)
-        yield words
+        visitor.see(text)
+        yield text
 
     return walk
 
 
-def starting(words: str) -> Walk:
+def starting(text: str) -> Walk:
     def walk(visitor: Visitor, site: Site, gate: Gate) -> Iterator[str]:
         visitor.start("Go.")
-        visitor.see(words)
-        yield words
+        visitor.see(text)
+        yield text
 
     return walk
 
@@ -109,6 +165,8 @@ WALKS: dict[str, tuple[Callable[[Gate], Team | PageSetup], Walk]] = {
     "a run that failed": (lambda gate: broken(), starting("The run has failed")),
     "stopped": (report_team, stopping),
     "the server is gone": (report_team, ending),
+    "the connection is lost": (report_team, losing),
+    "saved runs": (with_journal, saved),
 }
 
 

@@ -1,13 +1,13 @@
 // The page: one state, fed by one stream of event lines, drawn at most once in each frame.
 import {html, render} from './vendor.js';
 import {LIMITED, PERSON, TOOL, Run, critical, held, spentOn} from './fold.js';
-import {Events, Lanes, Matrix, Ring, Sequence, Fixed, WORDS, css, cut, dim, few, plural, seconds, spent, who} from './pictures.js';
+import {Events, Lanes, Matrix, Ring, Sequence, Fixed, WORDS, css, cut, dim, plural, seconds, spent, who} from './pictures.js';
 import {Conversation, Questions, Talk} from './side.js';
 
 const RING_AT_MOST = 13, CHIPS = 4, STREAMS = 4, SOON = 1000, LATER = 5000;
 const fresh = id => ({id, run: new Run(), lines: [], chosen: null, focus: '', at: null, playing: false, connection: 'ok',
   error: '', event: null, talkTo: null, offset: null, top: 0, shown: null, atEnd: true, whole: null});
-const S = {...fresh(null), tab: 'map', path: false, team: null, runs: [], to: null, continues: false, box: {width: 800, height: 400, low: 800}};
+const S = {...fresh(null), tab: 'map', path: false, team: null, runs: [], to: null, continues: false, box: {width: 800, height: 400}};
 const $ = id => document.getElementById(id);
 let isDirty = false, source = null, timer = 0, follows = 0, leave = () => {};
 
@@ -20,10 +20,9 @@ const paint = () => render(html`<${App}/>`, $('app'));
 
 // Pictures are drawn for the room that they have, which is known only when something is drawn.
 function hasOtherSize() {
-  const stage = $('stage'), low = $('low') ?? stage;
-  if (!stage) return false;
-  const box = {width: stage.clientWidth - 28, height: stage.clientHeight - 16, low: low.clientWidth - 28};
-  return Object.keys(box).some(name => box[name] !== S.box[name]) && !!Object.assign(S.box, box);
+  const stage = $('stage'), {width, height} = S.box;
+  if (stage) S.box = {width: stage.clientWidth - 28, height: stage.clientHeight - 16};
+  return S.box.width !== width || S.box.height !== height;
 }
 addEventListener('resize', draw);
 
@@ -213,6 +212,11 @@ function Header({run, now, live}) {
     ${status === 'lost' && html`<button onClick=${() => start(run.text, [], false, S.id)}>Resume</button>`}</header>`;
 }
 
+function began(at) {
+  const date = new Date(at * 1000);
+  return date.toDateString() === new Date().toDateString() ? date.toTimeString().slice(0, 5) : date.toLocaleDateString('sv');
+}
+
 function Left() {
   const {team, run, continues} = S, to = new Set(S.to ?? team?.start), off = !!team?.why_not || S.connection === 'gone';
   const submit = async event => {
@@ -229,21 +233,21 @@ function Left() {
     <button class="main" disabled=${off || (team && !to.size)}>Start</button>
     ${team?.why_not && team.agents.length > 0 && html`<p class="problem">${team.why_not}</p>`}${team?.limits && html`<p class="dim">Limits of a run: ${team.limits}</p>`}</form>
     <h2>Runs</h2>${S.runs.length ? html`<ul>${S.runs.slice(0, 200).map(one => html`<li key=${one.id}><button aria-current=${one.id === S.id} onClick=${() => open(one.id)}>
-      <span>${cut(one.text, 80)}</span><small>${STATUS[one.status]}${one.at ? ` · ${new Date(one.at * 1000).toTimeString().slice(0, 5)}` : ''}${one.seconds ? ` · ${seconds(one.seconds)}` : ''}${one.own ? '' : ' · another process'}</small></button></li>`)}</ul>`
+      <span>${cut(one.text, 80)}</span><small>${STATUS[one.status]}${one.at ? ` · ${began(one.at)}` : ''}${one.seconds ? ` · ${seconds(one.seconds)}` : ''}${one.own || one.status !== 'running' ? '' : ' · another process'}</small></button></li>`)}</ul>`
       : html`<p class="dim">None yet.</p>`}</nav>`;
 }
 
 function Waits({run, now}) {
   if (run.over) {
     const path = critical(run);
-    return html`<section class="waits" aria-label="Where the time went"><h2>Where the time went</h2><div class="chips">${spentOn(path).slice(0, CHIPS).map(one => html`<button
+    return html`<${Strip} title="Where the time went">${spentOn(path).slice(0, CHIPS).filter(one => one.share >= .005).map(one => html`<button
       class="chip ${css(one.doing)}" onClick=${() => pick(run.calls.get(one.call))}><b>${Math.round(100 * one.share)} %</b> ${who(one.agent)}${one.doing === PERSON ? '' : `: ${one.detail || WORDS[one.doing]}`} <small>${seconds(one.seconds)}</small></button>`)}
-      <label class="chip"><input type="checkbox" checked=${S.path} onChange=${event => show({path: event.target.checked, tab: event.target.checked ? 'time' : S.tab})}/>show the path</label></div></section>`;
+      <label class="chip"><input type="checkbox" checked=${S.path} onChange=${event => show({path: event.target.checked, tab: event.target.checked ? 'time' : S.tab})}/>show the path</label><//>`;
   }
   const groups = grouped(run, held(run)), more = groups.slice(CHIPS).reduce((sum, group) => sum + group.entries.length, 0);
-  return html`<section class="waits" aria-label="Everyone waits for"><h2>Everyone waits for</h2><div class="chips">${groups.slice(0, CHIPS).map(group => html`<${Chip} key=${group.key} run=${run} now=${now} group=${group}/>`)}
-    ${more > 0 && html`${dim(`and ${plural(more, 'call')} more`)}`}</div></section>`;
+  return html`<${Strip} title="Everyone waits for" more=${more > 0 && html`<br/>(${plural(more, 'more call')})`}>${groups.slice(0, CHIPS).map(group => html`<${Chip} key=${group.key} run=${run} now=${now} group=${group}/>`)}<//>`;
 }
+const Strip = ({title, more, children}) => html`<section class="waits" aria-label=${title}><h2>${title}${more}</h2><div class="chips">${children}</div></section>`;
 
 const wordFor = doing => WORDS[doing].replace('waits', 'wait').replace('uses a tool', 'use tools');
 
@@ -263,13 +267,13 @@ function grouped(run, entries) {
 
 function Chip({run, now, group}) {
   const [first] = group.entries, call = run.calls.get(first.call), many = group.entries.length > 1, you = group.key === 'you';
-  const names = [...new Set(group.entries.map(one => who(one.agent)))], until = Math.min(...group.entries.map(one => run.calls.get(one.call).until || Infinity)) - now;
+  const until = Math.min(...group.entries.map(one => run.calls.get(one.call).until || Infinity)) - now;
   const heldNames = [...new Set([...group.holds].map(id => run.calls.get(id).agent))], n = group.holds.size;
-  const title = you ? who('user') : many ? `${group.entries.length} calls` : who(first.agent);
+  const title = you ? 'you' : many ? `${group.entries.length} calls` : who(first.agent);
   const doing = you ? plural(run.questions.length, 'question') : group.doing === TOOL && !many ? `uses ${first.detail}` : many ? wordFor(group.doing) : WORDS[group.doing];
-  const holds = n ? many && !you ? ` · hold up ${plural(n, 'call')}` : ` · holds up ${few(heldNames)}` : '';
+  const holds = n ? many && !you ? ` · hold up ${plural(n, 'call')}` : ` · holds up ${heldNames.slice(0, 2).join(', ')}${heldNames.length > 2 ? ` +${heldNames.length - 2}` : ''}` : '';
   return html`<button class="chip ${you ? 'you' : css(group.doing)}" onClick=${() => pick(call)}><b>${title}</b> ${doing} <small>${
-    many && !you ? few(names) : seconds(Math.max(0, now - group.since))}${group.doing === LIMITED && until > .05 && until < 1e6 ? ` · next in ${seconds(until)}` : ''}${holds}</small></button>`;
+    many && !you ? '' : seconds(Math.max(0, now - group.since))}${group.doing === LIMITED && until > .05 && until < 1e6 ? ` · next in ${seconds(until)}` : ''}${holds}</small></button>`;
 }
 
 function Stage({run, now, chosen, live}) {
@@ -294,7 +298,7 @@ function Stage({run, now, chosen, live}) {
     <label class="only">only <select value=${S.focus} onChange=${event => show({focus: event.target.value})}><option value="">everyone</option>${[...run.agents.keys()].map(name => html`<option value=${name}>${who(name)}</option>`)}</select></label></div>
     <section class="stage ${S.tab}" id="stage" role="tabpanel" aria-labelledby="tab-${S.tab}" tabindex="0" onScroll=${event => S.tab !== 'map' && put({top: event.target.scrollTop})}>${pictures[S.tab]()}</section>
     ${S.tab === 'events' && S.event && html`<pre class="line-json" tabindex="0" aria-label="The event as JSON">${JSON.stringify(S.event, null, 2)}</pre>`}
-    ${(S.tab === 'map' || S.tab === 'sequence') && !many && html`<section class="low" id="low" aria-label="Time" tabindex="0"><${Lanes} view=${view} width=${box.low} path=${S.path}/></section>`}
+    ${(S.tab === 'map' || S.tab === 'sequence') && !many && html`<section class="low" aria-label="Time" tabindex="0"><${Lanes} view=${view} width=${box.width} path=${S.path}/></section>`}
     <div class="scrub"><button onClick=${replay} disabled=${live && S.at === null}>${S.playing ? 'Pause' : 'Replay'}</button>
       <input type="range" aria-label="Moment of the run" aria-valuetext=${seconds(run.now)} min="0" max=${S.lines.length} value=${S.at ?? S.lines.length} onInput=${event => scrub(Number(event.target.value))}/>
       ${dim(S.at === null ? (live ? 'live' : 'the end') : seconds(run.now))}${S.at !== null && html`<button onClick=${() => scrub(Infinity)}>${S.lines.at(-1)?.type === 'run.end' ? 'To the end' : 'Back to live'}</button>`}</div>`;

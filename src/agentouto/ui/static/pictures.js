@@ -1,16 +1,16 @@
 // The pictures of a run: functions from its state to elements.
 // `view` is {run, now, chosen, focus, pick(call), setFocus(name)}.
 import {html} from './vendor.js';
-import {ENGINE, LIMITED, MAIL, MODEL, PEERS, PERSON, QUEUE, TOOL, WRITING, YOU, critical, spentOn, stateOf} from './fold.js';
+import {PEERS, TOOL, YOU, critical, spentOn, stateOf} from './fold.js';
 
 export const WORDS = {
-  [MODEL]: 'waits for its model', [WRITING]: 'writing', [TOOL]: 'uses a tool', [PEERS]: 'waits for peers',
-  [YOU]: 'waits for you', [PERSON]: 'waits for a person', [LIMITED]: 'rate limit', [QUEUE]: 'waits for a free place',
-  [MAIL]: 'waits for messages', [ENGINE]: 'between two steps', returned: 'returned', failed: 'failed',
+  model: 'waits for its model', writing: 'writing', tool: 'uses a tool', peers: 'waits for peers',
+  you: 'waits for you', person: 'waits for a person', 'rate limit': 'rate limit', queue: 'waits for a free place',
+  mail: 'waits for messages', engine: 'between two steps', returned: 'returned', failed: 'failed',
   stopped: 'stopped', refused: 'refused', limit: 'limit reached', idle: 'idle',
 };
-const URGENCY = [YOU, PERSON, LIMITED, QUEUE, WRITING, TOOL, MODEL, ENGINE, MAIL, PEERS];
-const STACKED = [PEERS, ENGINE, MODEL, WRITING, TOOL, MAIL, QUEUE, LIMITED, PERSON];
+const URGENCY = ['you', 'person', 'rate limit', 'queue', 'writing', 'tool', 'model', 'engine', 'mail', 'peers'];
+const STACKED = ['peers', 'engine', 'model', 'writing', 'tool', 'mail', 'queue', 'rate limit', 'person'];
 const BAD = new Set(['failed', 'stopped', 'refused', 'limit']);
 
 export const cut = (text, most) => {
@@ -20,8 +20,6 @@ export const cut = (text, most) => {
 export const who = name => name === 'user' ? 'you' : name;
 export const plural = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`;
 export const digits = n => n.toLocaleString('en');
-/** At most two of `names`, and how many more. */
-export const few = names => names.slice(0, 2).join(', ') + (names.length > 2 ? ` +${names.length - 2}` : '');
 /** What calls have cost, as one text for each figure that there is. */
 export const spent = (calls, places) => {
   const [input, output, cost] = ['input', 'output', 'cost'].map(name => calls.reduce((sum, call) => sum + call[name], 0));
@@ -208,7 +206,7 @@ export function Lanes({view, width, path}) {
   const hot = pieces.map(piece => ({...piece, y: rowOf.get(run.calls.get(piece.call))}));
   return html`<svg class="lanes" width=${W} height=${y + 2} role="group" aria-label="Time: one row for each participant">
     ${ticks.map(t => html`<line class="tick" x1=${X(t)} x2=${X(t)} y1="17" y2=${y}/>
-      ${small(X(t), 11, seconds(t), {class: 'tick'})}`)}
+      ${small(X(t), 11, seconds(t), {class: 'moment'})}`)}
     ${rows.map(({agent, y, stacked, extra}) => html`<g key=${agent.name}>
       <text class="small label ${chosen?.agent === agent.name || focus === agent.name ? 'strong' : ''}" x=${L - 9} y=${y + lane / 2 + 4}
         ...${agent.calls.length && agent.name !== 'user' ? press(() => pick(latest(agent))) : {}}>${cut(who(agent.name), 17)}</text>

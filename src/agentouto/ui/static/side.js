@@ -113,7 +113,7 @@ export function Talk({run, chosen, live, to, pick, post, put}) {
     field.value = '';
     pick(target);
   };
-  const told = !off ? 'They read it before their next step.' : live || run.over ? 'No agent is at work.' : 'Not from here.';
+  const told = !off ? 'They read it before their next step.' : live || run.over ? 'No agent is at work.' : 'Not in the past, and not without a connection.';
   return html`<form class="talk" onSubmit=${submit}><label for="talk">Talk to an agent at work. ${told}</label><div class="row">
     <select aria-label="Send to" disabled=${off} value=${target?.id ?? ''} onChange=${event => put({talkTo: event.target.value})}>${off && html`<option value="">no agent</option>`}
       ${menu.map(call => html`<option key=${call.id} value=${call.id}>${call.agent} #${call.number}</option>`)}</select>
