@@ -1,8 +1,9 @@
 """Creates the virtual environments to measure in, beside this file, and updates them when needed.
 
 ``floors`` has the dependencies of the floors and of the server. ``ours`` has this checkout as users
-get it: a wheel, installed by pip, which compiles it. ``then`` has ours at an earlier commit. All
-have the versions in ``constraints.txt``. Git ignores them; delete them to start over.
+get it: a wheel, installed by pip, which compiles it. ``then`` has ours at an earlier commit, and
+``page`` ours with what opens a browser. All have the versions in ``constraints.txt``. Git ignores
+them; delete them to start over.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ FLOORS = (
 )
 MORE = ("uvicorn>=0.30", "uvloop>=0.21")
 """What a team is served with, and what some scenarios are measured on: the extras."""
+PAGE = (*MORE, "starlette", "playwright")
 LOCK = ROOT / "constraints.txt"
 SHIPPED = ("pyproject.toml", "README.md", "LICENSE", "constraints.txt", "src")
 
@@ -52,8 +54,9 @@ def _shipped() -> str:
     found = hashlib.sha256(sys.version.encode())
     for place in SHIPPED:
         path = ROOT / place
-        files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
-        for file in files:
+        for file in sorted(path.rglob("*.*")) if path.is_dir() else [path]:
+            if file.is_dir() or file.suffix == ".pyc":
+                continue
             found.update(str(file.relative_to(ROOT)).encode() + file.read_bytes())
     return found.hexdigest()
 
@@ -90,6 +93,18 @@ def make_all() -> None:
 def make_ours() -> None:
     """Update ``ours``."""
     _make("ours", f"{MORE} {_shipped()}", *MORE, tree=ROOT)
+
+
+def make_page() -> None:
+    """Update ``page``, and look whether a browser can be started.
+
+    Raises:
+        SystemExit: There is none, which is said.
+    """
+    _make("page", f"{PAGE} {_shipped()}", *PAGE, tree=ROOT)
+    look = [python("page"), str(HERE / "in_browser.py")]
+    if subprocess.run(look, check=False, env=plain()).returncode:
+        raise SystemExit(2)
 
 
 def make_theirs(name: str, *packages: str) -> None:

@@ -3,9 +3,11 @@
 ::
 
     python3 benchmarks/run.py [--only S2,S6] [--repeats 5] [--contenders ours,f2] [--json FILE]
+    python3 benchmarks/run.py --only P [--repeats 5] [--json FILE]
     python3 benchmarks/run.py --against REV [--only S2,S6] [--repeats 11] [--json FILE]
 
-The first compares it with two loops written by hand, the second with itself at an earlier commit.
+The first compares it with two loops written by hand, the second measures the page in Chromium, and
+the last compares it with itself at an earlier commit.
 The first time, it creates its environments and installs this checkout as a wheel. Every sample is a
 process of its own; the contenders take turns, so that a change of load affects all of them, and the
 table shows medians, which a few disturbed samples do not move. The server and the client have one
@@ -27,7 +29,7 @@ from pathlib import Path
 
 from against import compared, earlier, pairs
 from cores import CLIENT, pin
-from environments import HERE, ROOT, about, make_all, make_then, plain, python, serving
+from environments import HERE, ROOT, about, make_all, make_page, make_then, plain, python, serving
 from starting import started
 from table import ROWS, Samples, drawn, wanted
 
@@ -42,12 +44,19 @@ def sample(scenario: str, who: str, url: str) -> dict[str, float]:
     name = who.partition(":")[0]
     where = name if name in {"ours", "then"} else "floors"
     command = [python(where), str(HERE / "worker.py"), who, scenario, url]
+    if is_of_page(scenario):
+        command = [python("page"), str(HERE / "in_browser.py"), scenario]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=plain(), timeout=PATIENCE
     )
     if done.returncode:
         raise SystemExit(f"{scenario} of {who} failed:\n{done.stderr}")
     return json.loads(done.stdout)
+
+
+def is_of_page(scenario: str) -> bool:
+    """Tell whether a scenario is measured in a browser."""
+    return scenario.startswith("P")
 
 
 def take_samples(turns: list[tuple[str, ...]], repeats: int) -> Samples:
@@ -58,7 +67,8 @@ def take_samples(turns: list[tuple[str, ...]], repeats: int) -> Samples:
     samples: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
     order = [(scenario, who) for scenario, *several in turns for who in several]
     with serving() as url:
-        pin(CLIENT)  # child processes inherit the core
+        if not all(is_of_page(scenario) for scenario, _ in order):
+            pin(CLIENT)  # child processes inherit the core; a browser needs more than one
         for repeat in range(repeats):
             for place, (scenario, who) in enumerate(order[:: 1 if repeat % 2 else -1], start=1):
                 show_progress(f"{repeat + 1}/{repeats} {place}/{len(order)} {scenario} {who}")
@@ -100,6 +110,8 @@ def parse_options() -> argparse.Namespace:
         if not name or not any(row.scenario.startswith(name) for row in ROWS):
             there = ", ".join(dict.fromkeys(row.scenario for row in ROWS))
             parser.error(f"--only: there is no scenario {name!r}. There are: {there}")
+    if options.against is not None and any(map(is_of_page, options.only)):
+        parser.error("--against: the page (P) is not compared with an earlier commit")
     return options
 
 
@@ -108,6 +120,8 @@ def main() -> int:
     old = earlier(options.against, ROOT) if options.against is not None else None
     repeats = options.repeats or (11 if old else 5)
     make_all()
+    if any(map(is_of_page, options.only)):
+        make_page()
     turns: list[tuple[str, ...]]
     if old:
         make_then(old.commit)

@@ -78,6 +78,30 @@ def _tls() -> Iterable[Row]:
     yield Row("S10 TLS, a turn of 200, µs", "S10_turn", "us", 0, 2.0)
 
 
+def _page() -> Iterable[Row]:
+    """Yield the rows of the page, which are measured in a browser and have no floor."""
+    for title, scenario, metric, bar in (
+        ("P1 first paint of the page, ms", "P1", "paint_ms", 600),
+        ("P1 20,000 lines on screen after a click, ms", "P1", "on_screen_ms", 1_000),
+        ("P1 20,000 lines folded, first time, ms", "P1", "fold_first_ms", 100),
+        ("P1 20,000 lines folded, warm, ms", "P1", "fold_warm_ms", 30),
+        ("P1 map drawn, ms", "P1", "map_ms", 50),
+        ("P1 sequence drawn, ms", "P1", "sequence_ms", 50),
+        ("P1 time drawn, ms", "P1", "time_ms", 50),
+        ("P1 events drawn, ms", "P1", "events_ms", 50),
+        ("P1 elements with the map", "P1", "map_elements", 3_000),
+        ("P1 elements with the sequence", "P1", "sequence_elements", 3_000),
+        ("P1 elements with the time", "P1", "time_elements", 3_000),
+        ("P1 elements with the events", "P1", "events_elements", 3_000),
+        ("P1 memory of the tab, MB", "P1", "memory_mb", 80),
+        ("P2 a frame while 30 agents work, ms", "P2", "frame_ms", 100),
+        ("P2 replay, percent off the time of the run", "P2", "replay_percent", 2),
+        ("P3 a question answered in another tab is gone, ms", "P3", "gone_ms", 300),
+    ):
+        digits = 0 if metric.endswith("elements") else 1
+        yield Row(title, scenario, metric, digits, bar, floor="", absolute=True)
+
+
 ROWS = (
     Row("S1 import, ms", "S1_import", "ms", 0, 0.6, floor_scenario="S1_first"),
     Row(
@@ -118,6 +142,7 @@ ROWS = (
         absolute=True,
     ),
     *_formats(),
+    *_page(),
 )
 
 
@@ -146,6 +171,9 @@ def _f1_isshown(row: Row) -> bool:
         "S10_first_uvloop",
         "S11_serve",
         "S12",
+        "P1",
+        "P2",
+        "P3",
     }
 
 

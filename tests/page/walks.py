@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -171,7 +171,7 @@ WALKS: dict[str, tuple[Callable[[Gate], Team | PageSetup], Walk]] = {
 
 
 @contextmanager
-def walking(name: str, visitor: Visitor) -> Iterator[Iterator[str]]:
+def walking(name: str, visitor: Visitor) -> Generator[Iterator[str]]:
     """Open the page, and give the states on the way."""
     gate = Gate()
     make, walk = WALKS[name]

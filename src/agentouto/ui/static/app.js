@@ -300,7 +300,7 @@ function Stage({run, now, chosen, live}) {
     ${S.tab === 'events' && S.event && html`<pre class="line-json" tabindex="0" aria-label="The event as JSON">${JSON.stringify(S.event, null, 2)}</pre>`}
     ${(S.tab === 'map' || S.tab === 'sequence') && !many && html`<section class="low" aria-label="Time" tabindex="0"><${Lanes} view=${view} width=${box.width} path=${S.path}/></section>`}
     <div class="scrub"><button onClick=${replay} disabled=${live && S.at === null}>${S.playing ? 'Pause' : 'Replay'}</button>
-      <input type="range" aria-label="Moment of the run" aria-valuetext=${seconds(run.now)} min="0" max=${S.lines.length} value=${S.at ?? S.lines.length} onInput=${event => scrub(Number(event.target.value))}/>
+      <input type="range" aria-label="Moment of the run" aria-valuetext=${seconds(run.now)} min="1" max=${S.lines.length} value=${S.at ?? S.lines.length} onInput=${event => scrub(Number(event.target.value))}/>
       ${dim(S.at === null ? (live ? 'live' : 'the end') : seconds(run.now))}${S.at !== null && html`<button onClick=${() => scrub(Infinity)}>${S.lines.at(-1)?.type === 'run.end' ? 'To the end' : 'Back to live'}</button>`}</div>`;
 }
 
