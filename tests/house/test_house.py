@@ -38,6 +38,7 @@ MAY_IMPORT_LATE = {
         "pydantic_core",
         "typing_extensions",
     },
+    "_core/simple_types.py": {"pydantic_core"},
     "_core/signature.py": {"annotationlib"},
     "_engine/event_loops.py": {"uvloop"},
     "_journal/journal.py": {
@@ -79,7 +80,7 @@ MAY_IMPORT_AIOHTTP = {
     "providers/_transport/connections.py",
     "providers/_transport/downloads.py",
 }
-MAY_IMPORT_PYDANTIC = {"_core/schema.py", "_core/tool_results.py"}
+MAY_IMPORT_PYDANTIC = {"_core/schema.py", "_core/simple_types.py", "_core/tool_results.py"}
 MAY_TOUCH_THE_NETWORK = {
     "a2a/_client.py",
     "_network/proxies.py",

@@ -1,8 +1,8 @@
 """Builds the JSON Schema of a function's parameters, and checks arguments against it.
 
-This is the only module that imports pydantic. It does so when the first schema is built, because
-that import takes longer than importing all of this package. It does not know how a function is
-called or by whom.
+This is the only module that imports pydantic. It does so when the first schema is built that needs
+it, because that import takes longer than importing all of this package: parameters of simple types
+are checked by ``pydantic_core`` alone. It does not know how a function is called or by whom.
 
 Schemas are JSON Schema 2020-12 as pydantic writes them, reduced by ``simplify_schema`` to what the
 four model APIs take (OpenAI "Function calling", Anthropic "Tool use", Gemini "Function calling").
@@ -28,6 +28,7 @@ from agentouto._core.annotation import (
 )
 from agentouto._core.argument_repair import MAX_ROUNDS, CheckError, extra_fields, repaired
 from agentouto._core.signature import CallableInfo, read_signature
+from agentouto._core.simple_types import Validate, simple_model
 from agentouto._core.tool_arguments import BadArguments, Mismatch, explain_mismatches
 from agentouto._domain.configuration_error import ConfigurationError
 from agentouto._domain.ports import ToolSpec
@@ -90,19 +91,17 @@ def build_schema(callee: CallableInfo, description: str | None = None) -> Argume
     Raises:
         ConfigurationError: JSON Schema cannot describe a parameter.
     """
-    from agentouto._core.docstring import read_docstring  # noqa: PLC0415
-
-    words = read_docstring(callee.doc, [parameter.name for parameter in callee.parameters])
-    model, raw = _pydantic_model(callee, callee.parameters)
+    description_of_all, described = _read_docstring(callee)
+    plain = not any(_is_field(one.default) for one in callee.parameters)
+    simple = simple_model(callee) if plain else None
+    validate, raw = simple or pydantic_model(callee, callee.parameters)
     definitions = cast("dict[str, Schema]", raw.get("$defs", {}))
     properties = cast("dict[str, Schema]", raw.get("properties", {}))
     for parameter in callee.parameters:
         if parameter.name not in properties:
             what = "it has an alias; give the parameter the name that models should use"
             raise callee.error(what, parameter)
-        _add_description_and_default(
-            callee, parameter, properties[parameter.name], words.parameters
-        )
+        _add_description_and_default(callee, parameter, properties[parameter.name], described)
     parameters: Schema = {"type": "object", "properties": properties}
     if "required" in raw:
         parameters["required"] = raw["required"]
@@ -113,11 +112,20 @@ def build_schema(callee: CallableInfo, description: str | None = None) -> Argume
         }
     spec = ToolSpec(
         callee.name,
-        words.description if description is None else description,
+        description_of_all if description is None else description,
         simplify_schema(parameters, choices),
     )
     nested = len(definitions) > len(choices)
-    return ArgumentModel(spec, _argument_check(callee, model, nested=nested))
+    return ArgumentModel(spec, _argument_check(callee, validate, nested=nested))
+
+
+def _read_docstring(callee: CallableInfo) -> tuple[str, dict[str, str]]:
+    """Return what the docstring says of the function, and of its parameters."""
+    if "\n" not in callee.doc and ":" not in callee.doc:  # no style describes parameters so
+        return callee.doc.strip(), {}
+    from agentouto._core.docstring import read_docstring  # noqa: PLC0415
+
+    return read_docstring(callee.doc, [parameter.name for parameter in callee.parameters])
 
 
 def build_result_schema(output_type: object, name: str, description: str) -> ArgumentModel:
@@ -226,6 +234,8 @@ def _has_default(parameter: Parameter) -> bool:
 
 
 def _is_field(default: object) -> bool:
+    if "pydantic.fields" not in sys.modules:  # else there can be none
+        return False
     from pydantic.fields import FieldInfo  # noqa: PLC0415
 
     return isinstance(default, FieldInfo)
@@ -247,27 +257,37 @@ class _Model(Protocol):
         ...
 
 
-def _pydantic_model(
+def pydantic_model(
     callee: CallableInfo, parameters: tuple[Parameter, ...]
-) -> tuple[type[_Model], Schema]:
-    """Return a pydantic model with one field for each of ``parameters``, and its schema."""
+) -> tuple[Validate, Schema]:
+    """Return the check of a pydantic model with a field for each of ``parameters``, and its schema.
+
+    Raises:
+        ConfigurationError: JSON Schema cannot describe a parameter.
+    """
     from pydantic import create_model  # noqa: PLC0415
     from pydantic.errors import PydanticUserError  # noqa: PLC0415
 
     fields = {f"p{place}": _pydantic_field(callee, one) for place, one in enumerate(parameters)}
     try:
         model = cast("Callable[..., type[_Model]]", create_model)("Arguments", **fields)
-        return model, model.model_json_schema()
+        schema = model.model_json_schema()
     except (PydanticUserError, TypeError, ValueError, NameError) as error:
         if len(parameters) > 1:
             for parameter in parameters:
-                _pydantic_model(callee, (parameter,))
+                pydantic_model(callee, (parameter,))
         what = (
             "its type cannot be described to a model; use str, int, float, bool, list, dict, "
             "Literal, Enum, or a dataclass, TypedDict or pydantic model made of these "
             f"({str(error).splitlines()[0].split('. ')[0].rstrip('.')})"
         )
         raise callee.error(what, parameters[0] if len(parameters) == 1 else None) from error
+
+    def validate(written: Mapping[str, object]) -> tuple[Mapping[str, object], set[str]]:
+        checked = model.model_validate(written)
+        return checked.__dict__, checked.__pydantic_fields_set__
+
+    return validate, schema
 
 
 def _pydantic_field(callee: CallableInfo, parameter: Parameter) -> tuple[object, object]:
@@ -290,10 +310,10 @@ def _pydantic_field(callee: CallableInfo, parameter: Parameter) -> tuple[object,
 
 
 def _argument_check(
-    callee: CallableInfo, model: type[_Model], *, nested: bool
+    callee: CallableInfo, validate: Validate, *, nested: bool
 ) -> Callable[[Mapping[str, object]], CheckedArguments]:
     """Return the function that turns arguments into what ``callee`` is called with."""
-    from pydantic import ValidationError  # noqa: PLC0415
+    from pydantic_core import ValidationError  # noqa: PLC0415
 
     slots = tuple(
         ModelField(
@@ -303,7 +323,6 @@ def _argument_check(
     )
     known = {slot.name: None for slot in slots}
     called = callee.name  # a closure over callee would keep the function alive for ever
-    validate = model.model_validate
 
     def errors_of(error: ValidationError) -> list[CheckError]:
         found = error.errors(include_url=False, include_context=False)
@@ -313,7 +332,7 @@ def _argument_check(
         written, errors = dict(arguments), list[CheckError]()
         for _ in range(MAX_ROUNDS):
             try:
-                checked = validate(written)
+                values, present = validate(written)
             except ValidationError as error:
                 errors = errors_of(error)
                 mended = repaired(written, errors)
@@ -321,7 +340,6 @@ def _argument_check(
                     break
                 written = mended
             else:
-                values, present = checked.__dict__, checked.__pydantic_fields_set__
                 extra = [
                     each
                     for key, name, _ in slots
