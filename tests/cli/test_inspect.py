@@ -31,6 +31,8 @@ def look(text: str) -> str:
 guide = Agent("guide", "You guide.\\nMore of it.", "gpt-5.2", "openai", role="Knows the way.")
 porter = Agent("porter", "You carry.", "claude-opus-5", "anthropic")
 hotel = Team([guide, porter], [book, look], starting_agents=[guide])
+users = Team([Agent("user", "", "m", Provider("scripted", kind="script", script=Script({})))])
+no_address = Team([Agent("a", "", "m", Provider("x", kind="openai", base_url="nowhere"))])
 bad_tool = Team([guide], [lambda **anything: 1])
 """
 
@@ -101,9 +103,13 @@ def test_check_shows_nothing_of_a_short_key_and_prefers_the_variable_of_the_prov
         ("team.py:unknown", "Did you mean 'openai'?"),
         ("team.py:bad_tool", "<lambda>"),
         ("team.py:not_a_team", "`not_a_team` is no Team"),
+        ("folder.py", "folder.py is a folder. Name a file in it."),
+        ("team.py:users", "an agent cannot be called 'user'"),
+        ("team.py:no_address", "base_url='nowhere' is no address of a server"),
     ],
 )
 def test_check_of_a_team_that_is_wrong_exits_3(here: Path, team: str, told: str) -> None:
+    (here / "folder.py").mkdir()
     done = agentouto("check", team, cwd=here)
     assert done.code == 3
     assert told in done.err

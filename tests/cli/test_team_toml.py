@@ -11,7 +11,7 @@ import pytest
 
 from agentouto import Limits, Team
 from agentouto.cli._exit_codes import ExitError
-from agentouto.cli._load_team import load_team
+from agentouto.cli._load_team import load_team, model_agents
 from agentouto.cli._team_toml import team_schema
 from cli.terminal import Terminal, agentouto
 
@@ -70,7 +70,7 @@ def load(folder: Path, text: str) -> Team:
 
 def test_everything_in_the_file_is_in_the_team(tmp_path: Path) -> None:
     team = load(tmp_path, WHOLE)
-    researcher, writer = team.agents
+    researcher, writer = model_agents(team)
     assert (researcher.name, researcher.instructions) == ("researcher", "Find facts.\nAsk.\n")
     assert (writer.temperature, writer.reasoning_effort, writer.role) == (0.5, "low", "Writes.")
     assert team.starting_agents == [writer]
@@ -92,7 +92,14 @@ def test_without_settings_all_agents_start_and_the_command_sets_the_limits(tmp_p
         (AGENTS + "modl = 1", "agents.writer: there is no 'modl'. There are: model, "),
         (AGENTS + "modl = 1", "Did you mean model?"),
         ("[agents.a]\nmodel = 'm'", "agents.a: there is no 'provider'"),
-        ("[agents.a]\nmodel = 1\nprovider = 'x'", "agents.a: Expected 'str', got 'int'"),
+        ("[agents.a]\nmodel = 1\nprovider = 'x'", "agents.a: model takes a text, not a whole"),
+        ("agents.a = 3", "agents.a: it takes a table, not a whole number."),
+        (
+            "[agents.a]\nmodel = 'm'\nprovider = 'x'\ntemperature = 'hot'",
+            "temperature takes a number, not a text.",
+        ),
+        (AGENTS + "[tools]\nuse = 'x'", "agentouto.toml: tools.use takes a list, not a text."),
+        (AGENTS + "role = 'a'\nrole = 'b'", "line 15: this setting stands twice."),
         ("[agents.'a[b]']\nmodel = 'm'\nprovider = 'x'", "agents.a[b]: "),
         ("agents = 3", "agents: write a table for each: [agents.NAME]"),
         ("", "has no agents"),
@@ -102,7 +109,7 @@ def test_without_settings_all_agents_start_and_the_command_sets_the_limits(tmp_p
         (AGENTS + "[limits]\nrequests = 0", "limits: "),
         (AGENTS + "[tools]\nuse = ['tools.py:loook']", "no function 'loook'. Did you mean look?"),
         (AGENTS + "[tools]\nuse = ['look']", "'look' is neither file.py:name nor"),
-        (AGENTS + "[tools]\nuse = ['gone.py:look']", "gone.py"),
+        (AGENTS + "[tools]\nuse = ['gone.py:look']", "tools.use: there is no file "),
         (
             "starting_agents = ['writr']" + AGENTS,
             "no agent 'writr'. There are: researcher, writer.",
@@ -156,7 +163,7 @@ def test_the_commands_take_the_file_by_name(tmp_path: Path) -> None:
     wrong = agentouto("check", "agentouto.toml", cwd=tmp_path)
     assert wrong.code == 3
     assert wrong.err.splitlines()[-1] == (
-        "agentouto.toml, agents.researcher: Expected 'str', got 'int' - at '$.model'."
+        "agentouto.toml, agents.researcher: model takes a text, not a whole number."
     )
     assert json.loads(agentouto("schema", cwd=tmp_path).out)["$ref"] == "#/$defs/TeamTable"
 

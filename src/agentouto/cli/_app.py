@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -327,6 +328,12 @@ app.command(cls=Command)(logout)
 app.command(cls=Command)(whoami)
 
 
+PARSE_NOTE = re.compile(r", unable to parse string as an? \w+")
+"""What pydantic adds where "Input should be a valid number" has said it (pydantic 2)."""
+
+MEANT_OPTION = re.compile(r"No such command '(help|version)'")
+"""The message of typer for what other programs have as commands, and this one as options."""
+
 USAGE_ERROR = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """``UsageError`` of click, which typer does not export: its newer versions bring a click of their
 own.
@@ -351,6 +358,9 @@ def run_app() -> int:
 def _usage_text(error: Any) -> str:
     """Return the message, and which help to read; the help itself if there were no arguments."""
     text = str(error.format_message()).strip().removeprefix("Invalid value: ")
+    text = PARSE_NOTE.sub("", text)
+    if wanted := MEANT_OPTION.match(text):
+        text += f" Did you mean '--{wanted[1]}'?"
     if text.startswith("Usage:"):
         return text
     command = "agentouto" if error.ctx is None else error.ctx.command_path

@@ -22,6 +22,7 @@ from agentouto.cli._exit_codes import ExitCode, ExitError
 from agentouto.cli._load_team import load_team
 from agentouto.cli._mcp_servers import with_servers
 from agentouto.cli._run import check_keys, print_limits
+from agentouto.cli._terminal_text import cut_columns
 from agentouto.cli._trusted_teams import find_team_file
 from agentouto.cli._views import CommandOptions
 
@@ -72,17 +73,14 @@ def run_chat(spec: str, options: CommandOptions, mcp_files: Sequence[str] = ()) 
     return ExitCode.RETURNED
 
 
-def _cut(text: str, width: int) -> str:
-    """Return ``text`` in ``width`` characters, with an ellipsis where it is longer."""
-    return text if len(text) <= width else f"{text[: width - 1]}\N{HORIZONTAL ELLIPSIS}"
-
-
 async def _converse(team: Team, options: CommandOptions) -> None:
     with patch_stdout():
         session = ChatSession(team, options, sys.stdout)
         prompt: PromptSession[str] = PromptSession(
             "> ",
-            bottom_toolbar=lambda: _cut(session.status(), get_app().output.get_size().columns),
+            bottom_toolbar=lambda: cut_columns(
+                session.status(), get_app().output.get_size().columns
+            ),
             refresh_interval=REFRESH_SECONDS,
             completer=ChatCompleter((agent.name for agent in team.agents), session.open_state),
         )

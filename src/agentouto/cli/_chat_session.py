@@ -34,8 +34,8 @@ from agentouto.cli._terminal_text import (
     escape_hidden,
     fit_terminal,
     join_words,
-    one_line,
     plural,
+    shorten_at_word,
 )
 from agentouto.cli._views import CommandOptions
 from agentouto.exceptions import Cancelled
@@ -307,7 +307,7 @@ class ChatSession:
         tools, sources = own_tools(self._team), source_names(self._team)
         for tool in tools:
             approval = "  (needs approval)" if tool.needs_approval else ""
-            self._write(f"{tool.name}{approval}  {one_line(tool.description, 100)}".rstrip())
+            self._write(f"{tool.name}{approval}  {shorten_at_word(tool.description, 100)}".rstrip())
         for name in sources:
             self._write(f"{clean(name)}  its tools are read when a run starts")
         if not (tools or sources):

@@ -29,7 +29,14 @@ from agentouto.cli._exit_codes import ExitCode
 from agentouto.cli._keys import key_source
 from agentouto.cli._load_team import load_team, model_agents, own_tools, source_names
 from agentouto.cli._team_toml import team_schema
-from agentouto.cli._terminal_text import clean, fit_terminal, one_line, plural, redact
+from agentouto.cli._terminal_text import (
+    clean,
+    fit_terminal,
+    one_line,
+    plural,
+    redact,
+    shorten_at_word,
+)
 from agentouto.cli._trusted_teams import find_team_file
 from agentouto.tool import Tool
 
@@ -60,18 +67,18 @@ def show_team(spec: str, *, as_json: bool) -> ExitCode:
     for agent in team.agents:
         starts = ", starts" if agent.name in starting else ""
         if isinstance(agent, Peer):
-            _print(f"peer  {agent.name}{starts}")
+            _print(f"peer  {agent.name}{starts}", 6)
             _print_detail(agent.role)
         else:
-            _print(f"agent {agent.name}  {agent.model} at {agent.provider_name}{starts}")
+            _print(f"agent {agent.name}  {agent.model} at {agent.provider_name}{starts}", 6)
             _print_detail(agent.role or agent.instructions)
     for tool in tools:
         approval = "  (needs approval)" if tool.needs_approval else ""
-        _print(f"tool  {tool.name}({_describe_parameters(tool.parameters)}){approval}")
+        _print(f"tool  {tool.name}({_describe_parameters(tool.parameters)}){approval}", 6)
         _print_detail(tool.description)
     for name, source in zip(source_names(team), team.sources, strict=True):
         where = one_line(str(getattr(source, "address", "")), MAX_DESCRIPTION_LENGTH)
-        _print(f"source {name}  {where and f'{where}  '}(its tools are read when a run starts)")
+        _print(f"source {name}  {where and f'{where}  '}(its tools are read when a run starts)", 6)
     return ExitCode.RETURNED
 
 
@@ -97,9 +104,15 @@ def check_team(spec: str, *, online: bool) -> ExitCode:
             ready += agents
     if missing:
         return ExitCode.TEAM
+    _check_start(team)
     if online and not asyncio.run(_models_answer(team, ready)):
         return ExitCode.PROVIDER
     return ExitCode.RETURNED
+
+
+def _check_start(team: Team) -> None:
+    """Raise what keeps ``team`` from starting. A run that nothing reads does not begin."""
+    asyncio.run(team.start("Check.", journal=None).aclose())
 
 
 async def _models_answer(team: Team, agents: list[Agent]) -> bool:
@@ -218,14 +231,14 @@ def _description(team: Team, tools: list[Tool[..., object]]) -> dict[str, object
 
 
 def _print_detail(text: str) -> None:
-    if detail := one_line(text, MAX_DESCRIPTION_LENGTH):
-        _print(f"      {detail}")
+    if detail := shorten_at_word(text, MAX_DESCRIPTION_LENGTH):
+        _print(f"      {detail}", 6)
 
 
 def _print_json(value: Mapping[str, object]) -> None:
     sys.stdout.write(f"{clean(json.dumps(value, ensure_ascii=False, indent=2))}\n")
 
 
-def _print(text: str) -> None:
-    """Print a row; its text begins at column 7."""
-    sys.stdout.write(f"{fit_terminal(clean(text), sys.stdout, ' ' * 7)}\n")
+def _print(text: str, column: int = 7) -> None:
+    """Print a row; where it is broken, its parts begin at ``column``."""
+    sys.stdout.write(f"{fit_terminal(clean(text), sys.stdout, ' ' * column)}\n")

@@ -11,7 +11,7 @@ from typing import TextIO, cast
 from agentouto import BUILTIN_TOOL_NAMES
 from agentouto.cli._line_editor import UndrawnPrompt
 from agentouto.cli._run_state import EventLine, asked_text
-from agentouto.cli._terminal_text import fit_terminal, format_seconds, one_line
+from agentouto.cli._terminal_text import fit_terminal, format_seconds, one_line, shorten_at_word
 
 MAX_LINE_TEXT_LENGTH = 160
 """Characters of text in one line: with its head it fits a wide terminal or a log viewer."""
@@ -187,4 +187,4 @@ def format_event(line: EventLine) -> str | None:
         case _:
             return None
     t, type_ = cast("float", line["t"]), str(line["type"]).rpartition(".")[2]
-    return f"{t:7.2f}s {type_:<8} {who}  {one_line(text, MAX_LINE_TEXT_LENGTH)}".rstrip()
+    return f"{t:7.2f}s {type_:<8} {who}  {shorten_at_word(text, MAX_LINE_TEXT_LENGTH)}".rstrip()

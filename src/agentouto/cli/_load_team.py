@@ -70,6 +70,8 @@ def _split_spec(spec: str) -> tuple[str, str]:
 
 
 def _from_file(path: Path) -> ModuleType:
+    if path.is_dir():
+        raise ExitError(f"{path} is a folder. Name a file in it.")
     if not path.is_file():
         raise ExitError(f"There is no file {path}.")
     path = path.resolve()
@@ -107,6 +109,8 @@ def _load_tool(spec: str, folder: Path) -> Callable[..., object]:
     if not place:
         raise ExitError(f"tools.use: {spec!r} is neither file.py:name nor package.module:name.")
     from_file = place.endswith(".py")
+    if from_file and not (folder / place).is_file():
+        raise ExitError(f"tools.use: there is no file {folder / place}.")
     module = _from_file(folder / place) if from_file else _from_package(place, folder.resolve())
     found: object = getattr(module, name, None)
     if not callable(found):

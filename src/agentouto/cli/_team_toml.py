@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
@@ -33,6 +34,27 @@ KEY_NAME = re.compile(r"(?:^|[_-])(?:api_?key|key|secret|token|password)$", re.I
 
 PASSWORD_IN_ADDRESS = re.compile(r"://[^/@\s]+@")
 """A user, and perhaps a password, before the host (RFC 3986, section 3.2.1)."""
+
+REPEATED_SETTING = re.compile(r"Cannot overwrite a value \(at line (\d+)")
+"""The message of ``tomllib`` for a setting that stands twice in a table."""
+
+WRONG_TYPE = re.compile(
+    r"Expected `(?P<wanted>\w+)(?: \| null)?`, got `(?P<given>\w+)`"
+    r"(?: - at `\$\.?(?P<name>[^`]*)`)?"
+)
+"""The message of msgspec for a value of another type."""
+
+TOML_TYPES = MappingProxyType(
+    {
+        "array": "a list",
+        "bool": "true or false",
+        "float": "a number",
+        "int": "a whole number",
+        "object": "a table",
+        "str": "a text",
+    }
+)
+"""What TOML calls the types of msgspec."""
 
 REPEATED_TABLE = re.compile(r"Cannot declare \(([^)]{0,200})\) twice \(at line (\d+)")
 """The message of ``tomllib`` for a table that stands twice."""
@@ -162,6 +184,8 @@ def _read_toml(path: Path) -> dict[str, object]:
         if repeated := REPEATED_TABLE.search(text):
             table = ".".join(re.findall(r"'([^']*)'", repeated[1]))
             text = f"line {repeated[2]}: there are two tables [{table}]"
+        elif twice := REPEATED_SETTING.search(text):
+            text = f"line {twice[1]}: this setting stands twice"
         raise ExitError(f"{path.name}: {one_line(text)}.") from error
 
 
@@ -205,8 +229,16 @@ def _convert(path: Path, place: str, table: object, kind: type[TableT]) -> Table
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        text = str(error).replace("Object missing required field", "there is no").replace("`", "'")
-        raise ExitError(f"{where}: {text}.") from error
+        raise ExitError(f"{where}: {_plain_words(str(error))}.") from error
+
+
+def _plain_words(text: str) -> str:
+    """Return a message of msgspec in the words of TOML."""
+    if wrong := WRONG_TYPE.fullmatch(text):
+        name, wanted, given = wrong["name"], wrong["wanted"], wrong["given"]
+        takes = f"takes {TOML_TYPES.get(wanted, wanted)}, not {TOML_TYPES.get(given, given)}"
+        return f"{name} {takes}" if name else f"it {takes}"
+    return text.replace("Object missing required field", "there is no").replace("`", "'")
 
 
 def _set_fields(table: Struct) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable
 from typing import TextIO
+from unicodedata import combining, east_asian_width
 
 ESCAPE = re.compile(
     r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # an operating system command, a title or a link
@@ -36,6 +37,9 @@ characters, tags. With them a command can look like another one (Unicode Technic
 
 LONE = re.compile(r"[\ud800-\udfff]")
 """Lone surrogates: JSON can contain them, UTF-8 cannot, so printing them raises."""
+
+FILLER = "\ufdd0"
+"""Stands for the second column of a wide character. It is none itself (Unicode, section 23.7)."""
 
 KEY_LIKE = re.compile(r"\b(?:sk|pk|gsk|xai|hf|AIza)[-_A-Za-z0-9]{12,}")
 """Keys by their prefixes: OpenAI and Anthropic ``sk-``, Groq ``gsk_``, xAI ``xai-``, Hugging Face
@@ -64,6 +68,32 @@ def escape_hidden(text: str) -> str:
 def one_line(text: str, most: int = 400) -> str:
     """Return the beginning of ``text`` in one line, without control codes."""
     return " ".join(clean(text[: most * 2]).split())[:most]
+
+
+def shorten_at_word(text: str, most: int) -> str:
+    """Return ``text`` in one line; a longer one ends after a word, with an ellipsis."""
+    line = one_line(text, most + 1)
+    if len(line) <= most:
+        return line
+    words = line[: most - 1].rpartition(" ")[0] or line[: most - 2]
+    return f"{words.rstrip()} \N{HORIZONTAL ELLIPSIS}"
+
+
+def columns_of(text: str) -> int:
+    """Return how many columns of a terminal ``text`` takes (Unicode UAX #11 and #44)."""
+    if text.isascii():
+        return len(text)
+    wide = sum(east_asian_width(each) in "WF" for each in text)
+    return len(text) + wide - sum(combining(each) > 0 for each in text)
+
+
+def cut_columns(text: str, width: int) -> str:
+    """Return ``text`` in ``width`` columns of a terminal, with an ellipsis if it is wider."""
+    if columns_of(text) <= width:
+        return text
+    while text and columns_of(text) >= width:
+        text = text[:-1]
+    return f"{text}\N{HORIZONTAL ELLIPSIS}"
 
 
 def redact(text: str) -> str:
@@ -111,16 +141,19 @@ def fit_terminal(text: str, out: TextIO, indent: str = "") -> str:
 
 def break_at_words(line: str, width: int, indent: str = "") -> str:
     """Return ``line`` with line ends between words, so that no part is wider than ``width``."""
-    if len(line) <= width:
+    if columns_of(line) <= width:
         return line
+    spread = line
+    if not line.isascii():  # textwrap counts characters, and some take two columns
+        spread = "".join(each + FILLER if east_asian_width(each) in "WF" else each for each in line)
     return textwrap.fill(
-        line,
+        spread,
         max(len(indent) + 1, width),
         subsequent_indent=indent,
         replace_whitespace=False,
         break_long_words=False,
         break_on_hyphens=False,
-    )
+    ).replace(FILLER, "")
 
 
 def print_notice(text: str) -> None:

@@ -12,14 +12,13 @@ import asyncio
 import os
 import shutil
 import sys
-import textwrap
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
 from agentouto import Approval, Message
 from agentouto.cli._line_editor import LineEditor, Prompt, single_keys
-from agentouto.cli._terminal_text import escape_hidden, print_notice
+from agentouto.cli._terminal_text import break_at_words, escape_hidden, print_notice
 
 if sys.platform == "win32":
     import msvcrt
@@ -194,7 +193,7 @@ async def _answer_in_pause(view: PromptView, prompt: Prompt) -> str:
         _discard_typed_keys()
         width = shutil.get_terminal_size().columns - 1
         for line in prompt.heading().split("\n"):
-            _write_prompt(f"{textwrap.fill(line, width, break_on_hyphens=False)}\n")
+            _write_prompt(f"{break_at_words(line, width)}\n")
         while True:
             _write_prompt("> ")
             typed = await read_line()
