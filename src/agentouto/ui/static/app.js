@@ -256,7 +256,7 @@ function grouped(run, entries) {
   const isYou = one => one.agent === 'user' && one.doing === PERSON, others = entries.filter(one => !isYou(one)), byKey = new Map();
   const isMany = others.length > CHIPS - (others.length < entries.length);
   for (const one of entries) {
-    const key = isYou(one) ? 'you' : isMany ? one.doing : one.call, group = byKey.get(key) ?? {key, doing: one.doing, entries: [], holds: new Set(), since: one.since};
+    const key = isYou(one) ? 'you' : isMany ? one.doing : one.call, group = byKey.get(key) ?? {key, isMany, doing: one.doing, entries: [], holds: new Set(), since: one.since};
     group.entries.push(one);
     for (const id of one.holds) group.holds.add(id);
     group.since = Math.min(group.since, one.since);
@@ -272,7 +272,7 @@ function Chip({run, now, group}) {
   const title = you ? 'you' : many ? `${group.entries.length} calls` : who(first.agent);
   const doing = you ? plural(run.questions.length, 'question') : group.doing === TOOL && !many ? `uses ${first.detail}` : many ? wordFor(group.doing) : WORDS[group.doing];
   const holds = n ? many && !you ? ` · hold up ${plural(n, 'call')}` : ` · holds up ${heldNames.slice(0, 2).join(', ')}${heldNames.length > 2 ? ` +${heldNames.length - 2}` : ''}` : '';
-  return html`<button class="chip ${you ? 'you' : css(group.doing)}" onClick=${() => pick(call)}><b>${title}</b> ${doing} <small>${
+  return html`<button class="chip ${you ? 'you' : css(group.doing)} ${group.isMany ? 'short' : ''}" onClick=${() => pick(call)}><b>${title}</b> ${doing} <small>${
     many && !you ? '' : seconds(Math.max(0, now - group.since))}${group.doing === LIMITED && until > .05 && until < 1e6 ? ` · next in ${seconds(until)}` : ''}${holds}</small></button>`;
 }
 
