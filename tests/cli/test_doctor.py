@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import agentouto as package
-from agentouto.cli._local_servers import Candidate, find_servers, ollama_url
+from agentouto.cli._local_servers import Candidate, find_servers, ollama_url, probe_servers
 from cli.servers import serving
 from cli.terminal import agentouto
 
@@ -112,6 +112,55 @@ def test_a_server_that_never_stops_is_left_at_the_bound() -> None:
         assert not find_servers([Candidate("llama.cpp", url, "/v1/models")])
         thread.join(10)
         assert not thread.is_alive()
+
+
+LLAMA_CPP = {"models": [{"name": "", "model": "tiny.gguf"}], "object": "list", "data": []}
+
+
+def answering(connection: socket.socket, answer: bytes) -> None:
+    """Send ``answer``, and keep the connection until the client closes it."""
+    with connection:
+        connection.sendall(answer)
+        while connection.recv(65536):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("body", "models"),
+    [
+        (json.dumps(LLAMA_CPP).encode(), ["tiny.gguf"]),
+        (b'{"models": [], "data": [{"id": "a"}]}', ["a"]),
+        (b"[" * 100_000, None),
+    ],
+    ids=["llama.cpp", "both", "deep"],
+)
+def test_a_server_that_keeps_the_connection_is_read_to_its_length(
+    body: bytes, models: list[str] | None
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            answering(connection, head + body)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        [(candidate, found)] = probe_servers([Candidate("llama.cpp", url, "/v1/models")])
+        thread.join(10)
+        assert not thread.is_alive()
+    assert candidate.url == url
+    assert (None if found is None else found.models) == models
+
+
+def test_doctor_says_that_something_else_is_at_the_address(tmp_path: Path) -> None:
+    with serving(200, b"", {"/api/tags": b"<html>"}) as (url, _):
+        address = url.removesuffix("/v1")
+        env = NOWHERE | {"OLLAMA_HOST": address.removeprefix("http://")}
+        done = agentouto("doctor", cwd=tmp_path, env=env)
+    assert f"something listens at {address}, but does not answer as Ollama\n" in done.out
+    assert "servers    none at " in done.out
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ import agentouto
 from agentouto import TokenStore
 from agentouto.cli._exit_codes import ExitCode
 from agentouto.cli._keys import key_end
-from agentouto.cli._local_servers import Candidate, find_servers, usual_candidates
-from agentouto.cli._terminal_text import clean, fit_terminal, join_words
+from agentouto.cli._local_servers import Candidate, probe_servers, usual_candidates
+from agentouto.cli._terminal_text import clean, fit_terminal, join_words, one_line
 from agentouto.wires import key_variables
 
 PACKAGES = ("aiohttp", "msgspec", "pydantic", "rich", "typer")
@@ -30,6 +30,7 @@ EXTRAS = MappingProxyType(
         "a2a": "a2a-sdk",
         "acp": "agent-client-protocol",
         "cli": "prompt_toolkit",
+        "distributed": "psycopg",
         "fast": "uvloop",
         "mcp": "mcp",
         "oauth": "oauthlib",
@@ -82,13 +83,20 @@ def _keys() -> list[str]:
 
 def _servers(candidates: list[Candidate]) -> list[str]:
     lines: list[str] = []
-    for server in find_servers(candidates):
-        models = join_words([clean(name) for name in server.models], MAX_MODELS) or "no models"
+    others: list[str] = []
+    for candidate, server in probe_servers(candidates):
+        if server is None:
+            others.append(
+                f"something listens at {candidate.url}, but does not answer as {candidate.name}"
+            )
+            continue
+        names = [one_line(name, 100) for name in server.models]
+        models = join_words(names, MAX_MODELS) or "no models"
         lines.append(f"{server.name} at {server.url}: {models}")
         lines.append(f'  Provider("local", kind="openai", base_url="{server.url}")')
     if not lines:
         lines = [f"none at {', '.join(candidate.url for candidate in candidates)}"]
-    return lines
+    return lines + others
 
 
 def _version(package: str) -> str:

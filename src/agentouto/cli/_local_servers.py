@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -22,6 +23,9 @@ that accepts connections and never answers.
 
 MAX_LOCAL_ANSWER_BYTES = 1_000_000
 """Bytes of an answer that are read: a list of thousands of models."""
+
+CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,9})\r?(?:\n|$)", re.IGNORECASE)
+"""The header with the length of an answer (RFC 9110, section 8.6)."""
 
 OLLAMA_PORT = 11434
 """Ollama's port if ``OLLAMA_HOST`` names none (docs/faq.md of Ollama)."""
@@ -85,34 +89,54 @@ def ollama_url(host: str) -> str:
 
 def find_servers(candidates: Sequence[Candidate]) -> list[LocalServer]:
     """Return the servers of ``candidates`` that list their models."""
-    return asyncio.run(_find(candidates))
+    return [server for _, server in probe_servers(candidates) if server is not None]
 
 
-async def _find(candidates: Sequence[Candidate]) -> list[LocalServer]:
-    found: list[LocalServer] = []
+def probe_servers(
+    candidates: Sequence[Candidate],
+) -> list[tuple[Candidate, LocalServer | None]]:
+    """Return the ``candidates`` where something listens, and the server if it lists its models."""
+    return asyncio.run(_probe(candidates))
+
+
+async def _probe(candidates: Sequence[Candidate]) -> list[tuple[Candidate, LocalServer | None]]:
+    found: list[tuple[Candidate, LocalServer | None]] = []
     for each in candidates:
+        parts = urlsplit(each.url)
+        encrypted = True if parts.scheme == "https" else None
         try:
             async with asyncio.timeout(LOCAL_ANSWER_SECONDS):
-                answer = await _get(each.url, each.path)
-        except (OSError, ValueError, TimeoutError):
+                stream = await asyncio.open_connection(parts.hostname, parts.port, ssl=encrypted)
+        except (OSError, TimeoutError):
             continue
-        if (models := _local_model_names(answer)) is not None:
-            found.append(LocalServer(each.name, f"{each.url}/v1", models))
+        try:
+            async with asyncio.timeout(LOCAL_ANSWER_SECONDS):
+                models = _local_model_names(await _get(stream, parts.netloc, each.path))
+        except (OSError, ValueError, TimeoutError, RecursionError):  # the last: JSON that is deep
+            models = None
+        finally:
+            stream[1].close()
+        server = None if models is None else LocalServer(each.name, f"{each.url}/v1", models)
+        found.append((each, server))
     return found
 
 
-async def _get(url: str, path: str) -> object:
-    """Return the JSON at ``path``. With HTTP/1.0 the answer ends where the stream ends."""
-    parts = urlsplit(url)
-    encrypted = True if parts.scheme == "https" else None
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=encrypted)
-    try:
-        writer.write(f"GET {path} HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n".encode())
-        answer = bytearray()
-        while len(answer) < MAX_LOCAL_ANSWER_BYTES and (data := await reader.read(65536)):
-            answer += data
-    finally:
-        writer.close()
+async def _get(
+    stream: tuple[asyncio.StreamReader, asyncio.StreamWriter], host: str, path: str
+) -> object:
+    """Return the JSON at ``path``.
+
+    With HTTP/1.0 the answer ends where the stream ends. Some servers keep the stream open
+    nevertheless; then the answer has its length.
+    """
+    reader, writer = stream
+    writer.write(f"GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+    answer, most = bytearray(), MAX_LOCAL_ANSWER_BYTES
+    while len(answer) < most and (data := await reader.read(65536)):
+        answer += data
+        head, end, _ = bytes(answer).partition(b"\r\n\r\n")
+        if end and (length := CONTENT_LENGTH.search(head)):
+            most = min(most, len(head) + len(end) + int(length[1]))
     head, _, body = bytes(answer).partition(b"\r\n\r\n")
     if head.split(b" ", 2)[1:2] != [b"200"]:
         raise ValueError("the server does not answer with 200")
@@ -122,17 +146,21 @@ async def _get(url: str, path: str) -> object:
 def _local_model_names(answer: object) -> list[str] | None:
     """Return the names in a list of models, or ``None`` if ``answer`` is not one.
 
-    Ollama's list is ``{"models": [{"name": ...}]}``, OpenAI's ``{"data": [{"id": ...}]}``.
+    Ollama's list is ``{"models": [{"name": ...}]}``, OpenAI's ``{"data": [{"id": ...}]}``, and that
+    of llama.cpp is both.
     """
     if not isinstance(answer, dict):
         return None
     fields = cast("Mapping[str, object]", answer)
-    rows = fields.get("models", fields.get("data"))
-    if not isinstance(rows, list):
+    lists = [
+        cast("list[object]", rows)
+        for name in ("models", "data")
+        if isinstance(rows := fields.get(name), list)
+    ]
+    if not lists:
         return None
-    names: list[str] = []
-    for row in cast("list[object]", rows):
-        if isinstance(row, dict):
-            row = cast("Mapping[str, object]", row)
-            names.append(str(row.get("name") or row.get("id") or ""))
+    rows = [
+        cast("Mapping[str, object]", row) for row in lists[0] or lists[-1] if isinstance(row, dict)
+    ]
+    names = [str(row.get("name") or row.get("model") or row.get("id") or "") for row in rows]
     return [name for name in names if name]
