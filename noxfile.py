@@ -43,6 +43,11 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 APT = ["apt-get", "-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=120", "-y", "-q"]
 
+UNATTENDED = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+
+DEBIAN_POSTGRES = Path("/usr/lib/postgresql")
+"""Where Debian has the server: not on the PATH."""
+
 EDGES = "tests/edges"
 """Tests with programs and frameworks of others that are large or start slowly."""
 
@@ -186,6 +191,7 @@ def test(session: nox.Session) -> None:
     for name, packages in ON_NODE.items():
         install_on_node(session, name, packages)
     find_chromium(session)
+    find_postgres()
     data = Path(session.create_tmp()) / "coverage"
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir()
@@ -234,6 +240,7 @@ def inner(session: nox.Session) -> None:
     if not PYTHONS:
         missing(session, "There is no other Python from 3.11 on that runs")
     install(session, "test")
+    find_postgres()
     pytest(session, *(session.posargs or INNER))
 
 
@@ -247,6 +254,7 @@ def lowest(session: nox.Session) -> None:
     pinned = [exact(one) for one in allowed if not one.startswith(NEWER_IN_TESTS)]
     bounds.write_text("".join(f"{one}\n" for one in pinned), encoding="utf-8")
     install(session, "test", str(bounds), extras)
+    find_postgres()
     pytest(session, *(session.posargs or (*INNER, "tests/cli", *NOT_WITH_THE_LOWEST)))
 
 
@@ -337,14 +345,30 @@ def find_chromium(session: nox.Session) -> None:
     """
     if any(shutil.which(name) for name in CHROMIUM):
         return
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    commands = [[f"{session.bin}/playwright", "install", "chromium"]]
-    if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
-        names = ["--no-install-recommends", "chromium"]
-        commands = [[*APT, "update"], [*APT, "install", *names], *commands]
-    for command in commands:
+    for command in (
+        *from_debian("chromium"),
+        [f"{session.bin}/playwright", "install", "chromium"],
+    ):
         if not any(shutil.which(name) for name in CHROMIUM):
-            subprocess.run(command, env=environment, capture_output=True, check=False)
+            subprocess.run(command, env=UNATTENDED, capture_output=True, check=False)
+
+
+def find_postgres() -> None:
+    """Have the server of Postgres for tests/durable: the machine's, or one from Debian.
+
+    Debian would begin one of its own after the installation, which no test uses.
+    """
+    for command in from_debian("postgresql"):
+        if not (shutil.which("initdb") or any(DEBIAN_POSTGRES.glob("*/bin/initdb"))):
+            settings = {**UNATTENDED, "RUNLEVEL": "1"}
+            subprocess.run(command, env=settings, capture_output=True, check=False)
+
+
+def from_debian(name: str) -> list[list[str]]:
+    """Return the commands that install a package of Debian, if this is root's to do."""
+    if not (shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0):
+        return []
+    return [[*APT, "update"], [*APT, "install", "--no-install-recommends", name]]
 
 
 def measure(session: nox.Session, report: Path) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import CoroutineType
-from typing import Any, Literal, TypeAlias, Unpack, overload
+from typing import Any, Literal, TypeAlias, Unpack, cast, overload
 
 from agentouto._blocking import run_blocking
 from agentouto._core.result import RunResult
@@ -34,7 +34,7 @@ from agentouto._engine.services import Durable
 from agentouto._engine.tool import AnyTool
 from agentouto._engine.tool_sources import ToolSource
 from agentouto._engine.user import Approve, AskUser, OnMessage
-from agentouto._journal.journal import JournalPlace, kept_in
+from agentouto._journal.journal import JournalPlace, guard_journal, kept_in
 from agentouto._options import OtherRunOptions, RunOptions, declared, make_plan
 
 AnyTools: TypeAlias = Sequence[AnyTool | ToolSource | Callable[..., object]]
@@ -279,6 +279,7 @@ def new_run(
     reachable: bool = False,
 ) -> Run:
     """Return a new run; the user can send messages to a ``reachable`` one."""
+    guard_journal(cast("dict[str, object]", options))
     around = (
         TOP_LEVEL if background else enclosing()
     )  # the host owns what goes on in the background

@@ -20,6 +20,7 @@ from agentouto._domain.errors import (
     Refuse,
     Refused,
     RoutingError,
+    RunTakenOver,
     ToolError,
     Waiting,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "RunChanged",
     "RunOther",
     "RunTaken",
+    "RunTakenOver",
     "ToolError",
     "Waiting",
 ]

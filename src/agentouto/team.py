@@ -22,7 +22,7 @@ from agentouto._engine.run_stream import RunStream
 from agentouto._engine.tool import AnyTool
 from agentouto._engine.tool_sources import ToolSource, is_source
 from agentouto._engine.user import Approve, AskUser, OnMessage
-from agentouto._journal.journal import Journal, JournalPlace, journal_at
+from agentouto._journal.journal import Journal, JournalPlace, guard_journal, journal_at
 from agentouto._options import Options, OtherOptions, check_options, declared
 from agentouto._run_background import run_background
 from agentouto._workers.submits import SubmitsRuns
@@ -107,6 +107,7 @@ class Team(SubmitsRuns, Generic[Data_co]):
         self.starting_agents: list[Participant] = list(
             self.agents if starting_agents is None else starting_agents
         )
+        guard_journal(cast("dict[str, object]", options))
         self.options = options
 
     @overload

@@ -40,6 +40,7 @@ ELSEWHERE = {
     "run-changed": "likewise",
     "run-other": "likewise",
     "run-taken": "likewise",
+    "run-taken-over": "likewise",
     "waiting": "likewise",
 }
 

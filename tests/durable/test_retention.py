@@ -78,7 +78,7 @@ def test_what_takes_too_long_is_left_for_the_next_time(tmp_path: Path) -> None:
     journal = keep_runs(tmp_path / "runs.db", "a", "b")
     assert journal.trim(max_runs=0, max_seconds=-1) == 0
     assert journal.trim(max_runs=0) == 2
-    assert counts(journal.path) == (0, 0, 0, 0)
+    assert counts(tmp_path / "runs.db") == (0, 0, 0, 0)
 
 
 def test_the_space_of_removed_runs_is_used_again(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ MAY_CHANGE = {
     "_engine.finalizers._LEFT_OVER": "what finalizers could not do: worked off by the next run, then empty",
     "_core.builtin_tools._HISTORY_PARAMETER": "JSON Schema, which msgspec encodes from dictionaries only",
     "_core.builtin_tools._FORWARD_PARAMETERS": "likewise",
+    "_journal.postgres_writer.WRITERS": "connections of the runs at work in this process: each leaves with its last run",
     "_journal.rows._FORMS": "decoders of rows, which keep nothing",
     "cli._app.app": "the commands; Typer registers each where it is written",
     "cli._runs_command.runs": "the commands of one group, likewise",

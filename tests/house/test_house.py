@@ -44,9 +44,13 @@ MAY_IMPORT_LATE = {
     "_journal/journal.py": {
         "agentouto._journal.open_run",
         "agentouto._journal.places",
+        "agentouto._journal.postgres_address",
         "agentouto._journal.saved_runs",
     },
-    "_journal/places.py": {"agentouto._journal.sqlite_file"},
+    "_journal/places.py": {
+        "agentouto._journal.postgres_site",
+        "agentouto._journal.sqlite_file",
+    },
     "_network/proxies.py": {"aiohttp", "urllib.request"},
     "auth/_browser.py": {"webbrowser"},
     "auth/_http.py": {"aiohttp"},
@@ -65,12 +69,13 @@ MAY_IMPORT_LATE = {
 """Modules that are expensive to import, or not always installed, and where they may be imported late."""
 
 MAY_IMPORT_BY_NAME = {
+    "_journal/postgres_database.py",
     "exports/_watch.py",
     "otel/_saved.py",
     "providers/_transport/wire_loading.py",
 }
-"""The first imports IPython, which is there in a notebook only, the second OpenTelemetry's SDK, which
-users choose; neither has types elsewhere. A kind names its wire, which is imported when a provider
+"""The first imports psycopg, an extra, the second IPython, which is there in a notebook only, the third
+OpenTelemetry's SDK, which users choose; none has types elsewhere. A kind names its wire, which is imported when a provider
 of the kind is first opened."""
 
 MAY_IMPORT_LATE_ANYTHING = ("cli/",)
@@ -140,6 +145,7 @@ MAY_START_THREADS = {
     "_workers/run_ends.py",
     "_workers/submitted_run.py",
     "workers/_worker.py",
+    "_journal/postgres_writer.py",
     "auth/_refresh_thread.py",
     "cli/_user_prompt.py",
 }

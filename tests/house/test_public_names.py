@@ -116,6 +116,7 @@ EXCEPTIONS = [
     "RunChanged",
     "RunOther",
     "RunTaken",
+    "RunTakenOver",
     "ToolError",
     "Waiting",
 ]

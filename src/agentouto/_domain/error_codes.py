@@ -122,6 +122,10 @@ ERROR_CODES: Mapping[str, tuple[str, str]] = MappingProxyType(
             "A kept run is at work already.",
             "Wait for it, stop the process that the text names, or give another run_id=.",
         ),
+        "run-taken-over": (
+            "Another process goes on with a kept run, and the run has ended in this one.",
+            "Its answer comes there. This process had stood still, or could not reach the journal.",
+        ),
         "script-broken": (
             "A script in place of a model has nothing to say, or failed.",
             "Give the script a reply for the turn that the text names.",

@@ -20,6 +20,7 @@
     ├── ToolError                     a tool failed                             .tool_name
     ├── Refuse                        raised by a hook to refuse something      .reason
     ├── JournalError                  the journal of a run cannot be read or written
+    │   └── RunTakenOver                  another process goes on with the run
     ├── Waiting                       a run was saved and has ended, because it waits for people
     │                                                           .run_id .questions .approvals
     └── Cancelled                     the run was cancelled before it returned
@@ -63,6 +64,7 @@ __all__ = [
     "Refuse",
     "Refused",
     "RoutingError",
+    "RunTakenOver",
     "ToolError",
     "Waiting",
 ]
@@ -315,6 +317,16 @@ class JournalError(_RunFailure):
     """The journal of a run cannot be read or written. The run ends, and can be resumed from it."""
 
     code = "journal"
+
+
+class RunTakenOver(JournalError):
+    """Another process goes on with the run, which ends in this one.
+
+    It took this one for dead: its machine stood still, or could not reach the journal. What it has
+    done in the meantime is not in the journal.
+    """
+
+    code = "run-taken-over"
 
 
 class Waiting(_RunFailure):

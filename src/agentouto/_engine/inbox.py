@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -34,6 +34,10 @@ INBOX_SECONDS = 0.2
 """How often the inbox is looked at: quick for a person, and a look takes some microseconds."""
 
 _CALL_ENDED = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+
+
+ItemKind: TypeAlias = Literal["message", "letter", "answer", "approval", "cancel", "cancel_call"]
+"""What another process sends to a run."""
 
 
 class InboxItem(msgspec.Struct, frozen=True):
@@ -50,7 +54,7 @@ class InboxItem(msgspec.Struct, frozen=True):
     """
 
     no: int
-    kind: Literal["message", "letter", "answer", "approval", "cancel", "cancel_call"]
+    kind: ItemKind
     id: str
     address: str | None
     text: str

@@ -83,7 +83,7 @@ class Database(Protocol):
         """Raise errors of the database as a ``JournalError`` that says ``what``."""
         ...
 
-    def is_busy(self, error: JournalError) -> bool:
+    def is_busy(self, error: JournalError, /) -> bool:
         """Whether only another process is in the way, for a moment."""
         ...
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from agentouto._engine.inbox import InboxItem
+from agentouto._engine.inbox import InboxItem, ItemKind
 from agentouto._journal.database import Database
 
 _TAKEN = ""
@@ -63,14 +63,16 @@ def open_items(database: Database, run: int, *, taken: bool = False) -> list[Inb
         "select no, kind, id, address, body from inbox "
         "where run = ? and (outcome is null or (? and outcome = '')) order by no"
     )
-    items: list[InboxItem] = []
-    for no, kind, id_, address, body in database.execute(query, (run, taken)):
-        decision = (False, body)
-        if kind == "approval":
-            decision = msgspec.json.decode(body, type=tuple[bool, str])
-        yes, text = decision
-        items.append(InboxItem(no, kind, id_, address, text, yes))
-    return items
+    return [inbox_item(*row) for row in database.execute(query, (run, taken))]
+
+
+def inbox_item(no: int, kind: ItemKind, id_: str, address: str | None, body: str) -> InboxItem:
+    """Return the item of a row."""
+    decision = (False, body)
+    if kind == "approval":
+        decision = msgspec.json.decode(body, type=tuple[bool, str])
+    yes, text = decision
+    return InboxItem(no, kind, id_, address, text, yes)
 
 
 def mark_taken(database: Database, numbers: Iterable[int]) -> None:

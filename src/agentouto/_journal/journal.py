@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, MutableMapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 from agentouto._domain.clock import SYSTEM_CLOCK
 from agentouto._domain.configuration_error import ConfigurationError, did_you_mean
 from agentouto._domain.errors import JournalError
 from agentouto._domain.event import Event
+from agentouto._domain.secret import Secret
 from agentouto._engine.plan import Plan
 from agentouto._engine.services import Durable
 from agentouto._journal.saved_run import STATUSES, SavedRun
+
+ADDRESS = re.compile(r"postgres(ql)?:/|[A-Za-z][A-Za-z0-9+.-]+://")
+"""How an address begins, also where ``Path`` has made one slash of two."""
 
 RUN_ID = re.compile(r"(?!\.)[A-Za-z0-9._:-]{1,128}")
 """What ``run_id=`` may be: text that is the same in addresses, file names and command lines."""
@@ -112,15 +116,29 @@ class Journal:
         team: str = "",
         on_lost: Callable[[JournalError], object] | None = None,
     ) -> None:
+        place = cast("str | os.PathLike[str]", guarded_place(place))
         if not isinstance(cast("object", place), str | os.PathLike) or not os.fspath(place):
             raise ConfigurationError(f"a journal is the path of a file, not {place!r:.60}")
-        self.path: Path = Path(place).absolute()
+        self.path: Path | None = None
+        if _looks_like_address(place):
+            from agentouto._journal.postgres_address import postgres_address  # noqa: PLC0415
+
+            address = postgres_address(Secret(os.fspath(place)))
+            self._site: Any = address
+            self.place: str = address.shown
+        else:
+            self._site = self.path = Path(place).absolute()
+            self.place = str(self.path)
         self.power_loss: bool = power_loss
         self.team: str = team
         self.on_lost: Callable[[JournalError], object] | None = on_lost
 
     def __repr__(self) -> str:
-        return f"Journal({str(self.path)!r})"
+        return f"Journal({self.place!r})"
+
+    def exists(self) -> bool:
+        """Whether the file is there; of Postgres, whether that can be tried."""
+        return self.path is None or self.path.exists()
 
     def runs(self, status: str | None = None) -> list[SavedRun]:
         """Return the runs, newest first.
@@ -204,14 +222,14 @@ class Journal:
         from agentouto._journal.places import site_of  # noqa: PLC0415 - may import SQLite
         from agentouto._journal.saved_runs import JournalRuns  # noqa: PLC0415 - few runs need it
 
-        return JournalRuns(site_of(self.path, power_loss=self.power_loss))
+        return JournalRuns(site_of(self._site, power_loss=self.power_loss))
 
     def _open_run(self, run_id: str, plan: Plan, *, accept_changes: bool) -> Durable:
         from agentouto._journal.open_run import open_run  # noqa: PLC0415 - few runs need it
         from agentouto._journal.places import site_of  # noqa: PLC0415 - may import SQLite
 
         return open_run(
-            site_of(self.path, power_loss=self.power_loss),
+            site_of(self._site, power_loss=self.power_loss),
             run_id,
             plan,
             accept_changes=accept_changes,
@@ -222,6 +240,21 @@ class Journal:
 
 JournalPlace: TypeAlias = str | os.PathLike[str] | Journal
 """What ``journal=`` takes: the path of a file, or a ``Journal``."""
+
+
+def _looks_like_address(place: object) -> bool:
+    return isinstance(place, str | os.PathLike) and ADDRESS.match(os.fspath(place)) is not None
+
+
+def guarded_place(place: object) -> object:
+    """Return ``place``, as a ``Secret`` if it is an address: tracebacks show variables."""
+    return Secret(place) if isinstance(place, str) and _looks_like_address(place) else place
+
+
+def guard_journal(options: MutableMapping[str, object]) -> None:
+    """Hide the password of the address that ``journal=`` may be, in the variables of all frames."""
+    if "journal" in options:
+        options["journal"] = guarded_place(options["journal"])
 
 
 def check_run_id(run_id: object) -> str:
@@ -239,7 +272,7 @@ def check_run_id(run_id: object) -> str:
 
 
 def journal_at(place: object) -> Journal:
-    """Return the journal that ``journal=`` names: a path, or a ``Journal``."""
+    """Return the journal that ``journal=`` names: a path, an address, or a ``Journal``."""
     if isinstance(place, Journal):
         return place
     if not isinstance(place, str | os.PathLike):

@@ -20,7 +20,7 @@ from agentouto._domain.message import USER
 from agentouto._domain.participants import Agent
 from agentouto._engine.durable_run import DurableRun
 from agentouto._engine.plan import Plan
-from agentouto._journal.database import HeldRun, JournalSite, OnLost, OpenedRun
+from agentouto._journal.database import JournalSite, OnLost, OpenedRun, RunOpener
 from agentouto._journal.saved_run import TEAM, RunRow, marks_in
 from agentouto._journal.store import Store
 
@@ -50,19 +50,37 @@ def open_run(
     _check_characters(plan.message)
     opener = place.open_run()
     try:
-        opened = opener.do(
-            lambda database: _opened(Store(database), run_id, plan, team, accept_changes)
-        )
+        opened = _opened(opener, run_id, plan, team, accept_changes)
         return DurableRun(opener.keeper(opened, on_lost), run_id, opened.earlier)
     except BaseException:
         opener.close()
         raise
 
 
-def _opened(store: Store, run_id: str, plan: Plan, team: str, accept_changes: bool) -> OpenedRun:  # noqa: FBT001
-    held = _hold(run_id, store)
+def _opened(
+    opener: RunOpener,
+    run_id: str,
+    plan: Plan,
+    team: str,
+    accept_changes: bool,  # noqa: FBT001
+) -> OpenedRun:
+    deadline = monotonic() + RUN_LOCK_SECONDS
+    while True:
+        try:
+            return opener.do(lambda one: _take(Store(one), run_id, plan, team, accept_changes))
+        except RunTaken:
+            if monotonic() > deadline:
+                raise
+        pause(0.01)
+
+
+def _take(store: Store, run_id: str, plan: Plan, team: str, accept_changes: bool) -> OpenedRun:  # noqa: FBT001
+    held = store.database.hold_run(run_id)
+    row = store.run(run_id)
+    if held is None:
+        owner = row.owner if row is not None and row.owner else "another process"
+        raise RunTaken(f"run {run_id!r} is at work in {owner}")
     try:
-        row = store.run(run_id)
         earlier: list[Event] = []
         marks = marks_of(plan)
         if row is None:
@@ -80,19 +98,6 @@ def _opened(store: Store, run_id: str, plan: Plan, team: str, accept_changes: bo
         held.release()
         raise
     return OpenedRun(row, held, earlier)
-
-
-def _hold(run_id: str, store: Store) -> HeldRun:
-    deadline = monotonic() + RUN_LOCK_SECONDS
-    while True:
-        held = store.database.hold_run(run_id)
-        if held is not None:
-            return held
-        if monotonic() > deadline:
-            row = store.run(run_id)
-            owner = row.owner if row is not None and row.owner else "another process"
-            raise RunTaken(f"run {run_id!r} is at work in {owner}")
-        pause(0.01)
 
 
 def _earlier_events(store: Store, row: RunRow) -> list[Event]:

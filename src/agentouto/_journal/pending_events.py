@@ -77,8 +77,8 @@ class PendingEvents:
         self._run: RunRow = opened.row
         self._on_lost = on_lost
         self._lost: JournalError | None = None
-        self._writer = RowWriter()
-        self._writer.follow(opened.earlier)
+        self._row_writer = RowWriter()
+        self._row_writer.follow(opened.earlier)
         self._written: int = len(opened.earlier)
         self._pending: list[EventRow] = []
         self._ended: RunEnded | None = None
@@ -100,7 +100,7 @@ class PendingEvents:
         if self._lost is not None:
             return
         try:
-            row = self._writer.row(event)
+            row = self._row_writer.row(event)
         except (TypeError, ValueError, OverflowError) as error:
             self._end_with(
                 JournalError(
@@ -199,7 +199,8 @@ class PendingEvents:
         ended = self._ended
         if ended is None:
             return None
-        return RunEnd(RUN_STATES[ended.status], ended.at, ended.error.get("what", ""))
+        what = ended.error.get("what", "").replace("\0", "")  # which texts of Postgres cannot have
+        return RunEnd(RUN_STATES[ended.status], ended.at, what)
 
     def _end_with(self, error: JournalError) -> None:
         if self._on_lost is not None:

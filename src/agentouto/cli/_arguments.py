@@ -23,6 +23,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.models import CommandInfo, TyperInfo
 
 from agentouto import ConfigurationError, Journal, Limits
+from agentouto.cli._journal_choice import warn_of_password
 from agentouto.cli._limits import DEFAULT_LIMITS, describe_limits, parse_limits
 from agentouto.cli._views import CommandOptions, Progress
 
@@ -144,7 +145,12 @@ NoLimitsOption = Annotated[
 
 JournalOption = Annotated[
     str,
-    typer.Option(metavar="FILE", help="Keep the run in FILE, so that it survives this process."),
+    typer.Option(
+        metavar="FILE",
+        callback=warn_of_password,
+        help="Keep the run in FILE, or at a postgresql:// address, so that it survives this "
+        "process.",
+    ),
 ]
 RunIdOption = Annotated[
     str,

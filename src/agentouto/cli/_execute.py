@@ -260,7 +260,7 @@ class _RunExecutor:
         if journal is None:
             return None
         team = journal.team or self._options.team
-        return SavedPlace(run_id, journal.path, team, noted_team=bool(journal.team))
+        return SavedPlace(run_id, journal, team, noted_team=bool(journal.team))
 
     def _progress_text(self) -> str:
         return f"{plural(self._calls_returned, 'call')} of {self._calls_started} had returned."

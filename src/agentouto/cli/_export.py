@@ -99,10 +99,10 @@ def read_run(run: str, journal: str) -> Sequence[Mapping[str, object]]:
 
 def _is_saved(run: str) -> bool:
     """Whether ``run`` is no file and the beginning of the id of a saved run."""
-    file = Path(named_journal("") or home_journal())
-    if Path(run).exists() or not file.exists():
+    journal = Journal(named_journal("") or home_journal())
+    if Path(run).exists() or not journal.exists():
         return False
-    return any(saved.id.startswith(run) for saved in Journal(file).runs())
+    return any(saved.id.startswith(run) for saved in journal.runs())
 
 
 def _write(lines: Sequence[Mapping[str, object]], options: ExportOptions) -> None:

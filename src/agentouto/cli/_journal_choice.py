@@ -8,6 +8,7 @@ fails, a warning is enough. A journal that was named is another matter.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ JOURNAL_VARIABLE = "AGENTOUTO_JOURNAL"
 TRIM_SECONDS = 1.0
 """How long a run waits at its start until old runs are removed: as long as loading a team takes."""
 
+_PASSWORD = re.compile(r"^postgres(ql)?://([^/?#]*:[^/?#]*@|.*[?&][a-z]*password=)")
+
 MOST_CANDIDATES = 5
 """Runs that are named where the beginning of an id fits to several."""
 
@@ -33,6 +36,16 @@ def home_journal() -> Path:
 def named_journal(given: str) -> str:
     """Return the journal that ``--journal`` or the environment names; empty if none is named."""
     return given or os.environ.get(JOURNAL_VARIABLE, "").strip()
+
+
+def warn_of_password(given: str) -> str:
+    """Return what ``--journal`` was given, after a warning if it is an address with a password."""
+    if _PASSWORD.search(given):
+        print_notice(
+            "Others on this machine can read the password in --journal: put the address into "
+            f"{JOURNAL_VARIABLE}, or the password into PGPASSWORD or ~/.pgpass."
+        )
+    return given
 
 
 def own_journal(
@@ -92,22 +105,23 @@ def journal_exists(file: Path) -> bool:
         ) from error
 
 
-def saved_journal(given: str) -> Journal:
+def saved_journal(given: str | Journal) -> Journal:
     """Return the journal that saved runs are read from.
 
     Raises:
         ExitError: There is none.
     """
-    named = named_journal(given)
-    journal = Journal(named or home_journal())
-    if journal_exists(journal.path):
+    named = given or named_journal("") or home_journal()
+    journal = named if isinstance(named, Journal) else Journal(named)
+    if journal.path is None or journal_exists(journal.path):
         return journal
     if given:
-        raise ExitError(f"--journal {given}: there is no such file")
-    if named:
+        name = journal.place if isinstance(given, Journal) else given
+        raise ExitError(f"--journal {name}: there is no such file")
+    if named_journal(""):
         raise ExitError(f"{JOURNAL_VARIABLE}: there is no file {named}")
     raise ExitError(
-        f"No runs are saved yet. `agentouto run` saves them in {journal.path}; --journal FILE "
+        f"No runs are saved yet. `agentouto run` saves them in {journal.place}; --journal FILE "
         "names another file."
     )
 
@@ -121,7 +135,7 @@ def find_run(journal: Journal, text: str) -> SavedRun:
     runs = journal.runs()
     if not text:
         if not runs:
-            raise ExitError(f"{journal.path} has no runs")
+            raise ExitError(f"{journal.place} has no runs")
         return runs[0]
     found = [run for run in runs if run.id == text] or [
         run for run in runs if run.id.startswith(text)

@@ -149,8 +149,11 @@ def _with_journal(
     saves: bool,
 ) -> CommandOptions:
     """Return ``options`` with the journal of the run, if it is kept and the team has none."""
-    named = named_journal("" if options.journal is None else str(options.journal.path))
-    if named and (options.journal is not None or saves):
+    if options.journal is not None:
+        options.journal.team = spec
+        return options
+    named = named_journal("")
+    if named and saves:
         return replace(options, journal=Journal(named, team=spec))
     if not saves or team.options.get("journal") is not None:
         return options

@@ -20,6 +20,7 @@ from agentouto.cli._arguments import (
     parse_progress,
     with_run_options,
 )
+from agentouto.cli._journal_choice import warn_of_password
 from agentouto.cli._views import CommandOptions, Progress
 
 runs = typer.Typer(
@@ -53,7 +54,9 @@ RunJournalOption = Annotated[
     typer.Option(
         "--journal",
         metavar="FILE",
-        help="The file with the run, if it is not in ~/.agentouto/runs.db.",
+        callback=warn_of_password,
+        help="The file or postgresql:// address with the run, if it is not in "
+        "~/.agentouto/runs.db.",
     ),
 ]
 NoColorOption = Annotated[

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from agentouto import AgentoutoError, Approval, Journal, Message, SavedRun
 from agentouto.cli._journal_choice import home_journal, named_journal
@@ -19,20 +18,20 @@ class SavedPlace:
 
     Attributes:
         run_id: The id of the run.
-        journal: The file of its journal.
+        journal: Its journal.
         team: The team, as on a command line; empty if it is not known.
         noted_team: Whether the journal says which team it is.
     """
 
     run_id: str
-    journal: Path
+    journal: Journal
     team: str = ""
     noted_team: bool = False
 
     def resume_command(self) -> str:
         """Return the command that goes on with the run."""
         # The team of a journal that was named is not loaded by itself.
-        own = self.journal == home_journal().absolute() and self.noted_team
+        own = self.journal.path == home_journal().absolute() and self.noted_team
         team = "" if own else f" {shlex.quote(self.team) if self.team else 'TEAM'}"
         return f"agentouto runs resume {self._name}{team}{self._journal_words}"
 
@@ -56,13 +55,13 @@ class SavedPlace:
 
     @property
     def _journal_words(self) -> str:
-        usual = Path(named_journal("") or home_journal()).absolute()
-        return "" if self.journal == usual else f" --journal {shlex.quote(str(self.journal))}"
+        place, usual = self.journal.place, Journal(named_journal("") or home_journal()).place
+        return "" if place == usual else f" --journal {shlex.quote(place)}"
 
 
 def place_of(journal: Journal, run: SavedRun) -> SavedPlace:
     """Return where ``run`` is."""
-    return SavedPlace(run.id, journal.path, run.team, noted_team=bool(run.team))
+    return SavedPlace(run.id, journal, run.team, noted_team=bool(run.team))
 
 
 def waiting_text(
@@ -76,7 +75,7 @@ def waiting_text(
 def later_text(place: SavedPlace) -> str:
     """Return how the open questions of a run that was stopped are answered; else nothing."""
     try:
-        questions = Journal(place.journal)[place.run_id].questions()
+        questions = place.journal[place.run_id].questions()
     except AgentoutoError:  # it could not be kept, which was said
         return ""
     if not questions:

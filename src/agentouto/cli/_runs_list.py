@@ -79,7 +79,7 @@ def _print_table(journal: Journal, runs: Sequence[SavedRun], options: ListOption
 
     if not runs:
         of = f" that are {options.status}" if options.status else ""
-        print_notice(f"{journal.path} has no runs{of}.")
+        print_notice(f"{journal.place} has no runs{of}.")
         return
     shown = runs if options.every else runs[:SHOWN_RUNS]
     rows = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,8 +35,7 @@ def resume_run(
     A journal that was named may come from anywhere, and loading a team runs its Python: so the
     team that such a journal has noted is not loaded.
     """
-    given = "" if options.journal is None else str(options.journal.path)
-    journal = saved_journal(given)
+    journal = saved_journal(options.journal or "")
     run = find_run(journal, name)
     match run.status:
         case "returned":
@@ -56,7 +56,9 @@ def resume_run(
             )
         case _:
             pass
-    spec = spec or _noted_team(run, is_named=bool(named_journal(given)), options=options)
+    spec = spec or _noted_team(
+        run, is_named=options.journal is not None or bool(named_journal("")), options=options
+    )
     team = load_for_run(spec, options, mcp_files)
     check_names(team, options)
     check_keys(team)
@@ -122,7 +124,7 @@ def fork_run(name: str, journal_file: str, before: str, new_id: str) -> ExitCode
     place = _place_named(run, before) if before else None
     fork = run.fork(place, new_id or None)
     sys.stdout.write(f"{fork.id}\n")
-    given = f" --journal {journal_file}" if journal_file else ""
+    given = f" --journal {shlex.quote(journal.place)}" if journal_file else ""
     team = " TEAM" if named_journal(journal_file) or not run.team else ""
     print_notice(f"Go on with it: agentouto runs resume {short_id(fork.id)}{team}{given}")
     return ExitCode.RETURNED

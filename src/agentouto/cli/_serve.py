@@ -164,7 +164,7 @@ def _with_options(team: Team, options: CommandOptions) -> Team:
     own: Options = {}
     if options.journal is not None:
         own["journal"] = options.journal
-        if options.journal.path.exists():
+        if options.journal.exists():
             options.journal.runs("interrupted")  # a file that cannot be used is an error now
     if team.options.get("limits") is None and options.limits is not None:
         own["limits"] = options.limits

@@ -103,11 +103,11 @@ def _page_journal(page: PageOptions, team: Team | None, source: str) -> Journal 
             return None
         return own_journal(source, print_notice, may_be_lost=True, what="Runs are")
     journal = Journal(place, team=source)
-    if journal.path.exists():
-        journal.runs()
-    elif not journal.path.parent.is_dir():
+    if journal.exists():
+        journal.runs("interrupted")
+    elif journal.path is not None and not journal.path.parent.is_dir():
         raise ExitError(f"--journal {place}: there is no folder {journal.path.parent}")
-    print_notice(f"Runs are kept in {journal.path}, and those in it are shown.")
+    print_notice(f"Runs are kept in {journal.place}, and those in it are shown.")
     return journal
 
 

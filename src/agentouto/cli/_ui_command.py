@@ -16,6 +16,7 @@ from agentouto.cli._arguments import (
     parse_run_limits,
     require_page,
 )
+from agentouto.cli._journal_choice import warn_of_password
 from agentouto.cli._serve_command import AllowHostOption, PortOption
 from agentouto.cli._views import CommandOptions
 
@@ -47,8 +48,10 @@ def ui(
         typer.Option(
             "--journal",
             metavar="FILE",
-            help="Keep runs in this journal, and show those that other processes keep in it; "
-            "AGENTOUTO_JOURNAL does the same. Without it: ~/.agentouto/runs.db.",
+            callback=warn_of_password,
+            help="Keep runs in this journal, a file or a postgresql:// address, and show those "
+            "that other processes keep in it; AGENTOUTO_JOURNAL does the same. Without it: "
+            "~/.agentouto/runs.db.",
         ),
     ] = "",
     no_save: Annotated[

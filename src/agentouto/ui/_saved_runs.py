@@ -109,14 +109,14 @@ class OtherRun:
 
 def _run_in(journal: Journal, run_id: str) -> SavedRun | None:
     try:
-        return journal[run_id] if journal.path.exists() else None
+        return journal[run_id] if journal.exists() else None
     except (ConfigurationError, JournalError):
         return None
 
 
 def _runs_in(journal: Journal) -> list[SavedRun]:
     try:
-        return journal.runs() if journal.path.exists() else []
+        return journal.runs() if journal.exists() else []
     except JournalError:
         return []
 
