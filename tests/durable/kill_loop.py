@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import re
 import sys
@@ -137,7 +138,9 @@ class Report:
     Attributes:
         right: Whether the run came to the right result.
         kills: How often the process was killed: by the number of its start.
-        replies: The replies that were given, by who asked for them and in which turn.
+        replies: The replies that were given, by the call that asked for them and its turn.
+        furthest: The latest turn for which a start of the process has asked, by its number and the
+            call.
         effects: How often each effect has happened.
         receipts: The letters of the user's thread for which there was a receipt.
         mail: How often each of them, and of those of agents, was read in the end.
@@ -146,7 +149,10 @@ class Report:
 
     right: bool = False
     kills: dict[int, Kill] = field(default_factory=dict[int, Kill])
-    replies: dict[str, list[Given]] = field(default_factory=dict[str, list[Given]])
+    replies: dict[tuple[str, int], list[Given]] = field(
+        default_factory=dict[tuple[str, int], list[Given]]
+    )
+    furthest: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
     effects: Counter[str] = field(default_factory=Counter[str])
     receipts: set[str] = field(default_factory=set[str])
     mail: Counter[str] = field(default_factory=Counter[str])
@@ -158,18 +164,28 @@ class Report:
         return sum(map(len, self.replies.values()))
 
     @property
-    def again(self) -> int:
-        """How many of them had been given before."""
-        return self.given - len(self.replies)
+    def repeated(self) -> list[float]:
+        """How long before the kill those had left that had left before it, and came again."""
+        times = (self._seconds_before_kill(one) for _, _, one in self._given_again())
+        return [seconds for seconds in times if seconds > 0]
 
     @property
-    def lost_replies(self) -> list[str]:
-        """Those that had left long enough before the kill, and were asked for again."""
+    def lost_replies(self) -> int:
+        """How many of them had left long enough before the kill to be kept."""
+        return sum(seconds >= KEPT_SECONDS for seconds in self.repeated)
+
+    @property
+    def forgotten_replies(self) -> list[str]:
+        """The replies that were asked for again although the process had acted on them."""
         return [
-            who
-            for who, given in self.replies.items()
-            for one in given[:-1]
-            if self._seconds_before_kill(one) >= KEPT_SECONDS
+            f"{call}, turn {turn}"
+            for call, turn, one in self._given_again()
+            if self.furthest[one.session, call] > turn
+        ]
+
+    def _given_again(self) -> list[tuple[str, int, Given]]:
+        return [
+            (call, turn, one) for (call, turn), given in self.replies.items() for one in given[:-1]
         ]
 
     @property
@@ -186,19 +202,23 @@ class Report:
         """Return how long the process had a processor from a reply to its end."""
         kill = self.kills.get(reply.session)
         if kill is None:  # it was asked for again by the same process
-            return KEPT_SECONDS
-        return kill.at - reply.left - max(0.0, kill.waited - reply.waited)
+            return math.inf
+        if reply.left >= kill.at:
+            return 0.0
+        return max(1e-6, kill.at - reply.left - max(0.0, kill.waited - reply.waited))
 
 
 def waited_for_processor(pid: int) -> float:
-    """Return how many seconds a process was ready and had no processor, where Linux counts that.
+    """Return how many seconds threads of a process were ready and had no processor, as Linux counts.
 
-    Others may use the machine as well: a process that is not let run commits nothing.
+    Others may use the machine as well, and a process that is not let run commits nothing. A thread
+    that holds the interpreter's lock while it waits holds up the others.
     """
-    try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text("ascii").split()[1]) / 1e9
-    except (OSError, IndexError):
-        return 0.0
+    waited = 0
+    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError, IndexError):  # the thread has ended
+            waited += int(file.read_text("ascii").split()[1])
+    return waited / 1e9
 
 
 async def kill_again_and_again(
@@ -210,6 +230,9 @@ async def kill_again_and_again(
     async def answer(request: web.Request) -> web.StreamResponse:
         body, asked_by = await request.json(), session
         messages = body["messages"]
+        call, turn = f"{agent_of(messages)}: {messages[1]['content']}", turn_of(messages)
+        furthest = report.furthest.get((asked_by, call), turn)
+        report.furthest[asked_by, call] = max(furthest, turn)
         await asyncio.sleep(REPLY_SECONDS)
         delta = {"role": "assistant", **reply_to(messages)}
         used = {"prompt_tokens": 1, "completion_tokens": 1}
@@ -223,8 +246,7 @@ async def kill_again_and_again(
             for chunk in chunks:
                 await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
             given = Given(asked_by, time.monotonic(), waited_for_processor(pid))
-            who = f"{agent_of(messages)}, asked {messages[1]['content']}, turn {turn_of(messages)}"
-            report.replies.setdefault(who, []).append(given)
+            report.replies.setdefault((call, turn), []).append(given)
             if agent_of(messages) == "scout":
                 report.mail = Counter(mail_in(json.dumps(messages)))
             await response.write_eof()
@@ -277,24 +299,26 @@ async def main(kills: int) -> int:
             report = await kill_again_and_again(Path(folder), min(5, kills - done), seed)
         done += max(len(report.kills), 1)
         counts["wrong"] += not report.right
-        counts["lost replies"] += len(report.lost_replies)
+        counts["lost replies"] += report.lost_replies
+        counts["forgotten"] += len(report.forgotten_replies)
         counts["lost letters"] += len(report.lost_letters)
         counts["twice"] += len(report.twice)
         counts["questions"] += len(report.questions) != 1
         counts["replies"] += report.given
-        counts["again"] += report.again
+        counts["again"] += len(report.repeated)
         counts["receipts"] += len(report.receipts)
         counts["effects"] += report.effects.total()
     print(
         f"{done} kills in {seed} runs\n"
         f"{counts['wrong']} wrong results\n"
-        f"{counts['replies']} replies, {counts['again']} of them asked for again, "
-        f"{counts['lost replies']} of these had left {KEPT_SECONDS * 1000:g} ms before the kill\n"
+        f"{counts['replies']} replies, {counts['again']} of them had left before a kill and were "
+        f"asked for again, {counts['lost replies']} of these {KEPT_SECONDS * 1000:g} ms before it, "
+        f"and {counts['forgotten']} had been acted on\n"
         f"{counts['receipts']} letters with a receipt, {counts['lost letters']} lost\n"
         f"{counts['effects']} effects; {counts['twice']} effects or letters came twice\n"
         f"{counts['questions']} questions asked under two ids"
     )
-    bad = ("wrong", "lost replies", "lost letters", "twice", "questions")
+    bad = ("wrong", "lost replies", "forgotten", "lost letters", "twice", "questions")
     return int(any(counts[name] for name in bad))
 
 

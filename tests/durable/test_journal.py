@@ -271,8 +271,10 @@ def test_what_does_not_fit_to_the_run_is_refused_before_anything_starts(
     tmp_path: Path, error: type[Exception], text: str, given: Any, options: Any
 ) -> None:
     journal = interrupted(tmp_path)
+    before = Journal(journal)["order"].lines()
     with pytest.raises(error, match=text):
         run(*given, **{"journal": journal, "run_id": "order", **options})
+    assert Journal(journal)["order"].lines() == before  # so no model was asked
     assert run("Go.", [agent(LINES)], [work], journal=journal, run_id="order").output == "done"
 
 

@@ -18,7 +18,7 @@ async def test_kills_lose_nothing_and_repeat_no_effect(
 ) -> None:
     report = await kill_again_and_again(tmp_path, kills, seed=7, power_loss=power_loss)
     assert report.right
-    assert report.lost_replies == []
+    assert report.forgotten_replies == []  # `dev.py kill` measures how quickly replies are kept
     assert len(report.receipts) == LETTERS
     assert report.lost_letters == set()
     assert set(report.mail) == set(wanted_mail())
