@@ -11,16 +11,20 @@ replies whose end it has not read.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
 from agentouto._core.event_fields import LineState
 from agentouto._core.event_table import LINE_VERSION
 from agentouto._core.rendering import FORMS, with_reply_text
-from agentouto._domain.event import Event, RunStarted
+from agentouto._domain.event import Broken, Event, Replied, RunStarted
 from agentouto._domain.event_pieces import Drafted, ReplySoFar, Thinking, Token, ToolProgress
 
 PIECES = (Token, Thinking, Drafted, ReplySoFar, ToolProgress)
 """Events that are passed on and not kept."""
+
+_WITH_TEXT = (Replied, Broken)
+"""Events that a reader gets the text of first."""
 
 
 class LineWriter:
@@ -41,17 +45,18 @@ class LineWriter:
     def lines(self, event: Event) -> list[dict[str, object]]:
         """Return the next event as lines: mostly one, or none."""
         is_piece = isinstance(event, PIECES)
-        if isinstance(event, RunStarted):
-            self._began, self._run = event.at, event.stamp.call_id
         if not is_piece:
             self._seq += 1
             self._part = 0
-        forms = tuple(FORMS[type(event)].line(event, self._state))
+            if isinstance(event, RunStarted):
+                self._began, self._run = event.at, event.stamp.call_id
+        forms = FORMS[type(event)].line(event, self._state)
         if self._seq + is_piece < self._start:
+            deque(forms, maxlen=0)  # they note what later lines need
             return []
         stamp, lines = event.stamp, list[dict[str, object]]()
-        for number, (type_, fields) in enumerate(forms):
-            if number or is_piece:
+        for type_, fields in forms:
+            if lines or is_piece:
                 self._part += 1
             line: dict[str, object] = {"v": LINE_VERSION, "run": self._run, "seq": self._seq}
             if self._part:
@@ -62,13 +67,18 @@ class LineWriter:
                 line["agent"] = stamp.agent_name
                 line["call"] = stamp.call_id
                 line["parent"] = stamp.parent_call_id
-            lines.append(line | fields)
+            line.update(fields)
+            lines.append(line)
         return lines
 
 
 def all_lines(events: Iterable[Event], start: int = 0) -> list[dict[str, object]]:
     """Return the lines of a run that has ended, each reply in one piece."""
-    writer = LineWriter(start)
-    return [
-        line for event in events for each in with_reply_text(event) for line in writer.lines(each)
-    ]
+    writer, lines = LineWriter(start), list[dict[str, object]]()
+    for event in events:
+        if isinstance(event, _WITH_TEXT):
+            for each in with_reply_text(event):
+                lines += writer.lines(each)
+        else:
+            lines += writer.lines(event)
+    return lines

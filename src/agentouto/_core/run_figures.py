@@ -51,13 +51,17 @@ def _length(run: RunHistory, part: Activity | CallHistory) -> float:
     return _end(run, part) - part.start
 
 
+_arguments_text = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+"""``json.dumps`` makes an encoder for every call."""
+
+
 def _repetitions(run: RunHistory) -> Iterator[Repetition]:
     lengths: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for call in run.calls.values():
         if not call.is_of_person:
             lengths["forward", call.agent, call.text].append(_length(run, call))
         for parts in _tool_uses(call):
-            arguments = json.dumps(parts[0].arguments, sort_keys=True, ensure_ascii=False)
+            arguments = _arguments_text(parts[0].arguments)
             seconds = sum(_length(run, part) for part in parts)
             lengths["tool", parts[0].detail, arguments].append(seconds)
     for (kind, name, text), each in lengths.items():
