@@ -177,14 +177,15 @@ class PendingEvents:
 
     def _step(self) -> None:
         """Write what is pending, unless it can wait for the next step."""
-        replied = self._replied_at
-        if not self._steps_left or (replied and monotonic() - replied > self.reply_seconds):
-            self._write()
-        elif self._pending and self._loop is not None:
-            self._steps_left -= 1
-            self._loop.call_soon(self._step)
-        else:
-            self._scheduled = False
+        with self._lock:  # other threads take events too
+            replied = self._replied_at
+            if not self._steps_left or (replied and monotonic() - replied > self.reply_seconds):
+                self._write()
+            elif self._pending and self._loop is not None:
+                self._steps_left -= 1
+                self._loop.call_soon(self._step)
+            else:
+                self._scheduled = False
 
     def _written_all(self) -> None:
         """Note that nothing is pending any more."""
