@@ -400,12 +400,11 @@ team = Team(agents, [look, note], starting_agents=agents[:1])
 
 
 @contextmanager
-def worker_process(folder: Path, *arguments: str) -> Generator[Any]:
+def worker_process(folder: Path, place: str, *arguments: str) -> Generator[Any]:
     """Start a worker and wait until it takes runs."""
     command = [sys.executable, "-m", "agentouto", "worker", str(folder / "team.py")]
-    journal = ["--journal", str(folder / "runs.db")]
-    environment = {**os.environ, "FOLDER": str(folder)}
-    with child([*command, *journal, *arguments], stderr=PIPE, env=environment) as process:
+    environment = {**os.environ, "FOLDER": str(folder), "AGENTOUTO_JOURNAL": place}
+    with child([*command, *arguments], stderr=PIPE, env=environment) as process:
         assert process.stderr is not None
         assert "takes runs" in process.stderr.readline()
         yield process
@@ -424,7 +423,7 @@ while not Path(sys.argv[1]).exists():
 """
 
 
-def submitted(folder: Path) -> SubmittedRun:
+def submitted(folder: Path, place: str) -> SubmittedRun:
     (folder / "team.py").write_text(PROGRAM)
     script = Script({"lead": say("x"), "far": say("x")})
     provider = Provider("p", kind="script", script=script)
@@ -432,45 +431,65 @@ def submitted(folder: Path) -> SubmittedRun:
         Agent("lead", "You lead.", "m", provider),
         Agent("far", "You are far.", "m", provider, worker="gpu"),
     ]
-    return Team(agents, starting_agents=agents[:1]).submit(
-        "Go.", journal=folder / "runs.db", run_id="r"
-    )
+    return Team(agents, starting_agents=agents[:1]).submit("Go.", journal=place, run_id="r")
 
 
 @pytest.mark.parametrize("kind", ["default", "gpu"])
-def test_a_worker_that_is_killed_loses_nothing(tmp_path: Path, kind: str) -> None:
-    run = submitted(tmp_path)
+def test_a_worker_that_is_killed_loses_nothing(tmp_path: Path, place: str, kind: str) -> None:
+    run = submitted(tmp_path, place)
     other = {"default": "gpu", "gpu": "default"}[kind]
-    with worker_process(tmp_path, "--worker", other) as second:
-        with worker_process(tmp_path, "--worker", kind) as first:
+    with worker_process(tmp_path, place, "--worker", other) as second:
+        with worker_process(tmp_path, place, "--worker", kind) as first:
             at_work = first if kind == "gpu" else second
             wait_for_file(tmp_path, f"at_work_{at_work.pid}")
             first.kill()
             first.wait(50)
         (tmp_path / "go_on").touch()
-        with worker_process(tmp_path, "--worker", kind):
+        with worker_process(tmp_path, place, "--worker", kind):
             assert run.result(50).output == "lead: found"
     assert (tmp_path / "notes").read_text() == "once\n"
 
 
-def test_a_worker_that_is_stopped_hands_over_what_has_not_ended(tmp_path: Path) -> None:
-    run = submitted(tmp_path)
+def test_a_worker_that_was_held_cannot_write_to_runs_that_others_have_taken(
+    tmp_path: Path, address: str
+) -> None:
+    run = submitted(tmp_path, address)
     both = "--worker", "default", "--worker", "gpu"
-    with worker_process(tmp_path, *both, "--grace", "0") as first:
+    with worker_process(tmp_path, address, *both) as first:
+        wait_for_file(tmp_path, f"at_work_{first.pid}")
+        first.send_signal(signal.SIGSTOP)
+        with worker_process(tmp_path, address, *both):
+            (tmp_path / "go_on").touch()  # the server ends the sessions of the first one
+            assert run.result(50).output == "lead: found"
+        events = len(run.saved.result().facts)
+        first.send_signal(signal.SIGCONT)
+        for line in first.stderr:
+            if "was left to other workers" in line:
+                break
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(50) == 0
+    assert len(run.saved.result().facts) == events
+    assert (tmp_path / "notes").read_text() == "once\n"
+
+
+def test_a_worker_that_is_stopped_hands_over_what_has_not_ended(tmp_path: Path, place: str) -> None:
+    run = submitted(tmp_path, place)
+    both = "--worker", "default", "--worker", "gpu"
+    with worker_process(tmp_path, place, *both, "--grace", "0") as first:
         wait_for_file(tmp_path, f"at_work_{first.pid}")
         first.send_signal(signal.SIGTERM)
         assert first.wait(50) == 0
     assert run.status() == "interrupted"
     (tmp_path / "go_on").touch()
-    with worker_process(tmp_path, *both):
+    with worker_process(tmp_path, place, *both):
         assert run.result(50).output == "lead: found"
     assert (tmp_path / "notes").read_text() == "once\n"
 
 
-def test_a_worker_that_is_stopped_lets_runs_end_within_its_time(tmp_path: Path) -> None:
-    run = submitted(tmp_path)
+def test_a_worker_that_is_stopped_lets_runs_end_within_its_time(tmp_path: Path, place: str) -> None:
+    run = submitted(tmp_path, place)
     both = "--worker", "default", "--worker", "gpu"
-    with worker_process(tmp_path, *both, "--grace", "50") as first:
+    with worker_process(tmp_path, place, *both, "--grace", "50") as first:
         wait_for_file(tmp_path, f"at_work_{first.pid}")
         first.send_signal(signal.SIGTERM)
         (tmp_path / "go_on").touch()

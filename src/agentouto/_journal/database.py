@@ -7,7 +7,7 @@ a transaction begins, how events are numbered, and how a process shows that it w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -128,6 +128,10 @@ class Database(Protocol):
 
     def is_at_work(self, run_id: str) -> bool:
         """Whether a process works on a run."""
+        ...
+
+    def at_work(self, ids: Collection[str]) -> set[str]:
+        """Return those of the runs that a process works on."""
         ...
 
 

@@ -45,7 +45,7 @@ def add_item(database: Database, run: int, item: ItemRow, sent: float) -> None:
     database.execute(
         "insert into inbox(run, kind, id, address, body, sent) values (?, ?, ?, ?, ?, ?) "
         "on conflict(run, kind, id) do update set address = excluded.address, "
-        "body = excluded.body, sent = excluded.sent, outcome = null where outcome <> ''",
+        "body = excluded.body, sent = excluded.sent, outcome = null where inbox.outcome <> ''",
         (run, *item, sent),
     )
 

@@ -12,7 +12,7 @@ that it has not heard of for some time. So a process that is stopped or cut off 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from typing import Any, Protocol, cast
@@ -284,6 +284,17 @@ class PostgresDatabase:
         with self.errors("cannot be read"):
             found = self.execute(query, (key >> 32 & 0xFFFF_FFFF, key & 0xFFFF_FFFF)).fetchone()
         return found is not None
+
+    def at_work(self, ids: Collection[str]) -> set[str]:
+        """Return those of the runs whose lock a session has."""
+        query = (
+            "select classid::bigint << 32 | objid::bigint from pg_locks "
+            "where locktype = 'advisory' and objsubid = 1 and granted "
+            "and database = (select oid from pg_database where datname = current_database())"
+        )
+        with self.errors("cannot be read"):
+            held = {int(key) for (key,) in self.execute(query).fetchall()}
+        return {id_ for id_ in ids if _lock_key(id_) in held}
 
 
 def _lock_key(run_id: str) -> int:

@@ -73,13 +73,9 @@ class RunWatch:
             query = "select id from runs where status = 'running' order by started, no"
             with store.database.errors("cannot be read"):
                 every = [str(id_) for (id_,) in store.database.execute(query).fetchall()]
-            free: list[str] = []
-            for id_ in every:
-                if id_ not in besides and not store.database.is_at_work(id_):
-                    free.append(id_)
-                if len(free) == MOST_LOOKED_AT:
-                    break
-            return free
+            others = [id_ for id_ in every if id_ not in besides]
+            at_work = store.database.at_work(others) if others else set[str]()
+            return [id_ for id_ in others if id_ not in at_work][:MOST_LOOKED_AT]
 
         return self._do(look)
 

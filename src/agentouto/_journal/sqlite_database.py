@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -239,6 +239,10 @@ class SqliteDatabase:
     def is_at_work(self, run_id: str) -> bool:
         """Whether a process has the lock of a run."""
         return is_at_work(self.path, run_id)
+
+    def at_work(self, ids: Collection[str]) -> set[str]:
+        """Return those of the runs whose lock a process has."""
+        return {id_ for id_ in ids if is_at_work(self.path, id_)}
 
     def _refuse_unusable_places(self, *, must_exist: bool) -> None:
         path = self.path

@@ -66,8 +66,7 @@ class SubmittedRun:
         saved = self.saved
         if saved.status != "interrupted":
             return saved.status
-        facts = self._journal.saved_runs().watch().events(self.id) or ()
-        begun = any(isinstance(fact, RunResumed) for fact in facts)
+        begun = any(isinstance(fact, RunResumed) for fact in saved.result().facts)
         return saved.status if begun else "queued"
 
     def result(
