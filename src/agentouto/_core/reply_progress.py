@@ -139,7 +139,7 @@ class ReplyProgress:
         self._pieces: dict[int, tuple[str, list[str]]] | None = None
         self._drafted = False
         self._finish: tuple[int, FinishText] | None = None
-        self._words: list[str] = []
+        self._words: list[str] | None = None
 
     def follow(self) -> None:
         """Keep tool calls in pieces from now on, because there is a reader."""
@@ -151,7 +151,7 @@ class ReplyProgress:
     def restart(self) -> None:
         """Begin from nothing: the reply broke off, and the request is made again."""
         self._pieces = None if self._pieces is None else {}
-        self._drafted, self._finish, self._words = False, None, []
+        self._drafted, self._finish, self._words = False, None, None
 
     def add(self, delta: ToolCallDelta | DraftDelta) -> DraftPiece | None:
         """Return what ``delta`` adds to what was shown, if anything. ``follow`` was called."""
@@ -168,7 +168,7 @@ class ReplyProgress:
             (slot, name, "".join(pieces)) for slot, (name, pieces) in (self._pieces or {}).items()
         )
         builder = self._builder
-        return WrittenSoFar(builder.text(), builder.thinking(), drafts, "".join(self._words))
+        return WrittenSoFar(builder.text(), builder.thinking(), drafts, "".join(self._words or ()))
 
     def _add(self, slot: int, name: str, arguments: str) -> DraftPiece | None:
         pieces = self._pieces
@@ -188,5 +188,6 @@ class ReplyProgress:
         if self._finish is not None and self._finish[0] == slot:
             words = self._finish[1].feed(arguments)
             if words:
+                self._words = self._words or []
                 self._words.append(words)
         return DraftPiece(known[0], arguments, words)

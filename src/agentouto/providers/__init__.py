@@ -37,8 +37,9 @@ def open_backend(provider: Provider, memory: Memory | None = None) -> Backend:
     from agentouto.providers._transport.wire_loading import open_wire
     from agentouto.providers._transport.wires import Wires
 
-    wire = memory.part(Wires).to(provider, lambda one: open_wire(one, memory))
-    return HttpBackend(provider, wire, memory)
+    wires = memory.part(Wires)
+    wire, account_id = wires.opened(provider, lambda one: open_wire(one, memory))
+    return HttpBackend(provider, wire, memory, account_id=account_id)
 
 
 def missing_key(provider: Provider) -> str | None:

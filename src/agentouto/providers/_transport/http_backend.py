@@ -107,6 +107,7 @@ class HttpBackend:
         idle_seconds: float | None = None,
         limits: HttpLimits = USUAL,
         downloads: Downloads = PUBLIC,
+        account_id: str | None = None,
     ) -> None:
         memory = memory or Memory()
         self._provider = provider
@@ -121,7 +122,7 @@ class HttpBackend:
         self._plain = not (provider.headers or provider.query or provider.auth)
         parts = urlsplit(wire.url)
         self._host = f"{parts.scheme}://{parts.netloc}"
-        self._account = account(provider)
+        self._account = account(provider) if account_id is None else account_id
         proxy_for(wire.url)  # raises before the run if it cannot be used
         public = provider.base_url is None and bool(kind_spec(provider.kind).sold_by)
         lcw = lcw_address() if public else None

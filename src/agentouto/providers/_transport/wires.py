@@ -12,6 +12,7 @@ from weakref import ref
 
 from agentouto._domain.participants import Provider
 from agentouto.providers._format.wire import Wire
+from agentouto.providers._transport.accounts import account
 from agentouto.providers._transport.keys import find_key
 
 
@@ -21,10 +22,14 @@ class Wires:
     __slots__ = ("_made",)
 
     def __init__(self) -> None:
-        self._made: dict[int, tuple[ref[Provider], int, Wire]] = {}
+        self._made: dict[int, tuple[ref[Provider], int, Wire, str]] = {}
 
     def to(self, provider: Provider, make: Callable[[Provider], Wire]) -> Wire:
-        """Return the wire for ``provider``, created by ``make`` if there is none yet.
+        """Return the wire for ``provider``, created by ``make`` if there is none yet."""
+        return self.opened(provider, make)[0]
+
+    def opened(self, provider: Provider, make: Callable[[Provider], Wire]) -> tuple[Wire, str]:
+        """Return the wire for ``provider``, and the hash of its account, which takes 30 µs to make.
 
         The wire gets a copy of the provider: a user's wire may refer to it, and then an entry here
         would keep the provider itself alive.
@@ -33,15 +38,15 @@ class Wires:
         made_of = hash((key, *provider.headers.items(), None, *provider.query.items()))
         entry = self._made.get(provider_id)
         if entry is not None and entry[0]() is provider and entry[1] == made_of:
-            return entry[2]
-        wire, made = make(copy(provider)), self._made
+            return entry[2], entry[3]
+        wire, made, account_id = make(copy(provider)), self._made, account(provider)
 
         def forget(gone: ref[Provider]) -> None:
             if (last := made.get(provider_id)) is not None and last[0] is gone:
                 del made[provider_id]
 
-        made[provider_id] = ref(provider, forget), made_of, wire
-        return wire
+        made[provider_id] = ref(provider, forget), made_of, wire, account_id
+        return wire, account_id
 
     def forget(self) -> None:
         """Drop all wires, so that they are created again."""
