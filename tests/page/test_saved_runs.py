@@ -9,10 +9,12 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Route
 
 from agentouto import Agent, Journal, Provider, Team
 from agentouto.testing import Script, finish
 from agentouto.ui import PageSetup
+from agentouto.ui._saved_runs import SavedRuns
 from children import PIPE, child
 from page.browsing import Visitor
 from page.served import Site, served
@@ -237,6 +239,38 @@ def test_a_run_that_is_at_work_when_the_page_ends_can_be_resumed(journal: Journa
         run = site.start("Speak.")
         site.wait_for(run, "tool.start")
     assert journal[run].status == "interrupted"
+
+
+async def test_older_runs_are_listed_when_they_are_asked_for(journal: Journal) -> None:
+    for n in range(5):
+        await quick_team().async_run("Go.", journal=journal, run_id=f"run-{n}")
+    runs = SavedRuns(journal, most=2)
+    pages: list[list[object]] = []
+    before = ""
+    while listed := await runs.summaries(["run-3"], before):
+        pages.append([each["id"] for each in listed])
+        before = str(pages[-1][-1])
+    assert pages == [["run-4", "run-2"], ["run-1", "run-0"]]
+
+
+def test_the_page_shows_older_runs_until_there_are_no_more(
+    journal: Journal, visitor: Visitor
+) -> None:
+    def runs_before(route: Route) -> None:
+        last = int(route.request.url.partition("?before=")[2] or 450)
+        ids = range(last - 1, max(last - 201, 0), -1)
+        status = {"status": "completed", "at": 1.8e9, "seconds": 1.0, "own": False}
+        route.fulfill(json=[{"id": str(n), "text": f"Run {n}.", **status} for n in ids])
+
+    visitor.page.route("**/api/runs*", runs_before)
+    with served(PageSetup(quick_team(), journal=journal)) as site:
+        visitor.open(site)
+        older, items = visitor.page.get_by_role("button", name="Older runs"), "nav li"
+        for shown in (200, 400, 449):
+            visitor.page.locator(items).nth(shown - 1).wait_for(state="attached")
+            older.click()
+        older.wait_for(state="detached")
+        assert site.get("/api/runs?before=none").status == 404
 
 
 def test_a_journal_that_is_not_there_yet_is_no_error(journal: Journal) -> None:

@@ -100,8 +100,13 @@ class PageRuns:
         saved = await self.saved.find(run_id)
         return None if saved is None else await self.saved.lines(saved)
 
-    async def summaries(self) -> list[dict[str, object]]:
-        """Return what the list of runs shows: those of the page, then those of the journal."""
+    async def summaries(self, before: str = "") -> list[dict[str, object]]:
+        """Return what the list of runs shows: those of the page, then those of the journal.
+
+        With ``before``, the id of a run in the journal, the older ones.
+        """
+        if before:
+            return await self.saved.summaries(self._runs, before)
         own = [run.summary() for run in reversed(self._runs.values())]
         return own + await self.saved.summaries(self._runs)
 

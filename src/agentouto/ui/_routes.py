@@ -119,8 +119,11 @@ class PageRoutes:
     async def _team(self, _: Request) -> Response:
         return JSONResponse(self._setup.described())
 
-    async def _list(self, _: Request) -> Response:
-        return JSONResponse(await self._runs.summaries())
+    async def _list(self, request: Request) -> Response:
+        before = request.query_params.get("before", "")
+        if before and await self._runs.saved.find(before) is None:
+            raise HTTPException(404, NO_RUN)
+        return JSONResponse(await self._runs.summaries(before))
 
     async def _start(self, request: Request) -> Response:
         body = await _read_body(request, StartBody)

@@ -23,7 +23,7 @@ READ_SHARE = 4
 """After each reading it pauses at least so many times as long as that took."""
 
 MAX_SAVED_RUNS = 200
-"""Runs in the list: the newest."""
+"""Runs in one answer; older ones are asked for."""
 
 WORDS = (("returned", "completed"), ("interrupted", "lost"), ("waiting", "running"))
 """What the page calls the states of saved runs; it has the same names for the others."""
@@ -34,24 +34,34 @@ class SavedRuns:
 
     Args:
         journal: The journal; ``None`` if there is none.
+        most: How many runs are listed at once.
     """
 
-    def __init__(self, journal: Journal | None) -> None:
+    def __init__(self, journal: Journal | None, most: int = MAX_SAVED_RUNS) -> None:
         self._journal = journal
+        self._most = most
 
     async def find(self, run_id: str) -> SavedRun | None:
         """Return a run, or ``None``."""
         journal = self._journal
         return None if journal is None else await run_in_threadpool(_run_in, journal, run_id)
 
-    async def summaries(self, without: Iterable[str]) -> list[dict[str, object]]:
-        """Return what the list shows of the runs that are not in ``without``, newest first."""
+    async def summaries(
+        self, without: Iterable[str] = (), before: str = ""
+    ) -> list[dict[str, object]]:
+        """Return what the list shows of the runs that are not in ``without``, newest first.
+
+        ``before`` is the id of a run: those that are older than it are listed.
+        """
         journal = self._journal
         if journal is None:
             return []
         known = set(without)
         found = await run_in_threadpool(_runs_in, journal)
-        return [_saved_summary(run) for run in found[:MAX_SAVED_RUNS] if run.id not in known]
+        ids = [run.id for run in found]
+        start = ids.index(before) + 1 if before in ids else 0
+        shown = [run for run in found[start:] if run.id not in known]
+        return [_saved_summary(run) for run in shown[: self._most]]
 
     async def lines(self, run: SavedRun) -> Lines:
         """Return the lines of a run, as far as they are written."""

@@ -7,7 +7,7 @@ import {Conversation, Questions, Talk} from './side.js';
 const RING_AT_MOST = 13, CHIPS = 4, STREAMS = 4, SOON = 1000, LATER = 5000;
 const fresh = id => ({id, run: new Run(), lines: [], chosen: null, focus: '', at: null, playing: false, connection: 'ok',
   error: '', event: null, talkTo: null, offset: null, top: 0, shown: null, atEnd: true, whole: null});
-const S = {...fresh(null), tab: 'map', path: false, team: null, runs: [], to: null, continues: false, box: {width: 800, height: 400}};
+const S = {...fresh(null), tab: 'map', path: false, team: null, runs: [], older: [], isLast: false, to: null, continues: false, box: {width: 800, height: 400}};
 const $ = id => document.getElementById(id);
 let isDirty = false, source = null, timer = 0, follows = 0, leave = () => {};
 
@@ -58,6 +58,10 @@ async function send(address, body) {
 }
 const post = (verb, body) => send(`api/runs/${S.id}/${verb}`, body);
 const listRuns = async () => { try { put({runs: JSON.parse(await get('api/runs'))}) } catch { /* the header says that the server is gone */ } };
+async function listOlder(last) {
+  const older = JSON.parse(await get(`api/runs?before=${last.id}`));
+  put({older: [...S.older, ...older], isLast: !older.length});
+}
 
 const clock = () => performance.now() / 1000;
 const after = () => { const last = S.lines.at(-1); return last ? `?after=${last.seq}.${last.part ?? 0}` : '' };
@@ -218,7 +222,7 @@ function began(at) {
 }
 
 function Left() {
-  const {team, run, continues} = S, to = new Set(S.to ?? team?.start), off = !!team?.why_not || S.connection === 'gone';
+  const {team, run, continues} = S, runs = [...new Map([...S.runs, ...S.older].map(one => [one.id, one])).values()], to = new Set(S.to ?? team?.start), off = !!team?.why_not || S.connection === 'gone';
   const submit = async event => {
     event.preventDefault();
     const field = $('message'), text = field.value.trim();
@@ -232,8 +236,8 @@ function Left() {
     ${run.over && html`<label class="check"><input type="checkbox" checked=${continues} onChange=${event => put({continues: event.target.checked})}/>continue the run on screen</label>`}
     <button class="main" disabled=${off || (team && !to.size)}>Start</button>
     ${team?.why_not && team.agents.length > 0 && html`<p class="problem">${team.why_not}</p>`}${team?.limits && html`<p class="dim">Limits of a run: ${team.limits}</p>`}</form>
-    <h2>Runs</h2>${S.runs.length ? html`<ul>${S.runs.slice(0, 200).map(one => html`<li key=${one.id}><button aria-current=${one.id === S.id} onClick=${() => open(one.id)}>
-      <span>${cut(one.text, 80)}</span><small>${STATUS[one.status]}${one.at ? ` · ${began(one.at)}` : ''}${one.seconds ? ` · ${seconds(one.seconds)}` : ''}${one.own || one.status !== 'running' ? '' : ' · another process'}</small></button></li>`)}</ul>`
+    <h2>Runs</h2>${runs.length ? html`<ul>${runs.map(one => html`<li key=${one.id}><button aria-current=${one.id === S.id} onClick=${() => open(one.id)}>
+      <span>${cut(one.text, 80)}</span><small>${STATUS[one.status]}${one.at ? ` · ${began(one.at)}` : ''}${one.seconds ? ` · ${seconds(one.seconds)}` : ''}${one.own || one.status !== 'running' ? '' : ' · another process'}</small></button></li>`)}</ul>${runs.length > 199 && !S.isLast && html`<button onClick=${() => listOlder(runs.at(-1))}>Older runs</button>`}`
       : html`<p class="dim">None yet.</p>`}</nav>`;
 }
 
