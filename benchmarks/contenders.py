@@ -1,7 +1,7 @@
 """The interface of contenders, and the prompts that tell the fake server what to answer.
 
 A contender is the shortest usual way to do the work with its library. ``floors.py`` has the two
-that are written by hand, ``ours.py`` has ours.
+that are written by hand, ``ours.py`` has ours, and ``peers/`` those of others.
 """
 
 from __future__ import annotations
@@ -16,6 +16,13 @@ MODEL = "bench-model"
 KEY = "sk-bench"
 
 FLOORS = {"f1": "FloorOpenAI", "f2": "FloorAiohttp"}
+PEERS = {
+    "pydantic-ai": "pydantic_ai_",
+    "agent-framework": "agent_framework_",
+    "openai-agents": "openai_agents_",
+    "agno": "agno_",
+}
+"""Frameworks of others, and their modules in ``peers/``."""
 KINDS = ("openai", "openai_responses", "anthropic", "google")
 
 Hear = Callable[[str], None]
@@ -24,6 +31,9 @@ Hear = Callable[[str], None]
 class Contender:
     """Does the work of the scenarios."""
 
+    CALL: str | None = None
+    """How an agent is called: the tool, with "*" for the name, and the arguments that are given the
+    message and, if there is a third part, the name. ``None`` is ``call_agent``, as with us."""
     FINISH: str | None = None
     """How a run ends: ``None`` is with text, ``tool.argument`` with a call of that tool."""
 
@@ -76,6 +86,8 @@ class Contender:
         words = {"op": op, **words}
         if self.FINISH:
             words["fin"] = self.FINISH
+        if self.CALL:
+            words["via"] = self.CALL
         return "@@" + ";".join(f"{key}={value}" for key, value in words.items()) + "@@"
 
 
@@ -87,4 +99,6 @@ def opened(name: str, url: str) -> Contender:
     name, _, kind = name.partition(":")
     if name in FLOORS:
         return getattr(import_module("floors"), FLOORS[name])(url, kind or "openai")
+    if name in PEERS:
+        return import_module(f"peers.{PEERS[name]}").CONTENDER(url)
     return import_module("ours").Ours(url, kind or "openai")

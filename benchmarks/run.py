@@ -5,13 +5,16 @@
     python3 benchmarks/run.py [--only S2,S6] [--repeats 5] [--contenders ours,f2] [--json FILE]
     python3 benchmarks/run.py --only P [--repeats 5] [--json FILE]
     python3 benchmarks/run.py --against REV [--only S2,S6] [--repeats 11] [--json FILE]
+    python3 benchmarks/run.py --peers [--only S2,S6] [--repeats 3] [--json FILE]
 
-The first compares it with two loops written by hand, the second measures the page in Chromium, and
-the last compares it with itself at an earlier commit.
+The first compares it with two loops written by hand, the second measures the page in Chromium, the
+third compares it with itself at an earlier commit, and the last with frameworks of others, which
+are installed into environments of their own.
 The first time, it creates its environments and installs this checkout as a wheel. Every sample is a
 process of its own; the contenders take turns, so that a change of load affects all of them, and the
 table shows medians, which a few disturbed samples do not move. The server and the client have one
-core each, if there are two. Exits with 1 if a figure is over its bar, and with 2 if the arguments
+core each, if there are two. Exits with 1 if a figure is over its bar, or a framework
+less than five times behind, and with 2 if the arguments
 cannot work.
 """
 
@@ -30,6 +33,7 @@ from pathlib import Path
 from against import compared, earlier, pairs
 from cores import CLIENT, pin
 from environments import HERE, ROOT, about, make_all, make_page, make_then, plain, python, serving
+from frameworks import FRAMEWORKS, beside, drawn_beside, make_frameworks, versions
 from starting import started
 from table import ROWS, Samples, drawn, wanted
 
@@ -42,7 +46,8 @@ def sample(scenario: str, who: str, url: str) -> dict[str, float]:
     if scenario.startswith("S1_"):
         return started(scenario, who, url)
     name = who.partition(":")[0]
-    where = name if name in {"ours", "then"} else "floors"
+    where = FRAMEWORKS[name].environment if name in FRAMEWORKS else "floors"
+    where = name if name in {"ours", "then"} else where
     command = [python(where), str(HERE / "worker.py"), who, scenario, url]
     if is_of_page(scenario):
         command = [python("page"), str(HERE / "in_browser.py"), scenario]
@@ -96,13 +101,18 @@ def parse_options() -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(description="Measures what the package costs.")
     parser.add_argument("--against", metavar="REV", help="compare with ours at this commit")
-    parser.add_argument("--repeats", type=int, help="samples of each; 5, with --against 11")
+    parser.add_argument("--peers", action="store_true", help="compare with other frameworks")
+    parser.add_argument("--repeats", type=int, help="samples of each; 5, --against 11, --peers 3")
     parser.add_argument("--only", default="S", help="scenarios or their beginnings, with commas")
     parser.add_argument("--contenders", help="some of ours,f2,f1")
     parser.add_argument("--json", type=Path, help="also write every sample to this file")
     options = parser.parse_args()
     if options.against is not None and options.contenders is not None:
         parser.error("--against compares ours with ours; --contenders is for runs without it")
+    if options.peers and (options.against is not None or options.contenders is not None):
+        parser.error(
+            "--peers compares ours with all frameworks; it takes neither of the two others"
+        )
     if options.repeats is not None and options.repeats < 1:
         parser.error("--repeats takes a number from 1 on")
     options.only = [name.strip() for name in options.only.split(",")]
@@ -118,7 +128,7 @@ def parse_options() -> argparse.Namespace:
 def main() -> int:
     options = parse_options()
     old = earlier(options.against, ROOT) if options.against is not None else None
-    repeats = options.repeats or (11 if old else 5)
+    repeats = options.repeats or (11 if old else 3 if options.peers else 5)
     make_all()
     if any(map(is_of_page, options.only)):
         make_page()
@@ -126,6 +136,9 @@ def main() -> int:
     if old:
         make_then(old.commit)
         turns = [*pairs(options.only)]
+    elif options.peers:
+        make_frameworks(FRAMEWORKS)
+        turns = beside(options.only, FRAMEWORKS)
     else:
         turns = [*wanted(options.only, (options.contenders or "ours,f2,f1").split(","))]
     began = time.perf_counter()
@@ -137,9 +150,14 @@ def main() -> int:
         f"Python {ours['Python']}, agentouto {ours['agentouto']}, aiohttp {ours['aiohttp']}"
         + (f"\n{old}\n" if old else f", openai {floors['openai']}\n")
     )
-    table, over = compared(samples) if old else drawn(samples)
-    print(table)
-    print(f"\n{over} over the bar" if over else "\nnothing is over its bar")
+    if options.peers:
+        print(f"{versions(FRAMEWORKS)}\n")
+        table, over = drawn_beside(samples, FRAMEWORKS)
+        print(f"{table}\n\n{over} figures of others are less than five times ours")
+    else:
+        table, over = compared(samples) if old else drawn(samples)
+        print(table)
+        print(f"\n{over} over the bar" if over else "\nnothing is over its bar")
     if options.json:
         figures_by_name = {
             f"{scenario} {who}": figures for (scenario, who), figures in samples.items()

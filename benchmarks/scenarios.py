@@ -175,7 +175,8 @@ async def s6(who: Contender) -> Figures:
     with Meter(who, 3) as meter:
         for _ in range(3):
             await who.stream(agent, who.directive("stream", n=2000), heard.append)
-    assert len("".join(heard).split()) == 3 * 2000
+    words = re.findall(r"\d+", "".join(heard))  # a run of ours also tells the words of its return
+    assert len(words) == 3 * 2000
     return meter.per(3 * 2000, "us")
 
 
@@ -186,7 +187,7 @@ async def s6_paced(who: Contender) -> Figures:
 
     def hear(text: str) -> None:
         now = time.monotonic_ns()
-        late.extend((now - int(word)) / 1000 for word in text.split())
+        late.extend((now - int(word)) / 1000 for word in re.findall(r"\d+", text))
 
     await who.stream(agent, who.directive("stream", n=50, gap=1), hear)
     late.clear()

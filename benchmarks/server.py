@@ -11,6 +11,9 @@ The *directive* in the request (see ``formats.py``) is ``@@key=value;...@@`` wit
     par     loop: tool calls in a reply
     tool    loop: the tool's name, called with {"i": number}
     k       fan: agent calls in one reply
+    via     fan, chain: how an agent is called, if otherwise than with call_agent(agent_name,
+            message): "tool.argument" or "tool.argument.argument", the second for the name; a "*" in
+            the tool becomes the name
     d       chain: how deep it still goes
     a       fan, chain: who is called; a "#" becomes the call's number
     sublat  fan: the latency of those who are called
@@ -77,9 +80,13 @@ def asked(name: str, **arguments: object) -> Asked:
     return Asked(f"call_{next(NUMBERS):024d}", name, written)
 
 
-def agent_call(name: str, script: Script) -> Asked:
+def agent_call(name: str, script: Script, caller: Script) -> Asked:
     message = ";".join(f"{key}={value}" for key, value in script.items())
-    return asked("call_agent", agent_name=name, message=f"@@{message}@@")
+    via = caller.get("via", "call_agent.message.agent_name")
+    tool, argument, *named = via.split(".")
+    return asked(
+        tool.replace("*", name), **{argument: f"@@{message}@@"}, **dict.fromkeys(named, name)
+    )
 
 
 def decide(script: Script, results: int) -> list[Asked]:
@@ -94,10 +101,10 @@ def decide(script: Script, results: int) -> list[Asked]:
     elif op == "fan" and not results:
         below = {"op": "text", "lat": script.get("sublat", "0"), **last}
         names = (script["a"].replace("#", str(place)) for place in range(int(script["k"])))
-        return [agent_call(name, below) for name in names]
+        return [agent_call(name, below, script) for name in names]
     elif op == "chain" and not results and int(script["d"]) > 0:
         depth = str(int(script["d"]) - 1)
-        return [agent_call(script["a"].replace("#", depth), {**script, "d": depth})]
+        return [agent_call(script["a"].replace("#", depth), {**script, "d": depth}, script)]
     return [] if op == "stream" else finishing(script)
 
 

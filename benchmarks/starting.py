@@ -10,7 +10,8 @@ import os
 import subprocess
 from textwrap import dedent
 
-from environments import plain, python
+from environments import HERE, plain, python
+from frameworks import FRAMEWORKS
 
 BARE = "pass"
 
@@ -84,6 +85,19 @@ F2 = """
     asyncio.run(main())
 """
 
+PEER = """
+    import asyncio, sys
+    sys.path.insert(0, HERE)
+    from contenders import opened
+
+    async def main():
+        who = opened(NAME, URL)
+        await who.setup()
+        assert "all done" in await who.run(who.agent("solo"), "Hello.")
+
+    asyncio.run(main())
+"""
+
 PROGRAMS = {
     ("S1_import", "ours"): ("ours", IMPORT),
     ("S1_help", "ours"): ("ours", HELP),
@@ -92,6 +106,7 @@ PROGRAMS = {
     ("S1_first", "f1"): ("floors", F1),
     ("S1_first", "f2"): ("floors", F2),
     ("S1_import", "bare"): ("ours", BARE),
+    **{("S1_first", name): (each.environment, PEER) for name, each in FRAMEWORKS.items()},
 }
 """By scenario and contender: where it runs, and what."""
 
@@ -102,7 +117,8 @@ def started(scenario: str, contender: str, url: str) -> dict[str, float]:
     if contender == "then":
         where = "then"
     end = "\nimport os; os._exit(0)"
-    command = [python(where), "-I", "-c", f"URL = {url!r}\n{dedent(program)}{end}"]
+    given = f"URL, HERE, NAME = {url!r}, {str(HERE)!r}, {contender!r}"
+    command = [python(where), "-I", "-c", f"{given}\n{dedent(program)}{end}"]
     with subprocess.Popen(command, env=plain()) as process:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
