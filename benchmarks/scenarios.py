@@ -322,6 +322,52 @@ async def s12(who: Contender) -> Figures:
     return {"plain_us": plain, "run_us": run - plain, "report_us": report - plain}
 
 
+async def growth(who: Contender, how: str, number: int) -> Figures:
+    """An odd reply, and one that is four times as long: linear work takes four times as long."""
+    agent = who.agent("solo", [work])
+
+    async def cost(number: int) -> float:
+        taken: list[float] = []
+        for _ in range(3):
+            gc.collect()
+            used = cpu()
+            check(await who.run(agent, who.directive("odd", how=how, n=number)))
+            taken.append(cpu() - used)
+        return min(taken)
+
+    await cost(10)
+    small, large = await cost(number), await cost(4 * number)
+    return {"growth": large / small, "ms": large * 1000}
+
+
+async def s13_unnumbered(who: Contender) -> Figures:
+    """Two and eight thousand tool calls without an index."""
+    return await growth(who, "unnumbered", 2000)
+
+
+async def s13_pieces(who: Contender) -> Figures:
+    """A tool call in 5,000 and 20,000 pieces."""
+    return await growth(who, "pieces", 5000)
+
+
+async def s13_comments(who: Contender) -> Figures:
+    """Fifty and two hundred thousand comments before an answer."""
+    return await growth(who, "comments", 50_000)
+
+
+async def s13_open(who: Contender) -> Figures:
+    """A reply without ``[DONE]`` whose connection stays open: when the run returns."""
+    agent = who.agent("solo")
+    prompt = who.directive("odd", how="open")
+    check(await who.run(agent, prompt))
+    took: list[float] = []
+    for _ in range(5):
+        began = time.perf_counter()
+        check(await who.run(agent, prompt))
+        took.append(time.perf_counter() - began)
+    return {"ms": statistics.median(took) * 1000}
+
+
 SCENARIOS: dict[str, Callable[[Contender], Awaitable[Figures]]] = {
     "S2": s2,
     "S3": s3,
@@ -339,6 +385,10 @@ SCENARIOS: dict[str, Callable[[Contender], Awaitable[Figures]]] = {
     "S10_waves": s10_waves,
     "S10_turn": s2,
     "S11_serve": s11_serve,
+    "S13_unnumbered": s13_unnumbered,
+    "S13_pieces": s13_pieces,
+    "S13_comments": s13_comments,
+    "S13_open": s13_open,
     "S12": s12,
 }
 

@@ -4,7 +4,7 @@ Its answer depends on the request only, so all contenders that send the same req
 work.
 The *directive* in the request (see ``formats.py``) is ``@@key=value;...@@`` with these keys:
 
-    op      text | loop | fan | chain | stream | write
+    op      text | loop | fan | chain | stream | write | odd
     lat     milliseconds before the answer begins
     crowd   the answer begins when so many requests with this key are waiting
     turns   loop: so many replies with tool calls, and then the last one
@@ -19,6 +19,7 @@ The *directive* in the request (see ``formats.py``) is ``@@key=value;...@@`` wit
     sublat  fan: the latency of those who are called
     n, gap  stream: so many tokens, so many milliseconds apart (0: all at once);
             write: so many words in the arguments of the last call, likewise
+    how     odd: one of the replies in ``odd_replies.py``, with n of what it has many of
     fin     how a last answer is given: left out, it is text; "tool.argument" is a tool call
 
 Each token of a paced stream is the time it was written, by a clock that all processes share.
@@ -48,6 +49,7 @@ import uvloop
 from certificates import ADDRESS, serving_context
 from cores import pin
 from formats import Asked, Chat, Format, spoken, stamp
+from odd_replies import ODD
 
 DIRECTIVE = re.compile(r"@@(.*?)@@", re.DOTALL)
 LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
@@ -204,6 +206,10 @@ class Connection(asyncio.Protocol):
             (self._stream if script["op"] == "stream" else self._write_call)(form, body, script)
             return
         STATS.inflight -= 1
+        if script.get("op") == "odd" and not results:
+            ended = b"" if script["how"] == "open" else LAST
+            self._write(SSE_HEAD + chunk(ODD[script["how"]](int(script.get("n", 0)))) + ended)
+            return
         calls = decide(script, results)
         if isinstance(form, Chat) and not body.get("stream"):
             told = form.whole(DONE, calls)

@@ -102,6 +102,18 @@ def _page() -> Iterable[Row]:
         yield Row(title, scenario, metric, digits, bar, floor="", absolute=True)
 
 
+def _odd() -> Iterable[Row]:
+    """Yield the rows of replies that were once read in quadratic time, or late."""
+    for what, scenario in (
+        ("8,000 tool calls without an index beside 2,000", "S13_unnumbered"),
+        ("a tool call in 20,000 pieces beside 5,000", "S13_pieces"),
+        ("200,000 comments before an answer beside 50,000", "S13_comments"),
+    ):
+        yield Row(f"S13 {what}, times", scenario, "growth", 2, 5, floor="", absolute=True)
+    title = "S13 a reply without `[DONE]` on a connection that stays open, ms"
+    yield Row(title, "S13_open", "ms", 1, 1100, floor="", absolute=True)
+
+
 ROWS = (
     Row("S1 import, ms", "S1_import", "ms", 0, 0.6, floor_scenario="S1_first"),
     Row(
@@ -141,6 +153,7 @@ ROWS = (
         floor="",
         absolute=True,
     ),
+    *_odd(),
     *_formats(),
     *_page(),
 )
@@ -171,6 +184,10 @@ def _f1_isshown(row: Row) -> bool:
         "S10_first_uvloop",
         "S11_serve",
         "S12",
+        "S13_unnumbered",
+        "S13_pieces",
+        "S13_comments",
+        "S13_open",
         "P1",
         "P2",
         "P3",

@@ -108,5 +108,12 @@ def test_a_scenario_there_is_not_is_told_with_those_there_are() -> None:
     assert "there is no scenario 'S99'. There are: S1_import, " in done.stderr
 
 
+def test_other_frameworks_and_an_older_commit_are_not_compared_at_once() -> None:
+    command = [sys.executable, str(REPOSITORY / "benchmarks" / "run.py"), "--peers", "--against=x"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--peers compares ours with all frameworks; it takes neither" in done.stderr
+
+
 def same_name(one: str, other: str) -> bool:
     return re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", other).lower()
