@@ -29,6 +29,14 @@ def program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join(reversed(FOLDERS))) or shutil.which(name)
 
 
+def executed(address: str, statement: str) -> list[tuple[Any, ...]]:
+    """Return what a statement finds."""
+    client = importlib.import_module("psycopg")
+    with client.connect(address, autocommit=True) as connection:
+        found = connection.execute(statement)
+        return [] if found.description is None else found.fetchall()
+
+
 class Postgres:
     """A server with its data in a folder of its own, on a free port."""
 
@@ -67,10 +75,7 @@ class Postgres:
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Execute a statement as the owner of everything."""
-        client = importlib.import_module("psycopg")
-        with client.connect(self.address(database), autocommit=True) as connection:
-            found = connection.execute(statement)
-            return [] if found.description is None else found.fetchall()
+        return executed(self.address(database), statement)
 
     def processes(self) -> list[int]:
         """Return the ids of the server's processes, the first one of which is its own."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ PIECES = {"token", "thinking", "draft", "text", "tool.progress"}
 """Types of lines that are no facts: a live reader gets more of them than one that comes later."""
 
 
-async def kept(scene: Scene, place: Path, run_id: str = RUN) -> tuple[World, list[dict[str, Any]]]:
+async def kept(scene: Scene, place: str, run_id: str = RUN) -> tuple[World, list[dict[str, Any]]]:
     """Play a scene in a journal; return its effects, and its lines as a live reader gets them."""
     world = World()
     given, options = scene(world)
@@ -55,10 +54,7 @@ def facts(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
-async def test_a_saved_run_has_the_lines_that_a_live_reader_got(
-    scene: Scene, tmp_path: Path
-) -> None:
-    place = tmp_path / "runs.db"
+async def test_a_saved_run_has_the_lines_that_a_live_reader_got(scene: Scene, place: str) -> None:
     world, live = await kept(scene, place)
     effects = list(world.done)
     saved = Journal(place)[RUN].lines()
@@ -69,9 +65,8 @@ async def test_a_saved_run_has_the_lines_that_a_live_reader_got(
 
 
 async def test_a_fork_before_a_turn_of_a_peer_two_deep_does_nothing_that_was_before_it(
-    tmp_path: Path,
+    place: str,
 ) -> None:
-    place = tmp_path / "runs.db"
     world, _ = await kept(deep, place)
     assert world.done == ["one", "two", "lead"]
     journal = Journal(place)

@@ -36,6 +36,7 @@ from agentouto import (
 )
 from agentouto.testing import Request, Script, call, say, tool
 from children import PIPE, child
+from postgres import executed
 
 OTHER_PROCESS = """
 import sys
@@ -51,7 +52,7 @@ except RoutingError as error:
 """
 
 
-def sent(journal: Path, *arguments: str) -> str:
+def sent(journal: object, *arguments: str) -> str:
     """Call a method of a saved run in another process, and return what it prints."""
     command = [sys.executable, "-c", OTHER_PROCESS, str(journal), *arguments]
     with child(command, stdout=PIPE) as process:
@@ -84,7 +85,7 @@ def waits_and_repeats(request: Request) -> Any:
     return tool("wait") if request.turn == 0 else say(" ".join(letters) or "none")
 
 
-async def interrupted(journal: Path, line: Any, **options: Any) -> None:
+async def interrupted(journal: Any, line: Any, **options: Any) -> None:
     """Begin a run and leave it in its first tool call or question."""
     options = {"tools": [Hold().tool], "starting_agents": [agent(line)], **options}
     async with async_run_stream("Go.", journal=journal, run_id="order", **options) as stream:
@@ -96,8 +97,8 @@ async def interrupted(journal: Path, line: Any, **options: Any) -> None:
 # ── letters ───────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_letter_of_another_process_is_read_by_an_agent_at_work(tmp_path: Path) -> None:
-    hold, journal = Hold(), tmp_path / "runs.db"
+async def test_a_letter_of_another_process_is_read_by_an_agent_at_work(place: str) -> None:
+    hold, journal = Hold(), place
     lead = agent(waits_and_repeats)
     handle = run_background("Go.", [lead], [hold.tool], journal=journal, run_id="order")
     await hold.begun.wait()
@@ -128,9 +129,11 @@ async def test_a_letter_to_a_run_that_is_not_at_work_is_read_when_it_goes_on(
     assert len(inbox_of(journal)) == 0
 
 
-def inbox_of(journal: Path) -> list[tuple[str, str, str | None]]:
+def inbox_of(journal: object) -> list[tuple[Any, ...]]:
     """Return what is left in the inbox: kind, id and outcome."""
-    connection = sqlite3.connect(journal)
+    if str(journal).startswith("postgresql:"):
+        return executed(str(journal), "select kind, id, outcome from agentouto.inbox")
+    connection = sqlite3.connect(str(journal))
     found = connection.execute("select kind, id, outcome from inbox").fetchall()
     connection.close()
     return found
@@ -161,7 +164,7 @@ def test_a_letter_that_is_sent_while_its_run_ends_is_read_or_refused(
     """Send 1,000 letters in all, each a little later after its run has begun to end."""
     journal = Journal(tmp_path / "runs.db")
     run("Go.", [agent([say("x")])], journal=journal)
-    kept_open = sqlite3.connect(journal.path)  # else each run would be the last to close the file
+    kept_open = sqlite3.connect(journal.place)  # else each run would be the last to close the file
     kept_open.execute("select count(*) from runs").fetchall()
     with child([sys.executable, "-c", SENDER], stdin=PIPE, stdout=PIPE) as process:
         orders, answers = process.stdin, process.stdout
@@ -225,9 +228,9 @@ async def test_an_answer_of_another_process_comes_before_that_of_ask_user(tmp_pa
 
 
 async def test_a_question_that_was_left_is_answered_once_and_not_asked_again(
-    tmp_path: Path,
+    place: str,
 ) -> None:
-    journal = tmp_path / "runs.db"
+    journal = place
 
     async def ask_user(message: Message) -> str:
         return (await asyncio.Event().wait() and message.content) or "never"
@@ -299,8 +302,8 @@ async def test_a_decision_of_another_process_counts(
 # ── the end of a run ──────────────────────────────────────────────────────────────────────────
 
 
-async def test_another_process_ends_a_run_at_work_for_good(tmp_path: Path) -> None:
-    hold, journal = Hold(), tmp_path / "runs.db"
+async def test_another_process_ends_a_run_at_work_for_good(place: str) -> None:
+    hold, journal = Hold(), place
     given: dict[str, Any] = {"tools": [hold.tool], "journal": journal, "run_id": "order"}
     handle = run_background("Go.", [agent(waits_and_repeats)], **given)
     await hold.begun.wait()
@@ -313,8 +316,8 @@ async def test_another_process_ends_a_run_at_work_for_good(tmp_path: Path) -> No
         await async_run("Go.", [agent(waits_and_repeats)], **given)
 
 
-async def test_a_run_that_is_not_at_work_is_ended_for_good(tmp_path: Path) -> None:
-    journal = tmp_path / "runs.db"
+async def test_a_run_that_is_not_at_work_is_ended_for_good(place: str) -> None:
+    journal = place
     await interrupted(journal, waits_and_repeats)
     saved = Journal(journal)["order"]
     await asyncio.to_thread(saved.send, "a letter")

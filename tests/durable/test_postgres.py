@@ -28,6 +28,7 @@ from agentouto._journal.postgres_address import Patience, PostgresAddress
 from agentouto._journal.postgres_database import PostgresDatabase
 from agentouto.exceptions import RunTaken, RunTakenOver
 from agentouto.testing import Script, finish, tool
+from cli.terminal import agentouto
 from postgres import PASSWORD, Postgres
 
 TESTS = Path(__file__).parents[1]
@@ -367,3 +368,30 @@ def test_without_psycopg_the_extra_is_named(address: str, monkeypatch: pytest.Mo
     monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
     with pytest.raises(JournalError, match=r"pip install \"agentouto\[distributed\]\""):
         Journal(address).runs()
+
+
+TEAM = """
+from agentouto import Agent, Provider, Team
+from agentouto.testing import Script, say
+provider = Provider("scripted", kind="script", script=Script({"lead": [say("It is warm.")]}))
+team = Team([Agent("lead", "", "m", provider)])
+"""
+
+
+def test_commands_take_the_address_and_show_no_password(address: str, tmp_path: Path) -> None:
+    (tmp_path / "team.py").write_text(TEAM)
+    path = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    named = ("--journal", address, "--run-id", "order")
+    ended = agentouto("run", "team.py", "How warm?", *named, cwd=tmp_path, env=path)
+    assert (ended.code, ended.out) == (0, "It is warm.\n"), ended.err
+    assert "Others on this machine can read the password in --journal" in ended.err
+    assert PASSWORD not in ended.err
+    given = {**path, "AGENTOUTO_JOURNAL": address}
+    listed = agentouto("runs", "list", "--json", cwd=tmp_path, env=given)
+    assert '"order"' in listed.out
+    assert "password" not in listed.err
+    shown = agentouto("runs", "show", "order", cwd=tmp_path, env=given)
+    assert "It is warm." in shown.out
+    removed = agentouto("runs", "rm", "order", cwd=tmp_path, env=given)
+    assert removed.code == 0, removed.err
+    assert Journal(address).runs() == []

@@ -81,8 +81,8 @@ for approval in saved.approvals():
 """
 
 
-def test_a_run_is_saved_and_goes_on_in_other_processes(tmp_path: Path) -> None:
-    journal = tmp_path / "runs.db"
+def test_a_run_is_saved_and_goes_on_in_other_processes(place: str) -> None:
+    journal = place
     asked = [("lead", 0), ("writer", 0)]
     assert played(PROGRAM, journal) == f"['Which title?'] ['publish'] Go. {asked}"
     saved = Journal(journal)["order"]
@@ -112,13 +112,13 @@ def answered(name: str) -> Any:
     return lambda request: say(", ".join(request.answers(name)))
 
 
-def team(journal: Path, words: dict[str, list[Any]], *others: Any, **options: Any) -> Team:
+def team(journal: str, words: dict[str, list[Any]], *others: Any, **options: Any) -> Team:
     everyone = agents(lines(words), *words)
     options = {"ask_user": SAVE_AND_EXIT, "journal": journal, "run_id": "order", **options}
     return Team([*everyone, *others], starting_agents=everyone[:1], **options)
 
 
-def test_the_run_ends_only_when_all_wait(tmp_path: Path) -> None:
+def test_the_run_ends_only_when_all_wait(place: str) -> None:
     """While one agent is at work, the question of another keeps."""
     done: list[str] = []
 
@@ -134,26 +134,26 @@ def test_the_run_ends_only_when_all_wait(tmp_path: Path) -> None:
         "asker": [call("user", "Which?"), answered("user")],
         "worker": [tool("work"), tool("work"), say("done")],
     }
-    one = team(tmp_path / "r", words)
+    one = team(place, words)
     one.tools = [work]
     with pytest.raises(Waiting) as raised:
         one.run("Go.")
     assert done == ["work", "work"]
     (question,) = raised.value.questions
     assert (question.sender, question.content) == ("asker", "Which?")
-    Journal(tmp_path / "r")["order"].answer(question.call_id, "A")
-    assert Journal(tmp_path / "r")["order"].status == "interrupted"
+    Journal(place)["order"].answer(question.call_id, "A")
+    assert Journal(place)["order"].status == "interrupted"
     assert one.run("Go.").output == "A"
     assert done == ["work", "work"]
 
 
-def test_two_questions_are_answered_one_after_the_other(tmp_path: Path) -> None:
+def test_two_questions_are_answered_one_after_the_other(place: str) -> None:
     words = {
         "lead": [[call("a", "A."), call("b", "B.")], lambda seen: say(f"{seen.answers('a')} {seen.answers('b')}")],
         "a": [call("user", "A?"), answered("user")],
         "b": [call("user", "B?"), answered("user")],
     }  # fmt: skip
-    one, journal = team(tmp_path / "r", words), Journal(tmp_path / "r")
+    one, journal = team(place, words), Journal(place)
     with pytest.raises(Waiting, match=r"2 to be answered and 0 to be approved, asked by a, b"):
         one.run("Go.")
     first, second = journal["order"].questions()
@@ -166,7 +166,7 @@ def test_two_questions_are_answered_one_after_the_other(tmp_path: Path) -> None:
     assert one.run("Go.").output == "['1'] ['2']"
 
 
-async def test_an_answer_reaches_a_run_that_has_not_ended_yet(tmp_path: Path) -> None:
+async def test_an_answer_reaches_a_run_that_has_not_ended_yet(place: str) -> None:
     """While another agent keeps the run at work, its process takes the answer."""
     hold = asyncio.Event()
 
@@ -184,36 +184,34 @@ async def test_an_answer_reaches_a_run_that_has_not_ended_yet(tmp_path: Path) ->
         "asker": [call("user", "Which?"), noted],
         "worker": [tool("work"), say("done")],
     }
-    one = team(tmp_path / "r", words)
+    one = team(place, words)
     one.tools = [work]
     task = asyncio.create_task(one.async_run("Go."))
-    while not (tmp_path / "r").exists() or not (
-        asked := await asyncio.to_thread(questions, tmp_path / "r")
-    ):
+    while not Journal(place).exists() or not (asked := await asyncio.to_thread(questions, place)):
         await asyncio.sleep(0)
-    await asyncio.to_thread(Journal(tmp_path / "r")["order"].answer, asked[0].call_id, "A")
+    await asyncio.to_thread(Journal(place)["order"].answer, asked[0].call_id, "A")
     assert (await task).output == "A"
 
 
-def questions(journal: Path) -> list[Message]:
+def questions(journal: str) -> list[Message]:
     return Journal(journal)["order"].questions() if "order" in Journal(journal) else []
 
 
-def test_persons_with_names_may_be_away_too(tmp_path: Path) -> None:
+def test_persons_with_names_may_be_away_too(place: str) -> None:
     ann = Peer("ann", "Reviews.", SAVE_AND_EXIT, person=True)
     words = {"lead": [call("ann", "Good?"), answered("ann")]}
-    one = team(tmp_path / "r", words, ann, ask_user=None)
+    one = team(place, words, ann, ask_user=None)
     with pytest.raises(Waiting) as raised:
         one.run("Go.")
     (question,) = raised.value.questions
     assert question.receiver == "ann"
-    Journal(tmp_path / "r")["order"].answer(question.call_id, "Yes")
+    Journal(place)["order"].answer(question.call_id, "Yes")
     assert one.run("Go.").output == "Yes"
 
 
 @pytest.mark.parametrize(("on_restart", "waits"), [("run", True), ("report", False)])
 async def test_a_tool_that_asks_may_wait_if_it_is_used_again(
-    tmp_path: Path, on_restart: Any, waits: bool
+    place: str, on_restart: Any, waits: bool
 ) -> None:
     asked = asyncio.Event()
 
@@ -223,38 +221,38 @@ async def test_a_tool_that_asks_may_wait_if_it_is_used_again(
         return (await here().call("user", "Which?")).content
 
     words = {"lead": [tool("ask"), lambda seen: say(seen.results("ask")[0])]}
-    one = team(tmp_path / "r", words)
+    one = team(place, words)
     one.tools = [Tool(ask, on_restart=on_restart)]
     task = asyncio.create_task(one.async_run("Go."))
     await asked.wait()
-    while not (found := await asyncio.to_thread(questions, tmp_path / "r")):
+    while not (found := await asyncio.to_thread(questions, place)):
         await asyncio.sleep(0)
     if waits:
         with pytest.raises(Waiting):
             await task
-    await asyncio.to_thread(Journal(tmp_path / "r")["order"].answer, found[0].call_id, "A")
+    await asyncio.to_thread(Journal(place)["order"].answer, found[0].call_id, "A")
     if waits:
         task = asyncio.create_task(one.async_run("Go."))
     assert (await task).output == "A"
 
 
-def test_a_server_goes_on_with_runs_that_were_answered(tmp_path: Path) -> None:
+def test_a_server_goes_on_with_runs_that_were_answered(place: str) -> None:
     words = {"lead": [call("user", "Which?"), answered("user")]}
-    one = team(tmp_path / "r", words, run_id=None)
+    one = team(place, words, run_id=None)
     for run_id in ("a", "b"):
         with pytest.raises(Waiting):
             one.run("Go.", run_id=run_id)
     assert one.resume_all() == []
-    journal = Journal(tmp_path / "r")
+    journal = Journal(place)
     assert [saved.id for saved in journal.runs("waiting")] == ["b", "a"]
     journal["a"].answer(journal["a"].questions()[0].call_id, "A")
     (handle,) = one.resume_all()
     assert (str(handle), handle.result(30).output) == ("a", "A")
 
 
-def test_a_letter_to_a_run_that_waits_is_read_when_it_goes_on(tmp_path: Path) -> None:
+def test_a_letter_to_a_run_that_waits_is_read_when_it_goes_on(place: str) -> None:
     words = {"lead": [call("user", "Which?"), lambda seen: say(" ".join(seen.heard[1:]))]}
-    one, journal = team(tmp_path / "r", words), Journal(tmp_path / "r")
+    one, journal = team(place, words), Journal(place)
     with pytest.raises(Waiting):
         one.run("Go.")
     journal["order"].send("a letter", id="x")
@@ -264,11 +262,11 @@ def test_a_letter_to_a_run_that_waits_is_read_when_it_goes_on(tmp_path: Path) ->
     assert one.run("Go.").output == "a letter"
 
 
-async def test_a_person_who_is_there_now_is_asked_when_the_run_goes_on(tmp_path: Path) -> None:
+async def test_a_person_who_is_there_now_is_asked_when_the_run_goes_on(place: str) -> None:
     words = {"lead": [call("user", "Which?"), answered("user")]}
     with pytest.raises(Waiting):
-        await team(tmp_path / "r", words).async_run("Go.")
-    there = team(tmp_path / "r", words, ask_user=lambda message: f"to {message.content}")
+        await team(place, words).async_run("Go.")
+    there = team(place, words, ask_user=lambda message: f"to {message.content}")
     assert (await there.async_run("Go.")).output == "to Which?"
 
 
@@ -291,12 +289,12 @@ def test_what_cannot_wait_is_refused(
         run("Go.", [lead], run_agents=everyone, **options)
 
 
-async def test_a_cancelled_wait_stays_cancelled(tmp_path: Path) -> None:
+async def test_a_cancelled_wait_stays_cancelled(place: str) -> None:
     words = {"lead": [call("user", "Which?"), answered("user")]}
-    one = team(tmp_path / "r", words)
+    one = team(place, words)
     with pytest.raises(Waiting):
         await one.async_run("Go.")
-    saved = Journal(tmp_path / "r")["order"]
+    saved = Journal(place)["order"]
     assert saved.cancel("not needed")
     with pytest.raises(Exception, match="cancelled"):
         await async_run("Go.", one.starting_agents, **one.options)
@@ -311,51 +309,51 @@ async def ask_here(_: Message) -> str:
     return (await here().call("user", "Which?")).content
 
 
-def test_a_peer_that_asks_may_wait_if_it_is_asked_again(tmp_path: Path) -> None:
+def test_a_peer_that_asks_may_wait_if_it_is_asked_again(place: str) -> None:
     words = {"lead": [call("asker", "Ask."), answered("asker")]}
     asker = Peer("asker", "Asks.", ask_here, on_restart="run")
-    one = team(tmp_path / "r", words, asker)
+    one = team(place, words, asker)
     with pytest.raises(Waiting) as raised:
         one.run("Go.")
-    Journal(tmp_path / "r")["order"].answer(raised.value.questions[0].call_id, "A")
+    Journal(place)["order"].answer(raised.value.questions[0].call_id, "A")
     assert one.run("Go.").output == "A"
 
 
-def test_a_background_call_that_asks_is_waited_for(tmp_path: Path) -> None:
+def test_a_background_call_that_asks_is_waited_for(place: str) -> None:
     words = {
         "lead": [call("asker", "Ask.", background=True), say("started")],
         "asker": [call("user", "Which?"), answered("user")],
     }
-    one = team(tmp_path / "r", words)
+    one = team(place, words)
     with pytest.raises(Waiting) as raised:
         one.run("Go.")
     assert [output.text for output in raised.value.partial.outputs] == ["started"]
-    Journal(tmp_path / "r")["order"].answer(raised.value.questions[0].call_id, "A")
+    Journal(place)["order"].answer(raised.value.questions[0].call_id, "A")
     result = one.run("Go.")
     assert result.output == "started"
     assert "A" in [message.content for message in result.messages]
 
 
-def test_a_tool_that_asks_for_approval_itself_may_wait(tmp_path: Path) -> None:
+def test_a_tool_that_asks_for_approval_itself_may_wait(place: str) -> None:
     async def spend() -> str:
         """Spend."""
         await here().ask_approval("pay", {"amount": 5})
         return "paid"
 
     words = {"lead": [tool("spend"), lambda seen: say(seen.results("spend")[0])]}
-    one = team(tmp_path / "r", words)
+    one = team(place, words)
     one.tools = [Tool(spend, on_restart="run")]
     with pytest.raises(Waiting) as raised:
         one.run("Go.")
     (approval,) = raised.value.approvals
     assert (approval.tool, approval.arguments) == ("pay", {"amount": 5})
-    Journal(tmp_path / "r")["order"].approve(approval.id, True)
+    Journal(place)["order"].approve(approval.id, True)
     assert one.run("Go.").output == "paid"
 
 
 @pytest.mark.parametrize(("yes", "output"), [(True, "worked"), (False, "was not used again")])
 def test_whether_an_interrupted_tool_is_used_again_may_be_decided_tomorrow(
-    tmp_path: Path, yes: bool, output: str
+    place: str, yes: bool, output: str
 ) -> None:
     begun: list[str] = []
 
@@ -381,7 +379,7 @@ def test_whether_an_interrupted_tool_is_used_again_may_be_decided_tomorrow(
         await asyncio.wait([task])
 
     words = {"lead": [tool("work"), lambda seen: say(seen.results("work")[0])]}
-    one = team(tmp_path / "r", words)
+    one = team(place, words)
     asyncio.run(leave())
     one.tools = [Tool(work, on_restart="ask")]
     with pytest.raises(Waiting) as first:
@@ -390,12 +388,12 @@ def test_whether_an_interrupted_tool_is_used_again_may_be_decided_tomorrow(
         one.run("Go.")
     (approval,) = second.value.approvals
     assert first.value.approvals == [approval]
-    Journal(tmp_path / "r")["order"].approve(approval.id, yes)
+    Journal(place)["order"].approve(approval.id, yes)
     assert output in one.run("Go.").output
     assert len(begun) == (2 if yes else 1)
 
 
-def test_a_reply_that_a_hook_has_passed_waits_as_any_other(tmp_path: Path) -> None:
+def test_a_reply_that_a_hook_has_passed_waits_as_any_other(place: str) -> None:
     async def around_model(use: ModelUse, ask: Any) -> Any:
         first = await ask()
         return await ask() if use.turn == 0 else first
@@ -408,20 +406,20 @@ def test_a_reply_that_a_hook_has_passed_waits_as_any_other(tmp_path: Path) -> No
 
     provider = Provider("p", kind="script", script=Script(line))
     lead = Agent("lead", "", "m", provider)
-    options: dict[str, Any] = {"journal": tmp_path / "r", "run_id": "order"}
+    options: dict[str, Any] = {"journal": place, "run_id": "order"}
     one = Team([lead], ask_user=SAVE_AND_EXIT, hooks=Hooks(around_model=around_model), **options)
     with pytest.raises(Waiting) as raised:
         one.run("Go.")
     (question,) = raised.value.questions
     assert question.content == "2?"
-    Journal(tmp_path / "r")["order"].answer(question.call_id, "A")
+    Journal(place)["order"].answer(question.call_id, "A")
     assert one.run("Go.").output == "A"
     assert asked == [0, 0, 1]
 
 
-async def test_a_stream_of_a_run_that_waits_ends_with_the_questions(tmp_path: Path) -> None:
+async def test_a_stream_of_a_run_that_waits_ends_with_the_questions(place: str) -> None:
     words = {"lead": [call("user", "Which?"), answered("user")]}
-    stream = team(tmp_path / "r", words).start("Go.")
+    stream = team(place, words).start("Go.")
     seen: list[str] = []
 
     async def read() -> None:
@@ -431,5 +429,5 @@ async def test_a_stream_of_a_run_that_waits_ends_with_the_questions(tmp_path: Pa
     with pytest.raises(Waiting):
         await read()
     assert "agent_call" in seen
-    assert Journal(tmp_path / "r")["order"].status == "waiting"
-    assert Journal(tmp_path / "r")["order"].lines()[-1]["type"] == "ask"
+    assert Journal(place)["order"].status == "waiting"
+    assert Journal(place)["order"].lines()[-1]["type"] == "ask"

@@ -91,7 +91,7 @@ class PostgresKeeper(PendingEvents):
                 self._write()
                 return False
             if self._waiting is None:
-                self._waiting = self._writer.do(self._note_waiting)
+                self._waiting = self._writer.do(self._note_waiting, after=self)
                 return False
             if not self._waiting.done():
                 return False
@@ -104,7 +104,8 @@ class PostgresKeeper(PendingEvents):
         with self._lock:
             if self._closed or self._lost is not None or self._error is not None:
                 return
-            future = self._writer.do(self._note_cancelled)
+            # An item that says so has to be settled before: what is left then is refused.
+            future = self._writer.do(self._note_cancelled, after=self)
         if current_loop() is None:  # else the end of the run waits for it
             future.result()
 

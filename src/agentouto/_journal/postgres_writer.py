@@ -116,9 +116,22 @@ class PostgresWriter:
 
     # ── from any thread ───────────────────────────────────────────────────────────────────────
 
-    def do(self, work: Callable[[Database], Done]) -> Future[Done]:
-        """Have ``work`` done in the thread, between two batches."""
-        return self._later(lambda: work(self._usable()))
+    def do(
+        self, work: Callable[[Database], Done], *, after: WrittenRun | None = None
+    ) -> Future[Done]:
+        """Have ``work`` done in the thread, between two batches.
+
+        Args:
+            work: What is to be done.
+            after: A run whose next batch is written before.
+        """
+
+        def done() -> Done:
+            if after is not None:
+                self._write([after])
+            return work(self._usable())
+
+        return self._later(done)
 
     def _later(self, work: Callable[[], Done]) -> Future[Done]:
         future: Future[Done] = Future()
