@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def test_ctrl_c_stops_the_run_and_hands_over_what_was_finished(here: Path) -> No
     assert "the tool has stopped" in err
     stopped, kept = err.splitlines()[-2:]
     assert stopped == "Stopped by Ctrl+C. 1 call of 2 had returned."
-    assert kept.startswith("It is kept: agentouto runs resume ")
+    assert re.fullmatch(r"It is kept: agentouto runs resume [0-9a-f]{8} goes on with it\.", kept)
 
 
 def test_ctrl_c_still_ends_the_events_with_run_end(here: Path) -> None:
@@ -132,3 +133,32 @@ def test_an_answer_with_nowhere_to_go_is_one_clear_line(here: Path) -> None:
 def test_a_closed_input_or_error_file_keeps_nothing_from_working(here: Path) -> None:
     done = without(here, "<&- 2>&-")
     assert (done.returncode, done.stdout) == (0, "Go\n")
+
+
+INTERRUPTED_AS_IT_BEGINS = """
+from agentouto.cli._arguments import exit_with
+from agentouto.cli._views import CommandOptions
+
+async def serve():
+    raise AssertionError("it was begun")
+
+def command():
+    serving = serve()
+    raise KeyboardInterrupt
+
+exit_with(CommandOptions(), command)
+"""
+
+
+def test_ctrl_c_before_a_server_begins_is_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_AS_IT_BEGINS],
+        cwd=tmp_path,
+        env=surroundings(),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=20,
+    )
+    assert "Stopped by Ctrl+C." in done.stderr
+    assert "never awaited" not in done.stderr

@@ -471,7 +471,9 @@ def test_ctrl_c_at_a_question_stops_the_run(here: Path) -> None:
         assert done.code == 130
         stopped, kept = plain(done.err).splitlines()[-2:]
         assert stopped == "Stopped by Ctrl+C. 0 calls of 3 had returned."
-        assert kept.startswith("It is kept: agentouto runs resume ")
+        assert re.fullmatch(
+            r"It is kept: agentouto runs resume [0-9a-f]{8} goes on with it\.", kept
+        )
         assert done.err.count("\x1b[?25l") == done.err.count("\x1b[?25h")
 
 

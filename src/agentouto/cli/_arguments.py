@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from functools import wraps
@@ -242,6 +243,8 @@ def exit_with(options: CommandOptions, command: Callable[[], int]) -> None:
     except (typer.Exit, typer.BadParameter):
         raise
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - one line instead of a traceback
+        if isinstance(error, KeyboardInterrupt):  # it may have come as something was about to begin
+            warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
         code = int(report_error(error, options))
     finally:
         signal.signal(signal.SIGINT, while_loading)

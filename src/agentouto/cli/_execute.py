@@ -46,6 +46,7 @@ from agentouto.cli._exit_codes import (
 from agentouto.cli._line_editor import restore_echo
 from agentouto.cli._line_view import format_event
 from agentouto.cli._runs_go_on import SavedPlace, later_text, waiting_text
+from agentouto.cli._runs_words import short_id
 from agentouto.cli._terminal_text import clean, fit_terminal, plural, print_notice
 from agentouto.cli._user_prompt import UserPrompt
 from agentouto.cli._views import CommandOptions, SilentView, View, write_json
@@ -237,7 +238,9 @@ class _RunExecutor:
 
     def _stop_error(self, error: Cancelled, prompt: UserPrompt, run_id: str) -> RunStopped:
         outputs = error.partial.outputs
-        command = self._options.resume_command.replace("ID", run_id)
+        named = {"SHORT": short_id(run_id), "ID": run_id}
+        words = self._options.resume_command.split(" ")
+        command = " ".join(named.get(word, word) for word in words)
         kept = f"\nIt is kept: {command} goes on with it."
         if prompt.unanswered_question is not None:
             place = self._saved_place(run_id)

@@ -163,7 +163,7 @@ def _with_journal(
         notify(sentence)
     if journal is None:
         return options
-    return replace(options, journal=journal, resume_command="agentouto runs resume ID")
+    return replace(options, journal=journal, resume_command="agentouto runs resume SHORT")
 
 
 def shows_notices(options: CommandOptions) -> bool:

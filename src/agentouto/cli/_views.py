@@ -105,7 +105,8 @@ class CommandOptions:
         journal: The journal that the run is kept in, if any.
         run_id: The id of the run there; empty to draw one.
         accepts_changes: Whether a saved run goes on with agents or tools that have changed.
-        resume_command: The command that goes on with a run that was stopped, with ``ID`` in it.
+        resume_command: The command that goes on with a run that was stopped, with ``ID`` in it,
+            or ``SHORT`` for its beginning.
         team: How the team of the run was named, for the commands that go on with it.
     """
 
