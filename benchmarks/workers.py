@@ -280,6 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.inside:
         asyncio.run(_in_this_process(int(given.inside[0]), given.inside[1], 200))
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server is stopped
     global _folder  # noqa: PLW0603
     _folder = Path(tempfile.mkdtemp(prefix="agentouto-workers-"))
     print(f"{given.runs} runs of {PARTS + 1} calls, models take {LATENCY * 1000:.0f} ms")
