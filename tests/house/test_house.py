@@ -178,13 +178,13 @@ MAY_IMPORT_PRIVATE_NAMES = {
     "acp/_process.py": {"agentouto._domain.redaction"},
     "acp/_program.py": {"agentouto._domain.redaction"},
     "acp/_session.py": {"agentouto._domain.redaction"},
-    "serve/_guard.py": {"agentouto._network"},
+    "serve/_guard.py": {"agentouto._network.origins"},
     "serve/_model_reply.py": {"agentouto._domain.clock"},
     "serve/_openai.py": {"agentouto._domain.clock"},
     "serve/_saved_talks.py": {"agentouto._domain.clock"},
     "serve/_waiting.py": {"agentouto._domain.clock"},
     "tools/_web.py": {"agentouto.providers._transport.downloads"},
-    "ui/_guard.py": {"agentouto._network"},
+    "ui/_guard.py": {"agentouto._network.origins"},
 }
 """What is secret is hidden by one rule, and pages of other sites are known by one. Fronts ask the clock for times and
 random ids. The web tool applies to pages the rules for public addresses that apply to files of messages."""

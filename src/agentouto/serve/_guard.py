@@ -18,7 +18,7 @@ import hmac
 import ipaddress
 from collections.abc import Collection
 
-from agentouto._network import is_same_origin
+from agentouto._network.origins import is_same_origin
 from agentouto.serve._asgi import (
     AsgiApp,
     AsgiScope,

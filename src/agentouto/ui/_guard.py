@@ -26,7 +26,7 @@ from urllib.parse import parse_qs
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agentouto._network import is_same_origin
+from agentouto._network.origins import is_same_origin
 
 MAX_BODY = 1_000_000
 """Bytes of a request: a long message, and no file."""
