@@ -21,6 +21,7 @@ import pytest
 from agentouto import (
     Agent,
     AgentError,
+    Approval,
     Attachment,
     Cancelled,
     ConfigurationError,
@@ -193,6 +194,31 @@ async def test_a_task_that_is_cancelled_leaves_its_run_to_be_gone_on_with(tmp_pa
     assert Journal(tmp_path / "r")["order"].status == "interrupted"
     hold.set()
     assert (await task()).output == "done"
+
+
+async def test_a_function_does_not_begin_after_its_run_was_cancelled(tmp_path: Path) -> None:
+    begun, tasks = list[str](), list[asyncio.Task[Any]]()
+
+    async def work() -> str:
+        begun.append("work")
+        return "worked"
+
+    async def approve(approval: Approval) -> bool:
+        if len(tasks) == 1:
+            tasks[0].cancel()  # which takes some steps of the loop until it is here
+        return True
+
+    def start() -> asyncio.Task[Any]:
+        lead, tools = agent([tool("work"), say("done")]), [Tool(work, needs_approval=True)]
+        how: Any = {"journal": tmp_path / "r", "run_id": "order", "approve": approve}
+        tasks.append(asyncio.create_task(async_run("Go.", [lead], tools, **how)))
+        return tasks[-1]
+
+    with pytest.raises(asyncio.CancelledError):
+        await start()
+    assert begun == []
+    assert (await start()).output == "done"
+    assert begun == ["work"]
 
 
 async def test_a_run_at_work_is_taken(tmp_path: Path) -> None:

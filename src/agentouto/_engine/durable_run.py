@@ -307,6 +307,8 @@ class DurableRun:
             self._keeper.hasten()
         else:
             call.log.record(ToolBegun, place)
+            if self.is_frozen():  # that is not kept, so it must not begin; all is being cancelled
+                raise asyncio.CancelledError
             await self._keeper.settle()
 
     def past_of(self, call: Call) -> PastCall:
