@@ -400,7 +400,7 @@ def look(where: str) -> str:
     return where
 heavy = {"pydantic", "pydantic_core", "docstring_parser"} & set(sys.modules)
 look.spec
-print(sorted(heavy), "pydantic" in sys.modules)
+print(sorted(heavy), "pydantic_core" in sys.modules)
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False

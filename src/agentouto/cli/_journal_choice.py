@@ -22,7 +22,7 @@ JOURNAL_VARIABLE = "AGENTOUTO_JOURNAL"
 TRIM_SECONDS = 1.0
 """How long a run waits at its start until old runs are removed: as long as loading a team takes."""
 
-_PASSWORD = re.compile(r"^postgres(ql)?://([^/?#]*:[^/?#]*@|.*[?&][a-z]*password=)")
+_PASSWORD = re.compile(r"^postgres(ql)?://([^/?#:]*:[^/?#]*@|.*[?&][a-z]*password=)")
 
 MOST_CANDIDATES = 5
 """Runs that are named where the beginning of an id fits to several."""
