@@ -167,8 +167,7 @@ class Store:
                         "is missing"
                     )
                 try:
-                    files = self._files(body) if MARK_START in body else NO_FILES
-                    events.append(reader.read(call, kind, body, files))
+                    events.append(reader.read(call, kind, body, self._files(body)))
                 except UnreadableRow as error:
                     raise JournalError(
                         f"the journal {place} is damaged, or of another version: event "
@@ -192,6 +191,8 @@ class Store:
         """Return the files that the body of a row has marks for, as far as they are there."""
         if not isinstance(body, bytes):
             raise UnreadableRow("it has no content")
+        if MARK_START not in body:
+            return NO_FILES
         marked = marked_files(body)
         query = "select hash, data from files where hash = ?"
         found = (self.database.execute(query, (key,)).fetchone() for key in marked)
