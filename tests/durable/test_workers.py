@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import sys
 import threading
 from collections.abc import AsyncGenerator, Collection, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,6 +34,7 @@ from agentouto import (
     Tool,
     Waiting,
 )
+from agentouto._journal.run_watch import RUNS_NOT_ENDED
 from agentouto._workers.run_ends import RunEnds
 from agentouto.testing import Script, call, fail, say, tool
 from agentouto.workers import SubmittedRun, Worker
@@ -331,6 +333,14 @@ class SlowWatch:
 
     def is_at_work(self, run_id: str) -> bool:
         return True
+
+
+def test_a_worker_does_not_look_through_runs_that_have_ended(tmp_path: Path) -> None:
+    journal = tmp_path / "runs.db"
+    team_of([say("Done.")]).submit("Write.", journal=journal)
+    with closing(sqlite3.connect(journal)) as file:
+        (plan,) = file.execute(f"explain query plan {RUNS_NOT_ENDED}").fetchall()
+    assert "runs_not_ended" in plan[-1]
 
 
 async def test_a_run_that_is_waited_for_during_a_look_has_not_ended_by_that() -> None:

@@ -34,6 +34,7 @@ create table agentouto.runs(
     forked_at integer,
     kept integer not null default 0
 );
+create index on agentouto.runs(started, no) where status = 'running';
 create table agentouto.facts(
     run bigint not null,
     seq integer not null,

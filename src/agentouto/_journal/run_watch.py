@@ -21,6 +21,9 @@ T = TypeVar("T")
 MOST_LOOKED_AT = 500
 """How many runs that nobody works on are returned at once: more than a worker begins at once."""
 
+RUNS_NOT_ENDED = "select id from runs where status = 'running' order by started, no"
+"""An index of both databases has these runs only: a journal may hold millions that have ended."""
+
 _CHUNK = 500
 """Ids in one query. SQLite takes 999 values in the oldest versions that are in use."""
 
@@ -70,9 +73,9 @@ class RunWatch:
         """Return the runs that have not ended, and that no process works on, oldest first."""
 
         def look(store: Store) -> list[str]:
-            query = "select id from runs where status = 'running' order by started, no"
             with store.database.errors("cannot be read"):
-                every = [str(id_) for (id_,) in store.database.execute(query).fetchall()]
+                found = store.database.execute(RUNS_NOT_ENDED).fetchall()
+            every = [str(id_) for (id_,) in found]
             others = [id_ for id_ in every if id_ not in besides]
             at_work = store.database.at_work(others) if others else set[str]()
             return [id_ for id_ in others if id_ not in at_work][:MOST_LOOKED_AT]

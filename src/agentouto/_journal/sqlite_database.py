@@ -45,6 +45,7 @@ create table runs(
     forked_at integer,
     kept integer not null default 0
 );
+create index runs_not_ended on runs(started, no) where status = 'running';
 create table facts(at integer primary key, call integer not null, kind text not null, body blob);
 create table files(hash blob primary key, data blob not null);
 create table file_uses(
