@@ -42,6 +42,7 @@ ELSEWHERE = {
     "run-taken": "likewise",
     "run-taken-over": "likewise",
     "waiting": "likewise",
+    "worker-missing": "likewise",
 }
 
 
