@@ -11,12 +11,14 @@ completes overloads of plain functions only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import CoroutineType
 from typing import Any, Literal, TypeAlias, Unpack, cast, overload
 
 from agentouto._blocking import run_blocking
 from agentouto._core.result import RunResult
 from agentouto._domain.clock import SYSTEM_CLOCK
+from agentouto._domain.errors import JournalError
 from agentouto._domain.hooks import Hooks, OnSummarize
 from agentouto._domain.limits import Limits
 from agentouto._domain.message import Attachment, Message
@@ -295,6 +297,7 @@ def new_run(
     if kept is not None:
         journal, run_id, accepts = kept
         id_ = run_id or id_
+        DEFAULT_HOST.live.end_left(id_)
         durable = journal.open_run(id_, plan, accept_changes=accepts)
     reachable = background or reachable or plan.on_message is not None
     try:
@@ -319,6 +322,16 @@ async def _executed(run: Run) -> RunResult:
         run.log.close()
 
     required_loop()
-    DEFAULT_HOST.register(run)
+    DEFAULT_HOST.register(run, lambda: _end_left(run, unregister))
     with OnExit(unregister):
         return await run.execute_to_end()
+
+
+def _end_left(run: Run, unregister: Callable[[], object]) -> None:
+    """End a run whose loop was closed, so that its journal has what was done, and lets it go."""
+    run.stop(for_good=False)
+    try:
+        with suppress(JournalError):  # who goes on with the run meets it again
+            run.end(run.cancelled("its event loop was closed"))
+    finally:
+        unregister()

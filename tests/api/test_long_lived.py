@@ -48,7 +48,7 @@ def use(runs, left, loops):
 def held():
     time.sleep(0.1)  # sockets of closed connections are closed by their loops
     descriptors = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
-    return descriptors, threading.active_count(), len(DEFAULT_HOST._live)
+    return descriptors, threading.active_count(), len(DEFAULT_HOST.live)
 
 def memory():
     with open("/proc/self/statm") as file:

@@ -2,8 +2,7 @@
 
 A background run that is started in async code belongs to the loop it was started in and ends with
 it. One that is started from plain code belongs to the portal: one background thread, which begins
-with the first such run and ends with the interpreter. Everything that runs share is here: the
-``Host``, and the memory that it owns.
+with the first such run and ends with the interpreter. Its memory is what all runs share.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from typing import Generic, Never, Self, TypeVar, cast
 
@@ -31,6 +30,7 @@ from agentouto._engine.event_loops import current_loop, required_loop
 from agentouto._engine.finalizers import drop_left_over, run_left_over
 from agentouto._engine.handle_events import HandleEvents
 from agentouto._engine.kept_runs import MAX_KEPT_RUNS, KeptRuns
+from agentouto._engine.live_runs import LiveRuns
 from agentouto._engine.log import Log
 from agentouto._engine.mail import Mail
 from agentouto._engine.nesting import leave_call_site
@@ -75,7 +75,7 @@ class Owner:
         if run is None:  # it was cancelled before it could begin
             return
         self.loop = required_loop()
-        self._host.register(run)
+        self._host.register(run, lambda: self.cancel("its event loop was closed", for_good=False))
         work = run.execute_to_end(lambda: self.reason)
         self.task = asyncio.create_task(work, name=f"run {run.id}")
         self.task.add_done_callback(self._end)
@@ -295,7 +295,7 @@ class Host:
         self.memory: Memory = memory or Memory()
         self._opening = threading.Lock()  # held only while the portal is started
         self._portal: Portal | None = None
-        self._live: dict[str, Run] = {}
+        self.live: LiveRuns = LiveRuns()
         self._background: dict[str, Owner] = {}
         self._kept = KeptRuns(max_kept)
 
@@ -307,7 +307,7 @@ class Host:
         """
         self._opening = threading.Lock()
         self._portal = None
-        self._live = {}
+        self.live = LiveRuns()
         for owner in self._background.values():
             owner.lose()
         self._background = {
@@ -333,14 +333,14 @@ class Host:
         run_left_over()
         self.portal().call(owner.start)
 
-    def register(self, run: Run) -> None:
-        """Make the calls of ``run`` reachable by their ids."""
+    def register(self, run: Run, end: Callable[[], object]) -> None:
+        """Make the calls of ``run`` reachable by their ids; see ``LiveRuns.add``."""
         run_left_over()
-        self._live[run.id] = run
+        self.live.add(run, end)
 
     def unregister(self, run: Run) -> None:
         """Drop a run that has ended, unless it is one of the last background runs."""
-        self._live.pop(run.id, None)
+        self.live.remove(run.id)
         if run.id in self._background:
             self._kept.add(run.id, run.log.events)
             for surplus in self._kept.take_surplus(self._background):
@@ -371,7 +371,7 @@ class Host:
         if likely is not None:
             return likely.record
         runs: list[Run | RunRecord] = [
-            *self._live.copy().values(),
+            *self.live.runs(),
             *(owner.record for owner in self._background.copy().values()),
         ]
         found = {run.id: run for run in runs if call_id in run.calls.by_id}

@@ -275,7 +275,8 @@ class Run:
         return result
 
     async def _end_in_loop(self, outcome: RunResult | Exception) -> None:
-        self._record_end(outcome)
+        if not self.has_ended:  # else its loop was closed, and its coroutine is collected
+            self._record_end(outcome)
         if self.durable is not None:
             try:
                 await self.durable.end()

@@ -14,6 +14,7 @@ from agentouto._domain.configuration_error import ConfigurationError, did_you_me
 from agentouto._domain.errors import JournalError
 from agentouto._domain.event import Event
 from agentouto._domain.secret import Secret
+from agentouto._engine.host import DEFAULT_HOST
 from agentouto._engine.plan import Plan
 from agentouto._engine.services import Durable
 from agentouto._journal.saved_run import STATUSES, SavedRun
@@ -218,10 +219,15 @@ class Journal:
             return None
 
     def saved_runs(self) -> JournalReader:
-        """Return what reads and changes the journal."""
+        """Return what reads and changes the journal.
+
+        A run that this process has left in a closed event loop is ended before, so that it is seen
+        as it is: interrupted.
+        """
         from agentouto._journal.places import site_of  # noqa: PLC0415 - may import SQLite
         from agentouto._journal.saved_runs import JournalRuns  # noqa: PLC0415 - few runs need it
 
+        DEFAULT_HOST.live.end_left()
         return JournalRuns(site_of(self._site, power_loss=self.power_loss))
 
     def _open_run(self, run_id: str, plan: Plan, *, accept_changes: bool) -> Durable:
