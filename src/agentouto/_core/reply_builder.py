@@ -7,6 +7,7 @@ before it. A stream that ends without a ``StopDelta`` was cut short and is no re
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from agentouto._domain.content import (
     Native,
@@ -90,6 +91,8 @@ class ReplyBuilder:
                 self.complete = False
             case DraftDelta():
                 pass
+            case _:
+                assert_never(delta)
 
     @property
     def begun(self) -> bool:

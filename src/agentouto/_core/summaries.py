@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from typing import assert_never
 
 import msgspec
 
@@ -168,6 +169,8 @@ def _lines(entry: Entry, letters: int) -> list[str]:
                 if isinstance(part, ToolCall)
             ]
             return lines + ([f"Assistant: [Called tools: {', '.join(calls)}]"] if calls else [])
+        case _:
+            assert_never(entry)
 
 
 def _characters(text: str, tokens: int) -> int:

@@ -7,6 +7,7 @@ size of each request with its reply, so only the entries since the last report a
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import assert_never
 
 import msgspec
 
@@ -65,6 +66,8 @@ def entry_tokens(entry: Entry) -> int:
                 for part in parts
                 if not isinstance(part, Reasoning)
             )
+        case _:
+            assert_never(entry)
 
 
 def tool_tokens(tools: Iterable[ToolSpec]) -> int:

@@ -144,7 +144,7 @@ class DurableRun:
         self._open_work: OpenWork | None = None
         self._keeps_approvals = False
         self._checks_waiting = False
-        self._services: RunServices | None = None
+        self._services: RunServices  # set by ``restore``, which every run calls first
         self._starters: list[Call] = []
         self._task: asyncio.Task[object] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -235,12 +235,10 @@ class DurableRun:
         self._task = task = asyncio.current_task()
         # A task that has swallowed a cancellation may begin a run, which is not cancelled by that.
         self._cancelled_before = 0 if task is None else task.cancelling()
-        services = self._services
         self._loop = loop = asyncio.get_running_loop()
-        if services is not None:
-            end_with = services.early_end.end_with
-            self._keeper.begin(lambda error: loop.call_soon_threadsafe(end_with, error))
-            self._inbox.begin(services, self._starters)
+        end_with = self._services.early_end.end_with
+        self._keeper.begin(lambda error: loop.call_soon_threadsafe(end_with, error))
+        self._inbox.begin(self._services, self._starters)
         for call in self._background:
             run_in_background(call)
 
@@ -288,10 +286,7 @@ class DurableRun:
 
     async def answer(self, call: Call, participant: Participant, forwards: Forwards) -> ToolResult:
         """Have ``call`` answered, from where it had got to."""
-        services, past = self._services, self.past_of(call)
-        if services is None:
-            raise LookupError("the run was not restored")
-        inbox = self._inbox
+        services, past, inbox = self._services, self.past_of(call), self._inbox
         if self.elsewhere is not None and self.elsewhere.takes(kind_of_worker(participant)):
             return await self.elsewhere.answer(call)
         if isinstance(participant, Peer):
@@ -339,9 +334,8 @@ class DurableRun:
     def _end_for_good(self, reason: str) -> None:
         """End the run as the user has said from another process."""
         self.cancel()
-        if self._services is not None:
-            why = f": {reason}" if reason else ""
-            self._services.early_end.end_with(Cancelled(f"the run was cancelled{why}"))
+        why = f": {reason}" if reason else ""
+        self._services.early_end.end_with(Cancelled(f"the run was cancelled{why}"))
 
     # ── waiting for people ────────────────────────────────────────────────────────────────────
 
@@ -356,7 +350,7 @@ class DurableRun:
         """End the run in this process if it waits for people only, and they are not there."""
         self._checks_waiting = False
         work, services, loop = self._open_work, self._services, self._loop
-        if work is None or services is None or loop is None or not self._waits(work, services):
+        if work is None or loop is None or not self._waits(work, services):
             return
         try:
             self._inbox.look()

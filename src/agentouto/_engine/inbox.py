@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, assert_never
 
 import msgspec
 
@@ -165,6 +165,8 @@ class Inbox:
                 self._answer(item, services)
             case "approval":
                 self._decide(item, services)
+            case _:
+                assert_never(item.kind)
 
     def _deliver(self, item: InboxItem, services: RunServices) -> None:
         mail = services.mail

@@ -25,7 +25,7 @@ from agentouto._domain.event import (
     Spent,
 )
 from agentouto._domain.event_pieces import Stamp
-from agentouto._domain.kept_event import ResultsCleared, RunResumed, TurnRestarted
+from agentouto._domain.kept_event import CallOpened, ResultsCleared, RunResumed, TurnRestarted
 from agentouto._domain.message import USER, Message
 from agentouto._domain.participants import Agent
 from agentouto._engine.builtins import checked_result
@@ -70,9 +70,10 @@ def restore_run(
     calls: dict[str, Call] = {}
     starters: list[Call] = []
     for id_, call in past.calls.items():
-        if call.opened is not None:
-            number = len(starters) if call.opened.stamp.parent_call_id is None else -1
-            made = calls[id_] = _restored_call(past, call, services, plan, log, calls, number)
+        if (opened := call.opened) is not None:
+            number = len(starters) if opened.stamp.parent_call_id is None else -1
+            made = _restored_call(past, call, opened, services, plan, log, calls, number)
+            calls[id_] = made
             if number >= 0:
                 starters.append(made)
     services.calls.by_id.update(calls)
@@ -98,15 +99,13 @@ def _is_open(call: Call) -> bool:
 def _restored_call(
     past_run: Past,
     past: PastCall,
+    opened: CallOpened,
     services: RunServices,
     plan: Plan,
     log: Log,
     calls: dict[str, Call],
     number: int,
 ) -> Call:
-    opened = past.opened
-    if opened is None:
-        raise LookupError("a call that was not opened")
     name = opened.message.receiver
     participant = plan.participants.get(name)
     if participant is None:
