@@ -39,7 +39,7 @@ bad_tool = Team([guide], [lambda **anything: 1])
 ONLINE = """
 local = Provider("local", kind="openai", base_url="URL")
 pair = [Agent("one", "", "tiny:1b", local, output_type=int), Agent("two", "", "tiny:1b", local)]
-online = Team(pair, [shout])
+online = Team(pair, [shout], providers=[local])
 """
 
 

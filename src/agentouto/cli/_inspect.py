@@ -142,7 +142,6 @@ async def _ask_model(team: Team, agent: Agent) -> tuple[bool, str]:
             "Say hello.",
             [asked],
             [],
-            team.providers,
             disabled_tools=BUILTIN_TOOL_NAMES - {"finish"},
             limits=Limits(requests=1),
         )
