@@ -103,6 +103,27 @@ def test_a_team_that_waits_for_people_goes_on_when_they_have_answered(here: Path
     assert (done.code, json.loads(done.out)["output"]) == (0, "This one.")
 
 
+def test_approvals_are_kept_with_the_questions_of_a_user_who_is_away(here: Path) -> None:
+    team = WAITING_TEAM.replace('call("user", "Which?")', 'tool("wipe", path="/a")').replace(
+        "[lead], ", "[lead], [Tool(wipe, needs_approval=True)], "
+    )
+    head = "from agentouto import Tool\nfrom agentouto.testing import tool\n"
+    team = team.replace('seen.answers("user")', 'seen.results("wipe")')
+    wipe = "def wipe(path: str) -> str:\n    return f'wiped {path}'\n"
+    (here / "team.py").write_text(head + wipe + team, "utf-8")
+    done = agentouto("run", "team.py", "Go", *KEPT, cwd=here)
+    assert (done.code, done.out) == (6, "")
+    [approval] = Journal(here / "runs.db")["order"].approvals()
+    assert f"agentouto runs approve order {approval.id} --yes" in done.err
+    approve = ("runs", "approve", "order", approval.id, "--yes", "--journal", "runs.db")
+    assert agentouto(*approve, cwd=here).code == 0
+    done = agentouto("run", "team.py", "Go", *KEPT, cwd=here)
+    assert (done.code, done.out) == (0, "wiped /a\n")
+    other = ("--journal", "runs.db", "--run-id", "other")
+    done = agentouto("run", "team.py", "Go", *other, "--approve", "wipe", cwd=here)
+    assert (done.code, done.out) == (0, "wiped /a\n")
+
+
 def test_a_run_that_waits_says_so_to_programs(here: Path) -> None:
     (here / "team.py").write_text(WAITING_TEAM, "utf-8")
     done = agentouto("run", "team.py", "Go", *KEPT, "--jsonl", cwd=here)

@@ -23,6 +23,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import TextIO
 
 from agentouto import (
+    SAVE_AND_EXIT,
     Agent,
     Attachment,
     Journal,
@@ -158,7 +159,8 @@ class _RunExecutor:
         prompt = UserPrompt(self._options.answers, self._options.approved_tools, self._terminal())
         if asks and team.options.get("ask_user") is None:
             own["ask_user"] = prompt
-        if team.options.get("approve") is None:
+        keeps_approvals = _user_is_away(team) and not self._options.approved_tools
+        if team.options.get("approve") is None and not keeps_approvals:
             own["approve"] = prompt.approve
         stream = self._start(team, message, starting, own)
         kept_in = own.get("journal") or team.options.get("journal")
@@ -287,6 +289,12 @@ class _RunExecutor:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def _user_is_away(team: Team) -> bool:
+    """Return whether questions to the user are kept. Then approvals are kept too."""
+    users = [one.answer for one in team.agents if isinstance(one, Peer) and one.name == "user"]
+    return SAVE_AND_EXIT in (team.options.get("ask_user"), *users)
 
 
 def unanswered_text(question: Message) -> str:
