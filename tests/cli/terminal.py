@@ -81,11 +81,20 @@ def at_once(cases: Iterable[Sequence[str]], cwd: Path) -> list[Ended]:
 
 
 @contextmanager
-def begun(here: Path, *arguments: str, stdin: int = subprocess.DEVNULL) -> Generator[Process]:
+def begun(
+    here: Path,
+    *arguments: str,
+    stdin: int = subprocess.DEVNULL,
+    command: Sequence[str] = ("run",),
+) -> Generator[Process]:
     """Start ``agentouto run`` without a terminal, and end it if it has not ended."""
-    command = [*COMMAND, "run", *arguments]
     with child(
-        command, cwd=here, env=surroundings(), stdin=stdin, stdout=PIPE, stderr=PIPE
+        [*COMMAND, *command, *arguments],
+        cwd=here,
+        env=surroundings(),
+        stdin=stdin,
+        stdout=PIPE,
+        stderr=PIPE,
     ) as process:
         yield process
 

@@ -296,6 +296,22 @@ def test_a_pause_in_a_replay_is_never_long() -> None:
     assert clock.start_pause(3599.9) == 0.0  # times may step back
 
 
+def test_what_is_said_of_a_named_journal_names_it(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "other.db"
+    failed(place)
+    named = f"--journal {place}"
+    options = CommandOptions(journal=Journal(place))
+    with pytest.raises(ExitError) as raised:
+        resume_run("failed-1", "", options)
+    assert str(raised.value).endswith(f"failure: agentouto runs fork failed-1 {named}")
+    show_run("failed-1", str(place), ShowOptions(every=False, as_json=False, color=False))
+    assert capsys.readouterr().out.endswith(f"agentouto runs fork failed-1 {named}\n")
+    fork_run("failed-1", str(place), "", "mine")
+    assert capsys.readouterr().err == (f"Go on with it: agentouto runs resume mine TEAM {named}\n")
+
+
 def test_a_fork_begins_again_from_a_turn(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     failed(home)
     fork_run("order-1", "", "helper:0", "")

@@ -44,6 +44,9 @@ clinging = crew("cling")
 """
 
 
+RESUME = ("runs", "resume", "order", "slow.py")
+
+
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
     (tmp_path / "team.py").write_text(TEAM, "utf-8")
@@ -61,6 +64,20 @@ def test_ctrl_c_stops_the_run_and_hands_over_what_was_finished(here: Path) -> No
     stopped, kept = err.splitlines()[-2:]
     assert stopped == "Stopped by Ctrl+C. 1 call of 2 had returned."
     assert re.fullmatch(r"It is kept: agentouto runs resume [0-9a-f]{8} goes on with it\.", kept)
+
+
+def test_a_resumed_run_that_is_stopped_says_how_it_goes_on(here: Path) -> None:
+    again = SLOW.replace("@Tool\nasync def wait", '@Tool(on_restart="run")\nasync def wait')
+    (here / "slow.py").write_text(again)
+    kept = ("--journal", str(here / "runs.db"))
+    for command in (("run", "slow.py", "Go", "--run-id", "order"), RESUME):
+        with begun(here, *kept, command=command) as process:
+            read_until(process, "return   quick")
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=20)
+        assert process.returncode == 130
+    told = " ".join((*RESUME, *kept))
+    assert err.splitlines()[-1] == f"It is kept: agentouto {told} goes on with it."
 
 
 def test_ctrl_c_still_ends_the_events_with_run_end(here: Path) -> None:

@@ -311,8 +311,8 @@ def export(
         str,
         typer.Option(
             "--to",
-            metavar="FORM",
-            help="html, svg, mermaid, jsonl or otlp; without it, what FILE ends with.",
+            metavar="html|svg|mermaid|jsonl|otlp",
+            help="The form; without it, what FILE ends with.",
         ),
     ] = "",
     output: Annotated[

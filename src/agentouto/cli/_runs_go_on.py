@@ -35,6 +35,10 @@ class SavedPlace:
         team = "" if own else f" {shlex.quote(self.team) if self.team else 'TEAM'}"
         return f"agentouto runs resume {self._name}{team}{self._journal_words}"
 
+    def fork_command(self) -> str:
+        """Return the command that goes on from an earlier point of the run."""
+        return f"agentouto runs fork {self._name}{self._journal_words}"
+
     def lines(self, questions: Sequence[Message], approvals: Sequence[Approval]) -> Iterator[str]:
         """Yield what people are asked, each with the command that answers it, and what is next."""
         for one in questions:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from agentouto.cli._run import (
     run_and_print,
     shows_notices,
 )
+from agentouto.cli._runs_go_on import SavedPlace, place_of
 from agentouto.cli._runs_words import short_id
 from agentouto.cli._terminal_text import clean, print_notice
 from agentouto.cli._views import CommandOptions
@@ -37,6 +37,7 @@ def resume_run(
     """
     journal = saved_journal(options.journal or "")
     run = find_run(journal, name)
+    place = SavedPlace(run.id, journal, spec or run.team, noted_team=bool(run.team and not spec))
     match run.status:
         case "returned":
             if shows_notices(options):
@@ -44,14 +45,13 @@ def resume_run(
             return print_answer(run.result(), options)
         case "failed":
             raise ExitError(
-                f"It failed: {run.error}\nFrom before the failure: agentouto runs fork "
-                f"{short_id(run.id)}",
+                f"It failed: {run.error}\nFrom before the failure: {place.fork_command()}",
                 ExitCode.FAILED,
             )
         case "cancelled":
             raise ExitError(
-                "It was stopped for good. From an earlier turn: agentouto runs fork "
-                f"{short_id(run.id)} --before CALL:TURN",
+                "It was stopped for good. From an earlier turn: "
+                f"{place.fork_command()} --before CALL:TURN",
                 ExitCode.FAILED,
             )
         case _:
@@ -67,7 +67,7 @@ def resume_run(
         options,
         journal=journal,
         run_id=run.id,
-        resume_command=f"agentouto runs resume {short_id(run.id)}",
+        resume_command=place.resume_command(),
         team=spec,
     )
     notices = limits_notices(team, options)
@@ -124,9 +124,7 @@ def fork_run(name: str, journal_file: str, before: str, new_id: str) -> ExitCode
     place = _place_named(run, before) if before else None
     fork = run.fork(place, new_id or None)
     sys.stdout.write(f"{fork.id}\n")
-    given = f" --journal {shlex.quote(journal.place)}" if journal_file else ""
-    team = " TEAM" if named_journal(journal_file) or not run.team else ""
-    print_notice(f"Go on with it: agentouto runs resume {short_id(fork.id)}{team}{given}")
+    print_notice(f"Go on with it: {place_of(journal, fork).resume_command()}")
     return ExitCode.RETURNED
 
 

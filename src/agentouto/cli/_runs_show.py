@@ -168,13 +168,13 @@ def _time(lines: SavedLines) -> Iterator[Text]:
 def _print_end(run: SavedRun, lines: SavedLines, journal: Journal) -> None:
     """Print the answer as a whole, or why there is none and what can be done."""
     end = _end_of(lines)
-    output, name = str(end.get("output") or ""), short_id(run.id)
+    output = str(end.get("output") or "")
+    place = place_of(journal, run)
     if run.status == "returned":
         text = output
     elif run.status == "failed":
-        text = f"It failed: {run.error}\nFrom before the failure: agentouto runs fork {name}"
+        text = f"It failed: {run.error}\nFrom before the failure: {place.fork_command()}"
     elif run.status in ("interrupted", "waiting"):
-        place = place_of(journal, run)
         questions, approvals = run.questions(), run.approvals()
         if questions or approvals:
             text = waiting_text(place, questions, approvals)
