@@ -70,6 +70,20 @@ def test_one_line_is_one_call_with_its_state_in_words() -> None:
     ]
 
 
+def test_a_run_that_goes_on_shows_how_long_its_calls_last_since_they_began() -> None:
+    out, clock = io.StringIO(), 5.0
+    console = Console(file=out, width=80, height=24, color_system=None)
+    view = TreeView(console, lambda: clock)
+    ids = {"call": "1", "parent": None, "sender": "user", "receiver": "lead"}
+    view.feed({"type": "run.start", "t": 0.0, "text": "Go."})
+    view.feed({"type": "forward", "t": 0.5, "agent": "lead", "text": "Go.", **ids})
+    view.feed({"type": "run.resumed", "t": 70.0})
+    clock += 2
+    view.stop()
+    assert [line.split()[-1] for line in out.getvalue().splitlines()[-2:]] == ["71.5s", "stops"]
+    assert out.getvalue().splitlines()[-1].startswith("72.0s")
+
+
 def test_calls_are_told_apart_by_id_not_by_name() -> None:
     state = begun()
     for call in ("c1", "c2", "c3"):

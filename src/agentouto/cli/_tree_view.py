@@ -85,10 +85,13 @@ class TreeView:
 
     def feed(self, line: Mapping[str, object]) -> None:
         """Update the state with a line; the first line starts the drawing."""
+        begins = line["type"] == "run.start"
         with self._lock:
             self._state.feed(line)
-        if line["type"] == "run.start":
-            self._offset = self._clock()
+            # A run that goes on begins with the lines that it had before: these come all at once.
+            began = self._clock() - self._state.now
+            self._offset = began if begins else min(self._offset, began)
+        if begins:
             self.resume()
 
     def pause(self) -> None:
@@ -129,8 +132,9 @@ class TreeView:
         prompt, self._prompt = self._prompt, None
         if prompt is not None and answer is not None:
             self.refresh()  # what is written above the tree goes together with the last picture
-            text = f"> {answer}" if self._question_is_above else f"{prompt.question}\n> {answer}"
-            self._print_above(text)
+            asked = "" if self._question_is_above else f"{prompt.question}\n"
+            note = prompt.note(answer)
+            self._print_above(f"{asked}> {answer}" + (f"\n{note}" if note else ""))
 
     def _print_above(self, text: str) -> None:
         lines = "\n".join(line.plain for line in _wrapped(text, self._console.width))
