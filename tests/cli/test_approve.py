@@ -61,6 +61,7 @@ def test_a_person_is_asked_for_each_use(here: Path, progress: str, typed: str, s
         done = terminal.end()
     assert done.code == 0
     assert shown in done.out
+    assert done.err.count("Refused: only y or yes approves.") == (typed == "yo\n")
 
 
 def test_a_long_argument_leaves_the_question_above_the_prompt() -> None:

@@ -10,7 +10,7 @@ import codecs
 import os
 import re
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -35,12 +35,14 @@ class Prompt:
         typed: What is typed so far.
         open_questions: How many questions are open, this one included.
         empty_answer: What an empty line answers; ``None`` if it is no answer.
+        note: Returns what is said about an answer behind it, if anything.
     """
 
     question: str
     typed: str = ""
     open_questions: int = 1
     empty_answer: str | None = None
+    note: Callable[[str], str] = lambda answer: ""  # noqa: ARG005 - most answers are as they are
 
     def heading(self) -> str:
         """Return the question, with its number if others wait."""

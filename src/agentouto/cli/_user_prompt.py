@@ -67,6 +67,9 @@ class PromptView(Protocol):
 YES = frozenset({"y", "yes"})
 """What approves a tool at the terminal. Everything else refuses, an empty line too."""
 
+NO = frozenset({"n", "no"})
+"""What refuses a tool and is meant so. Behind everything else it is said that it refuses."""
+
 
 class UserPrompt:
     """The ``ask_user=`` and ``approve=`` of runs from the command line.
@@ -124,7 +127,8 @@ class UserPrompt:
                     f"approve it at. To approve all uses: --approve {approval.tool}"
                 )
             return False
-        prompt = Prompt(f"{escape_hidden(approval.text)} [y/N]", empty_answer="no")
+        text = f"{escape_hidden(approval.text)} [y/N]"
+        prompt = Prompt(text, empty_answer="no", note=_refusal_note)
         answer = await self._ask_in_turn(self._terminal, prompt)
         return answer.strip().lower() in YES
 
@@ -151,6 +155,12 @@ class UserPrompt:
             return await _answer_in_pause(view, prompt)
         finally:
             self._prompt = None
+
+
+def _refusal_note(answer: str) -> str:
+    """Return what is said if ``answer`` refuses a tool and may not have been meant so."""
+    is_clear = answer.strip().lower() in YES | NO
+    return "" if is_clear else "Refused: only y or yes approves."
 
 
 def _do_nothing() -> None:
@@ -199,8 +209,9 @@ async def _answer_in_pause(view: PromptView, prompt: Prompt) -> str:
             typed = await read_line()
             if not typed:
                 _write_prompt("\n")
-                return NO_ANSWER
-            if answer := typed.strip() or prompt.empty_answer:
+            if answer := typed.strip() or (prompt.empty_answer if typed else NO_ANSWER):
+                if note := prompt.note(answer):
+                    _write_prompt(f"{note}\n")
                 return answer
     finally:
         view.resume()
