@@ -7,11 +7,13 @@ from typing import Any, cast
 
 import pytest
 
+from agentouto import Agent, Team, Tool
+from agentouto.testing import Script, call, finish, tool
 from golden import collect, whole_run
 from page.big_run import big_run
 from page.browsing import HIDE, Visitor
 from page.served import keep_ended_run, served
-from page.teams import Gate, mailed, report_team, two_questions
+from page.teams import Gate, mailed, provider, report_team, two_questions
 
 
 def test_a_run_is_started_answered_approved_and_talked_to_in_the_page(visitor: Visitor) -> None:
@@ -38,6 +40,32 @@ def test_a_run_is_started_answered_approved_and_talked_to_in_the_page(visitor: V
         assert not page.title().startswith("(")
         page.click(".crumbs button:has-text('lead')")
         page.locator(".entry.return", has_text="<script>").wait_for()
+
+
+def test_what_reorders_a_line_is_shown_and_joined_characters_stay(visitor: Visitor) -> None:
+    woman = "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{PERSONAL COMPUTER}"
+
+    @Tool
+    def look_up() -> str:
+        """Look up."""
+        return f"safe\u202egnp.exe\x1b[2J\u2066 {woman}\tend\r\nnext"
+
+    script = Script(
+        {"one": [tool("look_up"), call("user", "Which\u202e?"), finish("all\u2067 done\x07")]}
+    )
+    team = Team([Agent("one", "", "m", provider(script))], [look_up])
+    page = visitor.page
+    with served(team) as site:
+        visitor.open(site)
+        visitor.start("Go.")
+        visitor.see("Which\\u{202e}?")
+        visitor.answer("It\u200f.")
+        visitor.sees_status("returned")
+        visitor.see("It\\u{200f}.")
+        told = page.text_content(".entry.tool") or ""
+        assert f"safe\\u{{202e}}gnp.exe\\u{{1b}}[2J\\u{{2066}} {woman}\tend" in told
+        assert "all\\u{2067} done\\u{7}" in (page.text_content(".entry.return") or "")
+        assert not set(page.text_content("#log") or "") & set("\x07\x1b\u200f\u202e\u2066\u2067")
 
 
 def test_everything_works_with_the_keyboard_alone(visitor: Visitor) -> None:

@@ -9,7 +9,10 @@ const pathTo = call => { const path = []; for (; call; call = call.parent) path.
 const openCalls = run => run.open.filter(call => !call.isPerson);
 
 // Invisible characters as escapes: what a person approves must be what they see.
-const visible = text => text.replace(/(?!\n)[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, one => `\\u{${one.codePointAt(0).toString(16)}}`);
+const escaped = one => `\\u{${one.codePointAt(0).toString(16)}}`;
+const visible = text => text.replace(/(?!\n)[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, escaped);
+// Of other texts only what reorders a line or has no meaning: a joiner in an emoji or a word stays.
+const readable = text => String(text ?? '').replace(/[\0-\x08\x0b\f\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, escaped);
 const shown = value => {
   const text = typeof value === 'string' ? value : JSON.stringify(value), left = text.length - 1000;
   const quoted = part => visible(typeof value === 'string' ? JSON.stringify(part) : part);
@@ -26,8 +29,8 @@ const Arguments = ({values = {}, exact}) => Object.keys(values).length > 0 && ht
 const unfolded = new WeakSet();
 function Text({text, of, most = LONG}) {
   const whole = String(text ?? ''), left = whole.length - most;
-  if (left <= 0 || unfolded.has(of)) return html`<div class="text">${whole}</div>`;
-  return html`<div class="text">${whole.slice(0, most)}${link(`… ${digits(left)} more characters`, () => unfolded.add(of))}</div>`;
+  if (left <= 0 || unfolded.has(of)) return html`<div class="text">${readable(whole)}</div>`;
+  return html`<div class="text">${readable(whole.slice(0, most))}${link(`… ${digits(left)} more characters`, () => unfolded.add(of))}</div>`;
 }
 
 export function Questions({run, now, live, pick, post}) {
@@ -45,13 +48,13 @@ const Card = ({question, now, pick, submit, children}) => html`<form class="card
 function Question({question, post, ...more}) {
   const answer = text => text && post('answer', {call: question.id, text});
   return html`<${Card} question=${question} submit=${answer} ...${more}><${Text} text=${question.text} of=${question}/>
-    ${question.options.length > 0 && html`<div class="row wrap">${question.options.map(option => html`<button type="button" onClick=${() => answer(option)}>${option}</button>`)}</div>`}
+    ${question.options.length > 0 && html`<div class="row wrap">${question.options.map(option => html`<button type="button" onClick=${() => answer(option)}>${readable(option)}</button>`)}</div>`}
     <div class="row"><input name="words" aria-label="Your answer to ${question.sender}" autocomplete="off" placeholder="Your answer"/><button class="main">Answer</button></div><//>`;
 }
 
 function Approval({question, post, ...more}) {
   const decide = (yes, reason = '') => post('approve', {call: question.id, yes, reason});
-  return html`<${Card} question=${question} submit=${reason => decide(false, reason)} ...${more}><div class="text">May ${question.sender} use the tool <b>${question.tool}</b>?</div><${Arguments} values=${question.arguments} exact/>
+  return html`<${Card} question=${question} submit=${reason => decide(false, reason)} ...${more}><div class="text">May ${question.sender} use the tool <b>${visible(question.tool)}</b>?</div><${Arguments} values=${question.arguments} exact/>
     <div class="row"><button type="button" class="main" onClick=${() => decide(true)}>Allow</button>
     <input name="words" aria-label="Why ${question.sender} may not use ${question.tool}" autocomplete="off" placeholder="reason, if you refuse"/><button>Refuse</button></div><//>`;
 }
@@ -71,18 +74,18 @@ const verdict = call => call.end === null ? 'not answered yet' : call.answer ===
 
 function Entry({one, pick}) {
   const body = one.kind === 'tool' ? html`<${Arguments} values=${one.args}/>${one.text === null
-      ? html`<div class="dim">${one.progress ?? 'at work …'}</div>` : html`<${Text} text=${one.text} of=${one}/>`}`
+      ? html`<div class="dim">${readable(one.progress ?? 'at work …')}</div>` : html`<${Text} text=${one.text} of=${one}/>`}`
     : one.kind === 'ask' && one.call.kind === 'approval' ? html`<${Arguments} values=${one.call.arguments} exact/>`
     : html`<${Text} text=${one.kind === 'draft' ? messageSoFar(one.text) : one.text} of=${one}/>`;
-  return html`<div class="entry ${one.kind} ${one.bad ? 'bad' : ''}"><div class="line"><span>${TITLES[one.kind](one)}</span>
+  return html`<div class="entry ${one.kind} ${one.bad ? 'bad' : ''}"><div class="line"><span>${readable(TITLES[one.kind](one))}</span>
     ${dim(seconds(one.t) + (one.end != null ? ` · took ${seconds(one.end - one.t)}` : ''))}</div>${body}
-    ${one.files?.length > 0 && html`<div class="dim">${one.files.map(file => `${file.name ?? 'file'} (${file.type})`).join(', ')}</div>`}
-    ${one.kind === 'message' && html`<div class="fate ${one.fate}">${fate(one)}</div>`}${one.kind === 'ask' && html`<div class="fate">${verdict(one.call)}</div>`}
+    ${one.files?.length > 0 && html`<div class="dim">${readable(one.files.map(file => `${file.name ?? 'file'} (${file.type})`).join(', '))}</div>`}
+    ${one.kind === 'message' && html`<div class="fate ${one.fate}">${readable(fate(one))}</div>`}${one.kind === 'ask' && html`<div class="fate">${readable(verdict(one.call))}</div>`}
     ${(one.kind === 'out' || one.kind === 'back') && html`${link(`show call #${one.call.number} of ${one.call.agent}`, () => pick(one.call))}`}</div>`;
 }
 
 const Failure = ({error}) => html`<div class="failure" role="alert"><b>The run has failed${error.code ? ` (${error.code})` : ''}</b>
-    ${[error.what, error.why, error.fix].filter(Boolean).map(text => html`<div class="text">${text}</div>`)}</div>`;
+    ${[error.what, error.why, error.fix].filter(Boolean).map(text => html`<div class="text">${readable(text)}</div>`)}</div>`;
 
 export function Conversation({run, now, chosen, live, whole, pick, post, put, onScroll}) {
   const log = !chosen ? [] : whole === chosen.id ? chosen.log : chosen.log.slice(-ENTRIES), earlier = (chosen?.log.length ?? 0) - log.length;
@@ -96,7 +99,7 @@ export function Conversation({run, now, chosen, live, whole, pick, post, put, on
       ${others.length > 1 && html`<div class="others">${dim('calls')}${others.slice(-40).map(call => html`<button key=${call.id} aria-current=${call === chosen} onClick=${() => pick(call)}>#${call.number}</button>`)}</div>`}`
     : dim('The conversation of a call is here.')}</div>
     <div class="log" id="log" onScroll=${onScroll} tabindex="0" role="log" aria-live="off" aria-label="Entries">
-      ${run.status === 'failed' && html`<${Failure} error=${run.error ?? {}}/>`}${run.problems.map(text => html`<div class="entry bad">${text}</div>`)}
+      ${run.status === 'failed' && html`<${Failure} error=${run.error ?? {}}/>`}${run.problems.map(text => html`<div class="entry bad">${readable(text)}</div>`)}
       ${earlier > 0 && html`${link(`${earlier} earlier`, () => put({whole: chosen.id}))}`}
       ${log.map((one, i) => html`<${Entry} key=${`${chosen.id} ${earlier + i}`} one=${one} pick=${pick}/>`)}</div></section>`;
 }
