@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import ExitStack
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -278,3 +279,57 @@ def test_a_journal_that_is_not_there_yet_is_no_error(journal: Journal) -> None:
         assert site.get("/api/runs").json() == []
         assert site.get("/api/runs/none/events").status == 404
         assert json.loads(site.get("/api/team").text)["start"] == ["one"]
+
+
+WRITER = """
+import sys
+from agentouto import Agent, Provider, Tool, run
+from agentouto.testing import Script, finish, tool
+
+@Tool
+async def note(what: str) -> str:
+    return f"noted {what}"
+
+name, turns = sys.argv[2], 20
+lines = [*(tool("note", what=f"{name}-{n}") for n in range(turns)), finish(f"done {name}")]
+lead = Agent("lead", "", "m", Provider("s", kind="script", script=Script({"lead": lines})))
+print("ready", flush=True)
+sys.stdin.read()
+print(run(f"Go {name}.", [lead], [note], journal=sys.argv[1], run_id=name).output)
+"""
+
+
+def test_ten_processes_write_at_once_while_the_page_reads(journal: Journal, tmp_path: Path) -> None:
+    program = tmp_path / "writer.py"
+    program.write_text(WRITER, encoding="utf-8")
+    names = [f"order-{n}" for n in range(10)]
+    with ExitStack() as stack, served(PageSetup(quick_team(), journal=journal)) as site:
+        writers = [
+            stack.enter_context(
+                child(
+                    [sys.executable, str(program), str(journal.path), name],
+                    stdin=PIPE,
+                    stdout=PIPE,
+                )
+            )
+            for name in names
+        ]
+        for writer in writers:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == "ready\n"
+        for writer in writers:  # all are there: now they begin at once
+            assert writer.stdin is not None
+            writer.stdin.close()
+        while any(writer.poll() is None for writer in writers):
+            for each in site.get("/api/runs").json():
+                assert site.lines(each["id"])[0]["type"] == "run.start"
+        for name, writer in zip(names, writers, strict=True):
+            assert writer.stdout is not None
+            assert (writer.stdout.read(), writer.wait()) == (f"done {name}\n", 0)
+        listed = {each["id"]: each["status"] for each in site.get("/api/runs").json()}
+        assert listed == dict.fromkeys(names, "completed")
+        for name in names:
+            lines = site.lines(name)
+            results = [line["result"] for line in lines if line["type"] == "tool.end"]
+            assert results == [f"noted {name}-{n}" for n in range(20)]
+            assert lines[-1]["type"] == "run.end"
