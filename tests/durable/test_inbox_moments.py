@@ -11,12 +11,26 @@ from typing import Any
 
 import pytest
 
-from agentouto import SAVE_AND_EXIT, Cancelled, Hooks, Message, Refuse, RunResult, Tool
+from agentouto import (
+    SAVE_AND_EXIT,
+    Cancelled,
+    Hooks,
+    Limits,
+    Message,
+    Refuse,
+    RunResult,
+    Tool,
+    here,
+)
 from agentouto._domain.clock import SYSTEM_CLOCK
-from agentouto._domain.event import CallReturned, CallStarted, Event
+from agentouto._domain.event import CallReturned, CallStarted, Event, MessagePosted
+from agentouto._domain.kept_event import CallOpened
+from agentouto._domain.memory import Memory
 from agentouto._engine.durable_run import DurableRun
 from agentouto._engine.inbox import InboxItem, ItemKind
+from agentouto._engine.plan import Plan
 from agentouto._engine.run import Run
+from agentouto._options import make_plan
 from agentouto.testing import call, say, tool
 from durable.in_one_process import agents, plan_of
 from durable.scenes import MemoryKeeper
@@ -79,7 +93,10 @@ def has_returned(name: str) -> Callable[[Event], bool]:
 
 
 async def run_with(keeper: Inbox, lead: Any, tools: Sequence[Any] = (), **options: Any) -> str:
-    plan = plan_of(agents(lead, say("found")), tools, **options)
+    return await run_plan(keeper, plan_of(agents(lead, say("found")), tools, **options))
+
+
+async def run_plan(keeper: Inbox, plan: Plan) -> str:
     run = Run(plan, "r", SYSTEM_CLOCK, reachable=True, durable=DurableRun(keeper, "r"))
     async with asyncio.timeout(20):
         result: RunResult[Any] = await run.execute_to_end()
@@ -187,3 +204,67 @@ async def test_an_answer_that_a_hook_refuses_is_refused_for_its_sender() -> None
     (refusal,) = keeper.refusals
     assert refusal is not None
     assert "was cancelled before it was answered" in refusal
+
+
+def two_starters(**options: Any) -> Plan:
+    """Return the plan of a run that begins with two agents, each of which says what it has read."""
+
+    def line(request: Any) -> Any:
+        return say(" ".join(request.heard))
+
+    lead, _, helper = agents(line, (), helper=line)
+    return make_plan("run", ("Go.", [lead, helper], [], None), options, Memory())
+
+
+def sent_to_all(keeper: Inbox) -> list[MessagePosted]:
+    return [one for one in keeper.events if isinstance(one, MessagePosted)]
+
+
+async def test_a_message_to_all_starting_agents_that_comes_twice_is_sent_once_to_each() -> None:
+    first: list[str] = []
+
+    def twice(event: Event) -> bool:
+        if isinstance(event, CallStarted | CallOpened):
+            first.append(event.stamp.call_id)
+        return isinstance(event, CallStarted | CallOpened) and event.stamp.call_id == first[0]
+
+    keeper = Inbox("message", twice, "hello")
+    assert "hello" in await run_plan(keeper, two_starters())
+    assert len(sent_to_all(keeper)) == 2
+    assert keeper.refusals == [None, None]
+
+
+async def test_a_message_for_which_no_starting_agent_has_room_is_refused() -> None:
+    keeper = Inbox("message", lambda event: isinstance(event, CallOpened), "hello")
+    assert "hello" in await run_plan(keeper, two_starters(limits=Limits(mail=1)))
+    assert len(sent_to_all(keeper)) == 2
+    accepted, refused = keeper.refusals
+    assert accepted is None
+    assert refused is not None
+    assert "has 1 unread messages" in refused
+
+
+async def test_a_tool_that_is_used_again_and_asks_something_else_is_told_so() -> None:
+    texts = ["first", "second"]
+
+    @Tool(on_restart="run")
+    async def ask() -> str:
+        """Ask."""
+        return (await here().call("far", texts.pop(0))).content
+
+    def plan() -> Plan:
+        lead = [tool("ask"), lambda seen: say(seen.results("ask")[-1])]
+        return plan_of(agents(lead, say("found")), [ask])
+
+    keeper = Inbox("cancel", lambda event: False)
+    assert await run_plan(keeper, plan()) == "found"
+    asked = next(
+        n
+        for n, one in enumerate(keeper.events)
+        if isinstance(one, CallStarted) and one.stamp.agent_name == "far"
+    )
+    durable = DurableRun(MemoryKeeper(), "r", keeper.events[: asked + 1])  # it is killed here
+    again = Run(plan(), "r", SYSTEM_CLOCK, reachable=True, durable=durable)
+    async with asyncio.timeout(20):
+        result = await again.execute_to_end()
+    assert "asks far something else than it had asked before" in result.output
