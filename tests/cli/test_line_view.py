@@ -65,6 +65,32 @@ def test_a_tool_gets_lines_only_if_it_runs_long() -> None:
     ]
 
 
+def test_a_tool_does_not_run_while_it_waits_for_approval() -> None:
+    about = {"kind": "approval", "tool": "wipe", "parent": "w", "sender": "writer"}
+    asked = {**about, "receiver": "user", "text": "May writer use the tool wipe?"}
+    answer = {"parent": "w", "sender": "user", "receiver": "writer", "text": "Approved"}
+
+    async def play(out: io.StringIO) -> None:
+        view = LineView(out, long_tool=0.05)
+        view.feed(event("tool.start", 1.0, "writer", "w", tool="wipe", arguments={}))
+        view.feed(event("ask", 1.0, "user", "ap", **asked))
+        await asyncio.sleep(0.1)
+        view.feed(event("return", 9.0, "user", "ap", **answer))
+        while "still" not in out.getvalue():
+            await asyncio.sleep(0.01)
+        view.feed(event("tool.end", 9.5, "writer", "w", tool="wipe", result=""))
+        view.stop()
+
+    out = io.StringIO()
+    asyncio.run(play(out))
+    assert out.getvalue().splitlines() == [
+        "   1.00s ask      writer -> user  May writer use the tool wipe?",
+        "   9.00s return   user -> writer  Approved",
+        "   9.05s tool     writer  wipe still runs",
+        "   9.50s tool     writer  wipe ended after 0.5 s",
+    ]
+
+
 def starter(name: str, call: str) -> dict[str, object]:
     about = {"sender": "user", "receiver": name, "text": "Go", "parent": None}
     return event("forward", 0.0, name, call) | about

@@ -43,6 +43,7 @@ class LineView(UndrawnPrompt):
         self._starters = 0
         self._last_error: tuple[str, str] | None = None
         self._tools: dict[tuple[str, str], list[RunningTool]] = {}
+        self._held_tools: dict[str, EventLine] = {}
 
     def feed(self, line: EventLine) -> None:
         """Show an event."""
@@ -62,6 +63,10 @@ class LineView(UndrawnPrompt):
                 self._start_tool(line)
             case "tool.end":
                 self._end_tool(line)
+            case "ask" if line.get("kind") == "approval":
+                self._hold_tool(line)
+            case "return" if line["call"] in self._held_tools:
+                self._start_tool({**self._held_tools.pop(str(line["call"])), "t": line["t"]})
             case _:
                 pass
         if (text_line := format_event(line)) is not None:
@@ -125,6 +130,13 @@ class LineView(UndrawnPrompt):
         timer = asyncio.get_running_loop().call_later(self._long_tool, announce)
         running = RunningTool(timer, began)
         self._tools.setdefault((str(line["call"]), str(line["tool"])), []).append(running)
+
+    def _hold_tool(self, line: EventLine) -> None:
+        """Let a tool not run while it waits for approval."""
+        started = {"call": line["parent"], "agent": line["sender"], "tool": line["tool"]}
+        self._held_tools[str(line["call"])] = started
+        if running := self._tools.get((str(line["parent"]), str(line["tool"]))):
+            running.pop().timer.cancel()
 
     def _end_tool(self, line: EventLine) -> None:
         running = self._tools.get((str(line["call"]), str(line["tool"])))
