@@ -164,6 +164,23 @@ def test_a_run_goes_on_where_it_was_begun_with_the_team_it_was_begun_with(tmp_pa
     assert (again.code, again.out) == (0, "All done.\n")
 
 
+def test_a_resumed_run_that_waits_again_goes_on_in_the_same_way(tmp_path: Path) -> None:
+    asks = """script = Script({"lead": [call("user", "First?"), call("user", "Next?"), say("Done.")]})
+lead = Agent("lead", "", "m", Provider("scripted", kind="script", script=script))
+team = Team([lead], ask_user=SAVE_AND_EXIT)
+"""
+    imports = TEAM.partition("@Tool")[0] + "from agentouto import SAVE_AND_EXIT\n"
+    (tmp_path / "team.py").write_text(imports + asks, "utf-8")
+    first = agentouto("run", "team.py", "Go.", cwd=tmp_path)
+    (run,) = Journal(tmp_path / "agentouto-home" / "runs.db").runs()
+    assert agentouto("runs", "answer", run.id, "Yes.", cwd=tmp_path).code == 0
+    again = agentouto("runs", "resume", run.id, cwd=tmp_path)
+    assert (first.code, again.code) == (6, 6)
+    assert "Next?" in again.err
+    last = [done.err.splitlines()[-1] for done in (first, again)]
+    assert last == [f"Then: agentouto runs resume {run.id[:8]}"] * 2
+
+
 def test_a_pipe_gets_a_line_a_run(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Journal(home)["order-1"].keep()
     list_runs("", listing())
@@ -435,14 +452,15 @@ def test_questions_and_approvals_are_decided_later(
     decide_approval("order-9", "", yes=None, reason="", journal_file="")
     [(approval, *about)] = [row.split("\t") for row in capsys.readouterr().out.splitlines()]
     show_run("order-9", "", ShowOptions(every=False, as_json=False, color=False))
-    assert capsys.readouterr().out.splitlines()[-8:] == [
+    assert capsys.readouterr().out.splitlines()[-9:] == [
         "The run waits for people.",
         f"lead asks ({rows[0][0]}): Which\\u202e?",
         f"  agentouto runs answer order-9 TEXT --to {rows[0][0]}",
         f"lead asks ({rows[1][0]}): How many?",
         f"  agentouto runs answer order-9 TEXT --to {rows[1][0]}",
         f'path: "/data/\\u202ea" May lead use the tool wipe? ({approval})',
-        f"  agentouto runs approve order-9 {approval} --yes    or --no",
+        f"  agentouto runs approve order-9 {approval} --yes",
+        "    or --no, and --reason TEXT tells the agent why",
         "Then: agentouto runs resume order-9 TEAM",
     ]
     assert about == ["lead", "wipe", '{"path": "/data/\\u202ea"}']

@@ -265,7 +265,8 @@ class _RunExecutor:
         if journal is None:
             return None
         team = journal.team or self._options.team
-        return SavedPlace(run_id, journal, team, noted_team=bool(journal.team))
+        is_noted = bool(journal.team) or self._options.noted_team
+        return SavedPlace(run_id, journal, team, noted_team=is_noted)
 
     def _progress_text(self) -> str:
         return f"{plural(self._calls_returned, 'call')} of {self._calls_started} had returned."

@@ -50,7 +50,8 @@ class SavedPlace:
             wanted = " ".join(approval.text.splitlines())
             yield f"{one_line(wanted, 400)} ({approval.id})"
             command = f"agentouto runs approve {self._name} {approval.id}"
-            yield f"  {command} --yes{self._journal_words}    or --no"
+            yield f"  {command} --yes{self._journal_words}"
+            yield "    or --no, and --reason TEXT tells the agent why"
         yield f"Then: {self.resume_command()}"
 
     @property

@@ -69,6 +69,7 @@ def resume_run(
         run_id=run.id,
         resume_command=place.resume_command(),
         team=spec,
+        noted_team=place.noted_team,
     )
     notices = limits_notices(team, options)
     return run_and_print(team, run.message, _starting(run, team), goes_on, notices=notices)

@@ -108,6 +108,7 @@ class CommandOptions:
         resume_command: The command that goes on with a run that was stopped, with ``ID`` in it,
             or ``SHORT`` for its beginning.
         team: How the team of the run was named, for the commands that go on with it.
+        noted_team: Whether that team comes from the journal, so that it need not be named again.
     """
 
     answers: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])
@@ -124,6 +125,7 @@ class CommandOptions:
     accepts_changes: bool = False
     resume_command: str = "the same command with --run-id ID"
     team: str = ""
+    noted_team: bool = False
 
     def resolved_progress(self) -> Progress:
         """Return how the run is shown, with ``auto`` replaced by what this terminal can show."""
