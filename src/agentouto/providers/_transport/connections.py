@@ -213,6 +213,8 @@ def connection_failure(
         why = f"no connection to {where} within {limits.connect:g} s"
     elif isinstance(error, TimeoutError):
         why = f"{where} has said nothing for {idle:g} s"
+    elif isinstance(error, aiohttp.ClientConnectorCertificateError):
+        why = f"no connection to {where}: {short(str(error.certificate_error))}"
     elif isinstance(error, aiohttp.ClientConnectorError):
         why = f"no connection to {where}: {short(error.strerror or str(error.os_error))}"
     elif isinstance(error, aiohttp.ClientResponseError):
