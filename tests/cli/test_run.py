@@ -194,7 +194,7 @@ WRONG = [
     (["run", "team.py", "Go", "--to", "writr"], "Did you mean writer?"),
     (["demo", "nowhere"], "does not exist"),
     (["version"], "No such command 'version'. Did you mean '--version'?"),
-    (["runs", "replay", "--speed", "x"], "Input should be a valid number. See:"),
+    (["runs", "replay", "--speed", "x"], "Invalid value for '--speed': "),
     (["run", "team.py", "Go", "--progress", "x"], "auto, tree, lines or off, not 'x'"),
     (["demo", "--model", "gpt-5.2"], "for example openai:gpt-5.2."),
     (["demo", "--model", "openai"], "which model of openai. For example: --model openai:gpt-"),

@@ -126,14 +126,21 @@ FAN = (3, 3, 3, 2, 0)
 """How many calls a call makes, by depth: with three starters, 282 calls in all."""
 
 
-def crowd(*, pause: float = 0.002, delay: float = 0.05, limited: bool = True) -> Team:
-    """30 agents that make about 280 calls: with tools, rate limits and background calls."""
+def crowd(
+    *, pause: float = 0.002, delay: float = 0.05, limited: bool = True, gate: Gate | None = None
+) -> Team:
+    """30 agents that make about 280 calls: with tools, rate limits and background calls.
+
+    Their tool waits at ``gate``, if there is one.
+    """
     names = [f"{group}_{n}" for group in GROUPS for n in range(1, 6)]
 
     @Tool
     async def look_up(what: str) -> str:
         """Look up."""
         await asyncio.sleep(delay * (1 + len(what) % 5))
+        if gate is not None:
+            await gate.passed()
         return f"{len(what)} lines about {what}"
 
     def works(request: Request) -> ScriptedReply:

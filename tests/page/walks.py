@@ -65,6 +65,7 @@ def many_agents(visitor: Visitor, site: Site, gate: Gate) -> Iterator[str]:
     visitor.page.wait_for_selector(".cell .now")
     assert visitor.lines_of_chips() <= 2
     yield "30 agents at work"
+    gate.open()
     visitor.sees_status("returned")
     yield "30 agents: matrix"
     visitor.page.get_by_label("show the path").check()
@@ -149,7 +150,7 @@ def starting(text: str) -> Walk:
 
 WALKS: dict[str, tuple[Callable[[Gate], Team | PageSetup], Walk]] = {
     "a whole run": (report_team, whole_run),
-    "30 agents": (lambda gate: crowd(pause=0, delay=0.02), many_agents),
+    "30 agents": (lambda gate: crowd(pause=0, delay=0.02, gate=gate), many_agents),
     "no team": (lambda gate: PageSetup(), seeing("No team")),
     "a team that cannot be loaded": (
         lambda gate: PageSetup(problem="team.py, line 3: NameError: name 'x' is not defined"),
