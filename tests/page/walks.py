@@ -105,6 +105,7 @@ def losing(visitor: Visitor, site: Site, gate: Gate) -> Iterator[str]:
 
 def saved(visitor: Visitor, site: Site, gate: Gate) -> Iterator[str]:
     assert gate.journal is not None
+    assert gate.journal.path is not None
     leaving = threading.Thread(target=lambda: asyncio.run(leave_a_run(gate.journal)))
     leaving.start()
     leaving.join(20)

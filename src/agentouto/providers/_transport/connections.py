@@ -213,10 +213,8 @@ def connection_failure(
         why = f"no connection to {where} within {limits.connect:g} s"
     elif isinstance(error, TimeoutError):
         why = f"{where} has said nothing for {idle:g} s"
-    elif isinstance(error, aiohttp.ClientConnectorCertificateError):
-        why = f"no connection to {where}: {short(str(error.certificate_error))}"
     elif isinstance(error, aiohttp.ClientConnectorError):
-        why = f"no connection to {where}: {short(error.strerror or str(error.os_error))}"
+        why = f"no connection to {where}: {short(_reason(error))}"
     elif isinstance(error, aiohttp.ClientResponseError):
         why = f"the connection to {where} broke: HTTP {error.status}"
     elif isinstance(error, aiohttp.ClientPayloadError | ConnectionGone):
@@ -230,6 +228,15 @@ def connection_failure(
         error, aiohttp.InvalidURL | aiohttp.ClientConnectorCertificateError
     )
     return unavailable
+
+
+def _reason(error: BaseException) -> str:
+    """Return what the operating system or OpenSSL has said of a connection that failed.
+
+    aiohttp raises its own error from that one. Not all of its versions have it as an attribute.
+    """
+    cause = error.__cause__
+    return (isinstance(cause, OSError) and cause.strerror) or str(cause or error)
 
 
 def _errno(error: BaseException | None) -> int | None:
