@@ -12,7 +12,9 @@ import sqlite3
 import stat
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ from agentouto import (
     run_background,
 )
 from agentouto._journal.file_systems import file_system_in
+from agentouto._journal.sqlite_database import SqliteDatabase
 from agentouto.exceptions import RunChanged, RunOther, RunTaken
 from agentouto.testing import Request, Script, call, finish, say, tool
 from children import child
@@ -744,3 +747,17 @@ def test_a_fork_before_a_turn_of_a_peer_two_deep_repeats_nothing_before_it(tmp_p
     assert team.run("Go.", run_id="again").output == "all"
     assert asked == [("helper", 1), ("writer", 2), ("lead", 2)]
     assert done == []
+
+
+def test_several_that_make_the_same_file_at_once_all_can_use_it(tmp_path: Path) -> None:
+    def opened(path: Path) -> str:
+        together.wait()
+        database = SqliteDatabase(path)
+        database.close()
+        return "opened"
+
+    together = threading.Barrier(8)
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(40):
+            path = tmp_path / f"{number}.db"
+            assert list(threads.map(opened, [path] * 8)) == ["opened"] * 8

@@ -108,7 +108,7 @@ class SqliteDatabase:
             self._file = path.stat()
             try:
                 self._open_schema()
-                self._connection.execute("pragma journal_mode = wal")
+                self._use_wal()
                 mode = "full" if power_loss else "normal"
                 self._connection.execute(f"pragma synchronous = {mode}")
             except BaseException:
@@ -273,6 +273,8 @@ class SqliteDatabase:
 
     def _open_schema(self) -> None:
         connection = self._connection
+        # In this order: who makes the file makes the tables and the version at once.
+        (tables,) = connection.execute("select count(*) from sqlite_schema").fetchone()
         (version,) = connection.execute("pragma user_version").fetchone()
         if version > FILE_VERSION:
             raise JournalError(
@@ -282,10 +284,9 @@ class SqliteDatabase:
         if version == FILE_VERSION:
             self._check_tables()
             return
-        (tables,) = connection.execute("select count(*) from sqlite_schema").fetchone()
         if tables:
             raise self._no_journal()
-        connection.execute("pragma journal_mode = wal")
+        self._use_wal()
         connection.execute("begin immediate")
         try:
             (version,) = connection.execute("pragma user_version").fetchone()
@@ -295,6 +296,22 @@ class SqliteDatabase:
                 connection.execute(f"pragma user_version = {FILE_VERSION}")
         finally:
             connection.execute("commit")
+
+    def _use_wal(self) -> None:
+        """Have the file keep a log beside it, which it does from then on.
+
+        SQLite does not wait for a process that makes the same file at this moment.
+        """
+        deadline = monotonic() + WRITE_SECONDS
+        while True:
+            try:
+                self._connection.execute("pragma journal_mode = wal")
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or monotonic() > deadline:
+                    raise
+                pause(WRITE_POLL_SECONDS)
+            else:
+                return
 
     def _check_tables(self) -> None:
         for look in _LOOKS:
