@@ -145,7 +145,7 @@ def test_an_error_stands_before_what_follows_it() -> None:
 
 def test_an_approval_stands_before_its_arguments() -> None:
     out = io.StringIO()
-    asked = {"sender": "a", "receiver": "user", "kind": "approval"}
+    asked = {"sender": "a", "receiver": "user", "kind": "approval", "parent": "p", "tool": "wipe"}
     text = 'path: "/tmp"\nmode: "all"\nMay a use the tool wipe?'
     LineView(out).feed(event("ask", 1.0) | asked | {"text": text})
     words = 'May a use the tool wipe? path: "/tmp" mode: "all"'

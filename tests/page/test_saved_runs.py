@@ -322,7 +322,8 @@ def test_ten_processes_write_at_once_while_the_page_reads(journal: Journal, tmp_
             writer.stdin.close()
         while any(writer.poll() is None for writer in writers):
             for each in site.get("/api/runs").json():
-                assert site.lines(each["id"])[0]["type"] == "run.start"
+                written = site.lines(each["id"])  # none, if it is just being made
+                assert [one["type"] for one in written[:1]] in ([], ["run.start"])
         for name, writer in zip(names, writers, strict=True):
             assert writer.stdout is not None
             assert (writer.stdout.read(), writer.wait()) == (f"done {name}\n", 0)

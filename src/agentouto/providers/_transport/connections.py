@@ -214,7 +214,7 @@ def connection_failure(
     elif isinstance(error, TimeoutError):
         why = f"{where} has said nothing for {idle:g} s"
     elif isinstance(error, aiohttp.ClientConnectorError):
-        why = f"no connection to {where}: {short(_reason(error))}"
+        why = f"no connection to {where}: {short(_connect_reason(error))}"
     elif isinstance(error, aiohttp.ClientResponseError):
         why = f"the connection to {where} broke: HTTP {error.status}"
     elif isinstance(error, aiohttp.ClientPayloadError | ConnectionGone):
@@ -230,7 +230,7 @@ def connection_failure(
     return unavailable
 
 
-def _reason(error: BaseException) -> str:
+def _connect_reason(error: BaseException) -> str:
     """Return what the operating system or OpenSSL has said of a connection that failed.
 
     aiohttp raises its own error from that one. Not all of its versions have it as an attribute.
