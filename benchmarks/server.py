@@ -23,8 +23,8 @@ The *directive* in the request (see ``formats.py``) is ``@@key=value;...@@`` wit
     fin     how a last answer is given: left out, it is text; "tool.argument" is a tool call
 
 Each token of a paced stream is the time it was written, by a clock that all processes share.
-``GET /_stats`` tells how many requests and handshakes there were; ``GET /_stats?reset`` also begins
-anew. ``GET /_tls`` tells where the same is served over TLS 1.3, and which authority to trust.
+``GET /_stats`` tells how many requests and handshakes there were; ``GET /_stats?reset`` also counts
+from 0 again. ``GET /_tls`` tells where the same is served over TLS 1.3, and whom to trust.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ HIDE = """() => {
 }"""
 """Does what a browser does when another tab comes to the front."""
 HIDE_AND_SHOW = "document.dispatchEvent(new Event('visibilitychange'))"
-"""Does what a browser does when a tab comes to the front again: it connects anew."""
+"""Does what a browser does when a tab comes to the front again: it connects once more."""
 
 
 class Visitor:

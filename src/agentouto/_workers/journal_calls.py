@@ -1,15 +1,14 @@
 """Has calls answered by workers that share a journal: a ``Placement`` for one run.
 
 The run of such a call is made in the journal by its caller, and a worker of the right kind goes on
-with it. How the worker hears of it is left to ``offer``.
+with it: workers look for such runs themselves.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
@@ -25,9 +24,6 @@ from agentouto._engine.services import Durable
 from agentouto._journal.journal import Journal, WatchedRuns
 from agentouto._workers.run_ends import RunEnds
 
-Offer: TypeAlias = Callable[[str, str], Awaitable[None]]
-"""Says that a run waits for a worker of a kind."""
-
 
 class WorkerJournal(Journal):
     """The journal of a worker: calls of its runs may be answered by other workers.
@@ -37,7 +33,6 @@ class WorkerJournal(Journal):
         watch: Looks at it.
         kinds: The kinds of calls that the worker answers itself.
         ends: Waits for the ends of runs.
-        offer: Tells other workers of a run.
     """
 
     def __init__(
@@ -46,23 +41,19 @@ class WorkerJournal(Journal):
         watch: WatchedRuns,
         kinds: Collection[str],
         ends: RunEnds,
-        offer: Offer,
     ) -> None:
         vars(self).update(vars(original))
         self._original = original
         self._watch = watch
         self._kinds = kinds
         self._ends = ends
-        self._offer = offer
 
     def open_run(self, run_id: str, plan: Plan, *, accept_changes: bool) -> Durable | None:
         """Return the run ``run_id``, whose calls may be answered elsewhere."""
         durable = self._original.open_run(run_id, plan, accept_changes=accept_changes)
         if isinstance(durable, DurableRun):
             started = next((e for e in durable.earlier if isinstance(e, RunStarted)), None)
-            calls = JournalCalls(
-                self._original, self._watch, self._kinds, self._ends, self._offer, started
-            )
+            calls = JournalCalls(self._original, self._watch, self._kinds, self._ends, started)
             durable.place_calls = functools.partial(Elsewhere, calls)
         return durable
 
@@ -75,7 +66,6 @@ class JournalCalls:
         watch: Looks at it.
         kinds: The kinds of calls that are answered here.
         ends: Waits for the ends of runs.
-        offer: Tells other workers of a run.
         started: The first event of the run.
     """
 
@@ -85,14 +75,12 @@ class JournalCalls:
         watch: WatchedRuns,
         kinds: Collection[str],
         ends: RunEnds,
-        offer: Offer,
         started: RunStarted | None,
     ) -> None:
         self._journal = journal
         self._watch = watch
         self._kinds = kinds
         self._ends = ends
-        self._offer = offer
         self._caller_run = "" if started is None else started.caller_run
 
     def takes(self, worker: str) -> bool:
@@ -103,7 +91,6 @@ class JournalCalls:
         """Have a call answered; return the events of its run."""
         await asyncio.to_thread(begin_run, self._journal, call.id, call.plan, call.events)
         on_begun()
-        await self._offer(call.id, call.worker)
         try:
             await self._ends.wait_for(call.id, call.worker)
         except AgentoutoError as error:

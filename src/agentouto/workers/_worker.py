@@ -100,7 +100,7 @@ class Worker:
         self._runs = runs
         self._watch = self._journal.saved_runs().watch()
         self._ends = RunEnds(self._watch, unserved)
-        self._own = WorkerJournal(self._journal, self._watch, self._kinds, self._ends, self._offer)
+        self._own = WorkerJournal(self._journal, self._watch, self._kinds, self._ends)
         self._started: dict[str, RunStarted | None] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._refused: set[str] = set()
@@ -142,9 +142,6 @@ class Worker:
         finally:
             self._ends.close()
             self._watch.close()
-
-    async def _offer(self, run_id: str, worker: str) -> None:
-        """Do nothing: workers look for runs themselves."""
 
     async def _take_runs(self) -> None:
         mine = {*self._tasks, *self._refused}
