@@ -70,7 +70,7 @@ def _tls() -> Iterable[Row]:
     one, memory = "S10 TLS, a first request of 1,000 at once", "S10 TLS, memory for each of 1,000"
     yield Row(f"{one}, µs", first, "us", 0, 1.25)
     yield Row(f"{memory}, KB", first, "kb", 0, 20, added=True)
-    yield Row(f"{one}, on uvloop, µs", by_uvloop, "us", 0, 1.5)
+    yield Row(f"{one}, on uvloop, µs", by_uvloop, "us", 0, 1.25)
     yield Row(f"{memory}, on uvloop, KB", by_uvloop, "kb", 0, 90, absolute=True)
     title = "S10 TLS, handshakes for 1,000 requests in ten waves"
     yield Row(title, "S10_waves", "handshakes", 0, 100, absolute=True)
@@ -115,7 +115,7 @@ def _odd() -> Iterable[Row]:
 
 
 ROWS = (
-    Row("S1 import, ms", "S1_import", "ms", 0, 0.6, floor_scenario="S1_first"),
+    Row("S1 import, ms", "S1_import", "ms", 0, 0.5, floor_scenario="S1_first"),
     Row(
         "S1 `agentouto --help`, ms",
         "S1_help",
@@ -125,19 +125,19 @@ ROWS = (
         floor_scenario="S1_first",
         absolute=True,
     ),
-    Row("S1 a first request, ms", "S1_first", "ms", 0, 1.4),
-    Row("S1 a first run with a tool, ms", "S1_tools", "ms", 0, 2.0, floor_scenario="S1_first"),
-    Row("S2 a turn of 200, µs", "S2", "us", 0, 2.0),
-    Row("S3 a tool call of 32 in a reply, µs", "S3", "us", 1, 4.0),
-    Row("S4 an agent call of 100 at once, µs", "S4_100", "us", 0, 2.0),
-    Row("S4 an agent call of 1,000 at once, µs", "S4_1000", "us", 0, 2.0),
+    Row("S1 a first request, ms", "S1_first", "ms", 0, 1.2),
+    Row("S1 a first run with a tool, ms", "S1_tools", "ms", 0, 1.4, floor_scenario="S1_first"),
+    Row("S2 a turn of 200, µs", "S2", "us", 0, 1.6),
+    Row("S3 a tool call of 32 in a reply, µs", "S3", "us", 1, 2.5),
+    Row("S4 an agent call of 100 at once, µs", "S4_100", "us", 0, 1.7),
+    Row("S4 an agent call of 1,000 at once, µs", "S4_1000", "us", 0, 1.7),
     Row("S4 memory for each of 1,000, KB", "S4_1000", "kb", 1, 40, absolute=True),
     Row("S5 a hop in a chain of 50, µs", "S5", "us", 0, 2.0),
-    Row("S6 a token, µs", "S6", "us", 2, 3.0),
+    Row("S6 a token, µs", "S6", "us", 2, 2.2),
     Row("S6 how late a token is, median, µs", "S6_paced", "p50_us", 0, 2.0),
     *_finish(),
     Row("S7 a run of 1,000 at once, µs", "S7", "us", 0, 2.0),
-    Row("S7 memory for each of 1,000, KB", "S7", "kb", 1, 40, absolute=True),
+    Row("S7 memory for each of 1,000, KB", "S7", "kb", 1, 36, absolute=True),
     Row("S8 turn 1,000 beside turn 100, times", "S8", "growth", 2, 1.5),
     Row("S8 turn 1,000, µs", "S8", "late_us", 0, None),
     Row("S9 eight tools of 200 ms, s", "S9", "wall_s", 3, 0.23, absolute=True),
