@@ -58,6 +58,7 @@ MAY_IMPORT_LATE = {
     "auth/_oauth_messages.py": {"oauthlib"},
     "auth/_sign_in.py": {"agentouto.auth"},
     "providers/__init__.py": {"agentouto.providers"},
+    "providers/_format/errors.py": {"html"},
     "providers/_transport/downloads.py": {"aiohttp", "yarl"},
     "providers/_transport/connections.py": {"aiohttp"},
     "providers/_models/prices.py": {"genai_prices"},

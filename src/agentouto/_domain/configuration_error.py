@@ -97,17 +97,23 @@ def _rebuild(
     return error
 
 
-def closest(word: str, known: Iterable[str], least: float = 0.6) -> str | None:
-    """Return the known word that ``word`` was probably meant to be, or ``None``.
+def similar(word: str, known: Iterable[str], most: int, least: float = 0.6) -> list[str]:
+    """Return the known words that ``word`` was probably meant to be, most similar first.
 
     Args:
         word: What was written.
         known: The words that there are.
+        most: How many to return at most.
         least: How alike they must be, from 0 to 1, as ``difflib`` counts it.
     """
     import difflib  # noqa: PLC0415 - only errors need it
 
-    return next(iter(difflib.get_close_matches(str(word), list(known), 1, least)), None)
+    return difflib.get_close_matches(str(word), list(known), most, least)
+
+
+def closest(word: str, known: Iterable[str], least: float = 0.6) -> str | None:
+    """Return the known word that is most ``similar`` to ``word``, or ``None``."""
+    return next(iter(similar(word, known, 1, least)), None)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -6,7 +6,6 @@ leave it out of a dictionary. Their descriptions for models are in ``_core/built
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Container, Mapping
 from types import MappingProxyType
 
@@ -34,6 +33,7 @@ from agentouto._core.strict_schema import strict_schema
 from agentouto._core.summaries import excerpt
 from agentouto._core.tool_results import to_text
 from agentouto._core.tool_search import ranked_tools
+from agentouto._domain.configuration_error import similar
 from agentouto._domain.errors import ToolError
 from agentouto._domain.kept_event import ResultsCleared
 from agentouto._domain.message import ToolResult
@@ -225,7 +225,7 @@ async def _find_tools(use: BuiltinUse, arguments: Arguments) -> ToolResult:
 async def _use_tool(use: BuiltinUse, arguments: Arguments) -> ToolResult:
     """Say that there is no such tool; one that there is was used in the place of this one."""
     name = _text_argument(arguments, USE_TOOL, "name")
-    near = ", ".join(difflib.get_close_matches(name, use.hidden, 3)) or "none with such a name"
+    near = ", ".join(similar(name, use.hidden, 3)) or "none with such a name"
     raise ToolError(USE_TOOL, f"There is no tool {name!r:.80}; near it: {near}. See {FIND_TOOLS}")
 
 

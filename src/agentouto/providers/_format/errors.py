@@ -13,7 +13,6 @@ elsewhere.
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -297,6 +296,8 @@ def _without_markup(page: str) -> str:
     page = page[:_MAX_READ]
     if "<" not in page:
         return page
+    import html  # noqa: PLC0415 - only pages in place of an answer need it
+
     title = _TITLE.search(page)
     if title and (end := _TITLE_END.search(page, title.end())):
         return f"a web page titled {html.unescape(page[title.end() : end.start()]).strip()!r}"

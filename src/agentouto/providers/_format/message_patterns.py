@@ -10,10 +10,11 @@ pattern on its example and refuses nested repetitions, which a hostile text coul
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+import msgspec
 
 
-class MessagePattern(NamedTuple):
+class MessagePattern(msgspec.Struct, frozen=True):
     """One text of a server.
 
     Attributes:
@@ -29,12 +30,19 @@ class MessagePattern(NamedTuple):
     about: str = ""
 
 
-class MessageTable(NamedTuple):
+class MessageTable(msgspec.Struct, frozen=True):
     """Texts that mean the same, whichever server sends them."""
 
     rows: tuple[MessagePattern, ...]
-    expression: re.Pattern[str]
-    """All patterns as alternatives; groups keep the order of the rows."""
+    flags: re.RegexFlag
+
+    @property
+    def expression(self) -> re.Pattern[str]:
+        """All patterns as alternatives; groups keep the order of the rows.
+
+        Only errors need it, so it is compiled for the first one, and ``re`` keeps it.
+        """
+        return re.compile("|".join(row.pattern for row in self.rows), self.flags)
 
     def search(self, text: str) -> re.Match[str] | None:
         """Return where ``text`` matches one of the patterns, or ``None``."""
@@ -46,10 +54,9 @@ class MessageTable(NamedTuple):
 
     def first(self, text: str) -> MessagePattern | None:
         """Return the first row that ``text`` matches, or ``None``."""
-        flags = self.expression.flags
-        return next((row for row in self.rows if re.search(row.pattern, text, flags)), None)
+        return next((row for row in self.rows if re.search(row.pattern, text, self.flags)), None)
 
 
 def message_table(*rows: MessagePattern, flags: re.RegexFlag = re.IGNORECASE) -> MessageTable:
     """Return a table of ``rows``. Servers differ in case, so it is ignored by default."""
-    return MessageTable(rows, re.compile("|".join(row.pattern for row in rows), flags))
+    return MessageTable(rows, flags)
