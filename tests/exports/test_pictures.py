@@ -10,8 +10,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from agentouto import ConfigurationError, RunResult
+from agentouto._core.pictures.notebook import run_bundle
+from agentouto._core.recorded_run import RecordedRun
 from agentouto.events import critical
-from agentouto.exports import save, to_jsonl, to_mermaid, to_svg
+from agentouto.exports import save, to_html, to_jsonl, to_mermaid, to_svg
 from exports.teams import busy_run, many_agents_run, wide_run
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -145,6 +147,22 @@ def test_hostile_texts_and_names_stay_texts() -> None:
     assert all(ARROW.match(row) for row in rows if ": " in row)
     texts = "".join(found[5] for row in rows if (found := ARROW.match(row)))
     assert not re.search(r"[%<>&\x00-\x1f\u202e]|;(?<!#\d\d;)(?<!#\d\d\d;)", texts)
+
+
+REORDERS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def test_what_reorders_a_line_is_shown_in_names_and_texts() -> None:
+    written = json.dumps(busy_run(f" {REORDERS}gnp.exe").lines())
+    # A file of lines may come from anywhere: no team has such a name.
+    lines = json.loads(written.replace("critic", "cri\\u202etic"))
+    shown = [to_svg(lines, "sequence"), to_svg(lines, "time"), to_html(lines), to_mermaid(lines)]
+    for text in shown:
+        assert "cri\\u202etic" in text
+        assert "\\u061c\\u200e\\u200f" in text
+    ended, open_ = RecordedRun(lines), RecordedRun(lines[:-9])
+    for text in [*shown, *run_bundle(ended).values(), *run_bundle(open_).values()]:
+        assert not set(text) & set(REORDERS)
 
 
 def test_a_sequence_of_very_many_messages_shows_the_longest_calls_and_counts_the_rest() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, cast
 
 import pytest
@@ -207,16 +208,18 @@ PLAIN = {
     "type", "run", "call", "parent", "id", "tool_call", "kind", "why", "status", "stop", "code", "policy"
 }  # fmt: skip
 """Fields whose words are ours."""
+REORDERS = "\u2067\u202e"
+"""Shown as escapes: the words after them would be shown from right to left."""
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=1</script>'
 
 
 def hostile(value: Any, field: str = "") -> Any:
-    """Return what a line has, with markup in every text and name."""
+    """Return what a line has, with markup in every text and name, and what reorders them."""
     if isinstance(value, dict):
         return {name: hostile(each, name) for name, each in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
         return [hostile(each, field) for each in cast("list[Any]", value)]
-    return value + HOSTILE if isinstance(value, str) and field not in PLAIN else value
+    return REORDERS + value + HOSTILE if isinstance(value, str) and field not in PLAIN else value
 
 
 @pytest.fixture
@@ -224,7 +227,11 @@ def hostile_lines() -> list[dict[str, Any]]:
     return [hostile(line) for line in asyncio.run(collect(whole_run()))]
 
 
-def test_markup_in_any_text_or_name_stays_text(
+SEEN = """[...document.querySelectorAll('body, #app [aria-label], #app [title]')].map(
+    one => one.textContent + (one.ariaLabel ?? '') + (one.title ?? '')).join()"""
+
+
+def test_markup_in_any_text_or_name_stays_text_and_what_reorders_a_line_is_shown(
     visitor: Visitor, hostile_lines: list[dict[str, Any]]
 ) -> None:
     page = visitor.page
@@ -243,6 +250,10 @@ def test_markup_in_any_text_or_name_stays_text(
             page.wait_for_selector(f"#stage.{name}")
             made = "document.querySelectorAll('#app img, #app script, #app iframe').length"
             assert page.evaluate(made) == 0
+            assert "\\u{2067}\\u{202e}" in page.inner_text("#stage")
+            assert not re.findall(f".{{20}}[{REORDERS}]", page.evaluate(SEEN))
+        page.click(".events button")
+        assert not set(page.inner_text(".line-json")) & set(REORDERS)
         page.locator(".entry .link", has_text="show call").first.click()
         assert HOSTILE in page.inner_text(".log")
         assert page.title().endswith("agentouto")

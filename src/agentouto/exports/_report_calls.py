@@ -18,7 +18,6 @@ from agentouto._core.pictures.picture_text import seconds_text, short_line, xml_
 from agentouto._core.recorded_run import RecordedRun
 from agentouto._core.run_history import CallHistory, Line
 from agentouto._domain.message import USER
-from agentouto._domain.visible_text import visible
 
 MOST_UNFOLDED = 3000
 """Texts that are longer are folded, at about a screen."""
@@ -53,7 +52,7 @@ def anchor_of(call_id: str) -> str:
 
 def text_markup(text: str) -> str:
     """Return a text as it is, folded if it is long."""
-    shown = xml_text(visible(text))
+    shown = xml_text(text)
     if len(text) <= MOST_UNFOLDED:
         return f"<pre>{shown}</pre>" if text else ""
     begin = f"{xml_text(short_line(text, _PREVIEW))} ({len(text):,} characters)"
@@ -184,7 +183,7 @@ def _aside(line: Line) -> str:
             why = f"the tools of {line.get('source')} are missing: {line.get('error')}"
         case _:
             return ""
-    return _head(line, xml_text(visible(why)), "dim")
+    return _head(line, xml_text(why), "dim")
 
 
 def _tool_entry(line: Line, result: Line | None) -> str:

@@ -22,7 +22,6 @@ from agentouto._core.pictures.sequence import draw_sequence
 from agentouto._core.pictures.time_lanes import draw_time
 from agentouto._core.recorded_run import RecordedRun
 from agentouto._core.run_history import Line
-from agentouto._domain.visible_text import visible
 
 MOST_IN_SEQUENCE = 13
 """With more participants, the columns of a sequence are too narrow for texts."""
@@ -47,7 +46,7 @@ def result_bundle(lines: Iterable[Line], output: str) -> dict[str, str]:
     answer = output if len(output) <= _MOST_ANSWER else f"{output[:_MOST_ANSWER]}…"
     more = _participants_markup(run)
     html = f"<p><b>{xml_text(run.status)}</b>, {xml_text(_facts(run))}</p>"
-    html += f"<pre>{xml_text(visible(answer))}</pre>{_image_markup(run)}"
+    html += f"<pre>{xml_text(answer)}</pre>{_image_markup(run)}"
     html += f"<details><summary>Participants</summary>{more}</details>"
     return {
         "text/plain": f"RunResult({short_line(output, 200)!r}, {_facts(run)})",
@@ -58,7 +57,7 @@ def result_bundle(lines: Iterable[Line], output: str) -> dict[str, str]:
 def run_bundle(run: RecordedRun) -> dict[str, str]:
     """Return what a notebook shows of a run that goes on: who acts now, and a picture."""
     acting = [
-        f"{one.agent}: {one.doing.value} {short_line(one.detail, 60)}".strip()
+        f"{short_line(one.agent, 40)}: {one.doing.value} {short_line(one.detail, 60)}".strip()
         for one in find_held(run.history)
     ]
     more = f" and {len(acting) - _MOST_HELD} more" if len(acting) > _MOST_HELD else ""

@@ -7,10 +7,11 @@ from html import escape
 from types import MappingProxyType
 
 from agentouto._core.recorded_run import RecordedRun, RunMessage
-from agentouto._domain.visible_text import visible_line
+from agentouto._domain.visible_text import visible, visible_line
 
-_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-"""XML 1.0 §2.2: characters that no document may have, not even as a reference."""
+_NOT_IN_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
+"""XML 1.0 §2.2: characters that no document may have, not even as a reference. The controls among
+them are escapes by then."""
 
 _WHAT = MappingProxyType(
     {
@@ -37,8 +38,8 @@ def label_of(message: RunMessage) -> str:
 
 
 def xml_text(text: str) -> str:
-    """Return ``text`` for an element or an attribute of XML or HTML."""
-    return escape(_NOT_IN_XML.sub("\ufffd", text))
+    """Return ``text`` for an element or an attribute of XML or HTML, with controls made visible."""
+    return escape(_NOT_IN_XML.sub("\ufffd", visible(text)))
 
 
 def seconds_text(seconds: float) -> str:

@@ -1,7 +1,7 @@
 // The page: one state, fed by one stream of event lines, drawn at most once in each frame.
 import {html, render} from './vendor.js';
 import {LIMITED, PERSON, TOOL, Run, critical, held, spentOn} from './fold.js';
-import {Events, Lanes, Matrix, Ring, Sequence, Fixed, WORDS, css, cut, dim, plural, seconds, spent, who} from './pictures.js';
+import {Events, Lanes, Matrix, Ring, Sequence, Fixed, WORDS, css, cut, dim, plural, readable, seconds, spent, who} from './pictures.js';
 import {Conversation, Questions, Talk} from './side.js';
 
 const RING_AT_MOST = 13, CHIPS = 4, STREAMS = 4, SOON = 1000, LATER = 5000;
@@ -206,7 +206,7 @@ const STATUS = {none: 'no run', running: 'running', you: 'waits for you', comple
 function Header({run, now, live}) {
   const status = run.status !== 'running' ? run.status : S.connection === 'cut' ? 'lost' : run.questions.length ? 'you' : 'running';
   const calls = run.all.filter(call => !call.isPerson);
-  return html`<header><h1>agentouto</h1><span class="pill ${status}">${STATUS[status]}</span><span class="what" title=${run.text}>${run.text}</span>
+  return html`<header><h1>agentouto</h1><span class="pill ${status}">${STATUS[status]}</span><span class="what" title=${readable(run.text)}>${readable(run.text)}</span>
     ${TROUBLE[S.connection] && html`<span class="pill failed" role="status">${TROUBLE[S.connection]}</span>`}
     ${S.error && html`<span class="problem" role="alert">${S.error}</span>`}
     ${run.count > 0 && html`<span class="figures"><span>${seconds(now)}</span><span>${plural(calls.length, 'call')}</span>
@@ -245,7 +245,7 @@ function Waits({run, now}) {
   if (run.over) {
     const path = critical(run);
     return html`<${Strip} title="Where the time went">${spentOn(path).slice(0, CHIPS).filter(one => one.share >= .005).map(one => html`<button
-      class="chip ${css(one.doing)}" onClick=${() => pick(run.calls.get(one.call))}><b>${Math.round(100 * one.share)} %</b> ${who(one.agent)}${one.doing === PERSON ? '' : `: ${one.detail || WORDS[one.doing]}`} <small>${seconds(one.seconds)}</small></button>`)}
+      class="chip ${css(one.doing)}" onClick=${() => pick(run.calls.get(one.call))}><b>${Math.round(100 * one.share)} %</b> ${who(one.agent)}${one.doing === PERSON ? '' : `: ${readable(one.detail) || WORDS[one.doing]}`} <small>${seconds(one.seconds)}</small></button>`)}
       <label class="chip"><input type="checkbox" checked=${S.path} onChange=${event => show({path: event.target.checked, tab: event.target.checked ? 'time' : S.tab})}/>show the path</label><//>`;
   }
   const groups = grouped(run, held(run)), more = groups.slice(CHIPS).reduce((sum, group) => sum + group.entries.length, 0);
@@ -274,8 +274,8 @@ function Chip({run, now, group}) {
   const until = Math.min(...group.entries.map(one => run.calls.get(one.call).until || Infinity)) - now;
   const heldNames = [...new Set([...group.holds].map(id => run.calls.get(id).agent))], n = group.holds.size;
   const title = you ? 'you' : many ? `${group.entries.length} calls` : who(first.agent);
-  const doing = you ? plural(run.questions.length, 'question') : group.doing === TOOL && !many ? `uses ${first.detail}` : many ? wordFor(group.doing) : WORDS[group.doing];
-  const holds = n ? many && !you ? ` · hold up ${plural(n, 'call')}` : ` · holds up ${heldNames.slice(0, 2).join(', ')}${heldNames.length > 2 ? ` +${heldNames.length - 2}` : ''}` : '';
+  const doing = you ? plural(run.questions.length, 'question') : group.doing === TOOL && !many ? `uses ${readable(first.detail)}` : many ? wordFor(group.doing) : WORDS[group.doing];
+  const holds = n ? many && !you ? ` · hold up ${plural(n, 'call')}` : ` · holds up ${heldNames.slice(0, 2).map(who).join(', ')}${heldNames.length > 2 ? ` +${heldNames.length - 2}` : ''}` : '';
   return html`<button class="chip ${you ? 'you' : css(group.doing)} ${group.isMany ? 'short' : ''}" onClick=${() => pick(call)}><b>${title}</b> ${doing} <small>${
     many && !you ? '' : seconds(Math.max(0, now - group.since))}${group.doing === LIMITED && until > .05 && until < 1e6 ? ` · next in ${seconds(until)}` : ''}${holds}</small></button>`;
 }
@@ -301,7 +301,7 @@ function Stage({run, now, chosen, live}) {
       tabindex=${S.tab === name ? 0 : -1} aria-selected=${S.tab === name} onClick=${() => show({tab: name})}>${word}</button>`)}</div>
     <label class="only">only <select value=${S.focus} onChange=${event => show({focus: event.target.value})}><option value="">everyone</option>${[...run.agents.keys()].map(name => html`<option value=${name}>${who(name)}</option>`)}</select></label></div>
     <section class="stage ${S.tab}" id="stage" role="tabpanel" aria-labelledby="tab-${S.tab}" tabindex="0" onScroll=${event => S.tab !== 'map' && put({top: event.target.scrollTop})}>${pictures[S.tab]()}</section>
-    ${S.tab === 'events' && S.event && html`<pre class="line-json" tabindex="0" aria-label="The event as JSON">${JSON.stringify(S.event, null, 2)}</pre>`}
+    ${S.tab === 'events' && S.event && html`<pre class="line-json" tabindex="0" aria-label="The event as JSON">${readable(JSON.stringify(S.event, null, 2))}</pre>`}
     ${(S.tab === 'map' || S.tab === 'sequence') && !many && html`<section class="low" aria-label="Time" tabindex="0"><${Lanes} view=${view} width=${box.width} path=${S.path}/></section>`}
     <div class="scrub"><button onClick=${replay} disabled=${live && S.at === null}>${S.playing ? 'Pause' : 'Replay'}</button>
       <input type="range" aria-label="Moment of the run" aria-valuetext=${seconds(run.now)} min="1" max=${S.lines.length} value=${S.at ?? S.lines.length} onInput=${event => scrub(Number(event.target.value))}/>

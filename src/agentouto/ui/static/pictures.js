@@ -13,11 +13,14 @@ const URGENCY = ['you', 'person', 'rate limit', 'queue', 'writing', 'tool', 'mod
 const STACKED = ['peers', 'engine', 'model', 'writing', 'tool', 'mail', 'queue', 'rate limit', 'person'];
 const BAD = new Set(['failed', 'stopped', 'refused', 'limit']);
 
+export const escaped = one => `\\u{${one.codePointAt(0).toString(16)}}`;
+/** A text with what reorders a line or has no meaning as escapes: a joiner in an emoji or a word stays. */
+export const readable = text => String(text ?? '').replace(/[\0-\x08\x0b\f\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, escaped);
 export const cut = (text, most) => {
-  const line = String(text ?? '').replace(/\s+/g, ' ');
+  const line = readable(text).replace(/\s+/g, ' ');
   return line.length > most ? line.slice(0, Math.max(0, most - 1)) + '…' : line;
 };
-export const who = name => name === 'user' ? 'you' : name;
+export const who = name => name === 'user' ? 'you' : readable(name);
 export const plural = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`;
 export const digits = n => n.toLocaleString('en');
 /** What calls have cost, as one text for each figure that there is. */
@@ -25,7 +28,7 @@ export const spent = (calls, places) => {
   const [input, output, cost] = ['input', 'output', 'cost'].map(name => calls.reduce((sum, call) => sum + call[name], 0));
   return [input + output > 0 && `${digits(input)} in · ${digits(output)} out`, cost > 0 && `$${cost.toFixed(places)}`].filter(Boolean);
 };
-export const dim = text => html`<span class="dim">${text}</span>`;
+export const dim = text => html`<span class="dim">${readable(text)}</span>`;
 export const css = state => state.replace(/ /g, '-');
 export const seconds = s => s < 10 ? `${s.toFixed(1)} s` : s < 100 ? `${Math.round(s)} s`
   : `${Math.floor(s / 60)} min ${Math.round(s % 60)} s`;

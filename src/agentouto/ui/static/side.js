@@ -1,7 +1,7 @@
 // The right side: questions for the person, the conversation of one call, talking to it.
 import {html} from './vendor.js';
 import {messageSoFar, stateOf} from './fold.js';
-import {WORDS, css, digits, dim, seconds, spent, who} from './pictures.js';
+import {WORDS, css, digits, dim, escaped, readable, seconds, spent, who} from './pictures.js';
 
 const LONG = 3000, ENTRIES = 150, MENU = 24;
 
@@ -9,17 +9,14 @@ const pathTo = call => { const path = []; for (; call; call = call.parent) path.
 const openCalls = run => run.open.filter(call => !call.isPerson);
 
 // Invisible characters as escapes: what a person approves must be what they see.
-const escaped = one => `\\u{${one.codePointAt(0).toString(16)}}`;
 const visible = text => text.replace(/(?!\n)[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, escaped);
-// Of other texts only what reorders a line or has no meaning: a joiner in an emoji or a word stays.
-const readable = text => String(text ?? '').replace(/[\0-\x08\x0b\f\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, escaped);
 const shown = value => {
   const text = typeof value === 'string' ? value : JSON.stringify(value), left = text.length - 1000;
   const quoted = part => visible(typeof value === 'string' ? JSON.stringify(part) : part);
   return left <= 0 ? quoted(text) : `${quoted(text.slice(0, 500))} [… ${left} characters are not shown …] ${quoted(text.slice(-500))}`;
 };
 
-const link = (words, f) => html`<button type="button" class="link" onClick=${f}>${words}</button>`;
+const link = (words, f) => html`<button type="button" class="link" onClick=${f}>${readable(words)}</button>`;
 
 // Of an approval, exactly what is decided on; of what is done, as a person reads it.
 const Arguments = ({values = {}, exact}) => Object.keys(values).length > 0 && html`<dl class="code">${Object.entries(values).map(([name, value]) => html`<div>
@@ -49,14 +46,14 @@ function Question({question, post, ...more}) {
   const answer = text => text && post('answer', {call: question.id, text});
   return html`<${Card} question=${question} submit=${answer} ...${more}><${Text} text=${question.text} of=${question}/>
     ${question.options.length > 0 && html`<div class="row wrap">${question.options.map(option => html`<button type="button" onClick=${() => answer(option)}>${readable(option)}</button>`)}</div>`}
-    <div class="row"><input name="words" aria-label="Your answer to ${question.sender}" autocomplete="off" placeholder="Your answer"/><button class="main">Answer</button></div><//>`;
+    <div class="row"><input name="words" aria-label="Your answer to ${who(question.sender)}" autocomplete="off" placeholder="Your answer"/><button class="main">Answer</button></div><//>`;
 }
 
 function Approval({question, post, ...more}) {
   const decide = (yes, reason = '') => post('approve', {call: question.id, yes, reason});
-  return html`<${Card} question=${question} submit=${reason => decide(false, reason)} ...${more}><div class="text">May ${question.sender} use the tool <b>${visible(question.tool)}</b>?</div><${Arguments} values=${question.arguments} exact/>
+  return html`<${Card} question=${question} submit=${reason => decide(false, reason)} ...${more}><div class="text">May ${who(question.sender)} use the tool <b>${visible(question.tool)}</b>?</div><${Arguments} values=${question.arguments} exact/>
     <div class="row"><button type="button" class="main" onClick=${() => decide(true)}>Allow</button>
-    <input name="words" aria-label="Why ${question.sender} may not use ${question.tool}" autocomplete="off" placeholder="reason, if you refuse"/><button>Refuse</button></div><//>`;
+    <input name="words" aria-label="Why ${who(question.sender)} may not use ${visible(question.tool)}" autocomplete="off" placeholder="reason, if you refuse"/><button>Refuse</button></div><//>`;
 }
 
 const DRAFTS = {finish: 'writes its return', call_agent: 'writes to a peer', spawn_background_agent: 'writes to a peer', send_message: 'writes a message'};
@@ -119,6 +116,6 @@ export function Talk({run, chosen, live, to, pick, post, put}) {
   const told = !off ? 'They read it before their next step.' : live || run.over ? 'No agent is at work.' : 'Not in the past, and not without a connection.';
   return html`<form class="talk" onSubmit=${submit}><label for="talk">Talk to an agent at work. ${told}</label><div class="row">
     <select aria-label="Send to" disabled=${off} value=${target?.id ?? ''} onChange=${event => put({talkTo: event.target.value})}>${off && html`<option value="">no agent</option>`}
-      ${menu.map(call => html`<option key=${call.id} value=${call.id}>${call.agent} #${call.number}</option>`)}</select>
+      ${menu.map(call => html`<option key=${call.id} value=${call.id}>${who(call.agent)} #${call.number}</option>`)}</select>
     <input id="talk" name="text" autocomplete="off" placeholder="Message" disabled=${off}/><button class="main" disabled=${off}>Send</button></div></form>`;
 }
