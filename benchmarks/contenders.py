@@ -61,14 +61,6 @@ class Contender:
         """Run ``agent`` from the start and return its answer."""
         raise NotImplementedError
 
-    def kept_agent(self, name: str, tool: Callable[..., Any], *, repeatable: bool) -> Any:
-        """Return an agent with a tool that is used again, or not, when a saved run goes on."""
-        raise NotImplementedError
-
-    async def run_kept(self, agent: Any, prompt: str, journal: str | None) -> str:
-        """Run ``agent`` from the start, with a journal if there is one, and return its answer."""
-        raise NotImplementedError
-
     async def stream(self, agent: Any, prompt: str, hear: Hear) -> None:
         """Run ``agent`` and hand each piece of text to ``hear`` as it arrives."""
         raise NotImplementedError

@@ -1,7 +1,8 @@
 """Creates the virtual environments to measure in, beside this file, and updates them when needed.
 
 ``floors`` has the dependencies of the floors and of the server. ``ours`` has this checkout as users
-get it: a wheel, installed by pip, which compiles it. ``then`` has ours at an earlier commit, and
+get it: a wheel, installed by pip, which compiles it. ``then`` has ours at an earlier commit.
+``layers`` has ours with what its extras need, ``layers_then`` the same at an earlier commit, and
 ``page`` ours with what opens a browser. All have the versions in ``constraints.txt``. Git ignores
 them; delete them to start over.
 """
@@ -34,6 +35,9 @@ FLOORS = (
 )
 MORE = ("uvicorn>=0.30", "uvloop>=0.21")
 """What a team is served with, and what some scenarios are measured on: the extras."""
+LAYERS = (*MORE, "mcp>=2.1,<3", "opentelemetry-sdk>=1.30", "starlette")
+"""What is measured in ``layers.py`` needs these. Without them, the start of a process is quicker:
+pydantic looks through all packages that are installed."""
 PAGE = (*MORE, "starlette", "playwright")
 LOCK = ROOT / "constraints.txt"
 SHIPPED = ("pyproject.toml", "README.md", "LICENSE", "constraints.txt", "src")
@@ -95,6 +99,11 @@ def make_ours() -> None:
     _make("ours", f"{MORE} {_shipped()}", *MORE, tree=ROOT)
 
 
+def make_layers() -> None:
+    """Update ``layers``."""
+    _make("layers", f"{LAYERS} {_shipped()}", *LAYERS, tree=ROOT)
+
+
 def make_page() -> None:
     """Update ``page``, and look whether a browser can be started.
 
@@ -112,16 +121,18 @@ def make_theirs(name: str, *packages: str) -> None:
     _make(name, f"{sys.version} {packages}", *packages, locked=False)
 
 
-def make_then(commit: str) -> None:
-    """Update ``then`` with the wheel of ``commit``."""
-    stamp = f"{sys.version} {commit} {MORE} {LOCK.read_text('utf-8')}"
+def make_then(commit: str, *, layers: bool) -> None:
+    """Update ``then`` with the wheel of ``commit``, and ``layers_then`` as well."""
+    wanted = {"then": MORE, "layers_then": LAYERS} if layers else {"then": MORE}
     packed = subprocess.run(
         ["git", "-C", str(ROOT), "archive", "--format=tar", commit], capture_output=True, check=True
     )
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
             archive.extractall(folder, filter="data")
-        _make("then", stamp, *MORE, tree=Path(folder))
+        for name, packages in wanted.items():
+            stamp = f"{sys.version} {commit} {packages} {LOCK.read_text('utf-8')}"
+            _make(name, stamp, *packages, tree=Path(folder))
 
 
 @contextmanager

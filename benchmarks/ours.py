@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 from contenders import KEY, MODEL, SYSTEM, Contender, Hear
@@ -49,17 +49,6 @@ class Ours(Contender):
 
     async def run(self, agent: Team, prompt: str) -> str:
         result = await async_run(prompt, [agent.starter], agent.tools, run_agents=agent.members)
-        return result.output
-
-    def kept_agent(self, name: str, tool: Callable[..., Any], *, repeatable: bool) -> Team:
-        agent = self.agent(name)
-        kept = Tool(tool, on_restart="run" if repeatable else "report")
-        return replace(agent, tools=[kept])
-
-    async def run_kept(self, agent: Team, prompt: str, journal: str | None) -> str:
-        result = await async_run(
-            prompt, [agent.starter], agent.tools, run_agents=agent.members, journal=journal
-        )
         return result.output
 
     async def stream(self, agent: Team, prompt: str, hear: Hear) -> None:

@@ -32,10 +32,21 @@ from pathlib import Path
 
 from against import compared, earlier, pairs
 from cores import CLIENT, pin
-from environments import HERE, ROOT, about, make_all, make_page, make_then, plain, python, serving
+from environments import (
+    HERE,
+    ROOT,
+    about,
+    make_all,
+    make_layers,
+    make_page,
+    make_then,
+    plain,
+    python,
+    serving,
+)
 from frameworks import FRAMEWORKS, beside, drawn_beside, make_frameworks, versions
 from starting import started
-from table import ROWS, Samples, drawn, wanted
+from table import LAYERS, ROWS, Samples, drawn, wanted
 
 PATIENCE = 300.0
 """Seconds that one sample may take: the longest takes about a minute."""
@@ -48,6 +59,8 @@ def sample(scenario: str, who: str, url: str) -> dict[str, float]:
     name = who.partition(":")[0]
     where = FRAMEWORKS[name].environment if name in FRAMEWORKS else "floors"
     where = name if name in {"ours", "then"} else where
+    if scenario in LAYERS:
+        where = "layers" if name == "ours" else "layers_then"
     command = [python(where), str(HERE / "worker.py"), who, scenario, url]
     if is_of_page(scenario):
         command = [python("page"), str(HERE / "in_browser.py"), scenario]
@@ -132,9 +145,12 @@ def main() -> int:
     make_all()
     if any(map(is_of_page, options.only)):
         make_page()
+    layers = any(name.startswith(tuple(options.only)) for name in LAYERS)
+    if layers and not options.peers:
+        make_layers()
     turns: list[tuple[str, ...]]
     if old:
-        make_then(old.commit)
+        make_then(old.commit, layers=layers)
         turns = [*pairs(options.only)]
     elif options.peers:
         make_frameworks(FRAMEWORKS)

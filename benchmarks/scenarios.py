@@ -17,7 +17,6 @@ import time
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 from urllib.request import urlopen
@@ -299,29 +298,6 @@ async def s11_serve(who: Contender) -> Figures:
     return {**meter.figures, "ms": meter.figures["cpu_s"] / 100 * 1e3}
 
 
-async def s12(who: Contender) -> Figures:
-    """Conversations of 200 turns with a journal, beside as many without one, in turns.
-
-    The tool returns 1,000 characters. A turn is counted from one use of it to the next, so opening
-    the journal and closing it are left out; the commits and all else are in it.
-    """
-    took: dict[str, list[float]] = {"": [], "run": [], "report": []}
-    with TemporaryDirectory() as folder:
-        for number in range(6):
-            for on_restart, means in took.items():
-                agent = who.kept_agent("solo", write, repeatable=on_restart == "run")
-                place = str(Path(folder, f"{on_restart}.db")) if on_restart else None
-                MARKS.clear()
-                turns = 200 if number else 20
-                prompt = who.directive("loop", turns=turns, tool="write")
-                check(await who.run_kept(agent, prompt, place))
-                assert len(MARKS) == turns
-                if number:
-                    means.append((MARKS[-1] - MARKS[10]) / (turns - 11) / 1000)
-    plain, run, report = (statistics.median(means) for means in took.values())
-    return {"plain_us": plain, "run_us": run - plain, "report_us": report - plain}
-
-
 async def growth(who: Contender, how: str, number: int) -> Figures:
     """An odd reply, and one that is four times as long: linear work takes four times as long."""
     agent = who.agent("solo", [work])
@@ -389,7 +365,6 @@ SCENARIOS: dict[str, Callable[[Contender], Awaitable[Figures]]] = {
     "S13_pieces": s13_pieces,
     "S13_comments": s13_comments,
     "S13_open": s13_open,
-    "S12": s12,
 }
 
 

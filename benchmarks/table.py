@@ -56,12 +56,23 @@ def _finish() -> Iterable[Row]:
         yield Row(title, "S6_finish", "most_late_ms", 1, 150, f"ours{kind}", "", absolute=True)
 
 
-def _journal() -> Iterable[Row]:
-    """Yield the rows of what a turn costs more with a journal, in memory beside a file."""
-    for policy in ("run", "report"):
-        title = f'S12 a turn with a journal, `on_restart="{policy}"`, µs more'
-        yield Row(title, "S12", f"{policy}_us", 0, 120, floor="", absolute=True)
-    yield Row("S12 the same turn in memory, µs", "S12", "plain_us", 0, None, floor="")
+def _layers() -> Iterable[Row]:
+    """Yield the rows of what a run can do without: what it costs more, by ``layers.py``."""
+    for title, scenario, metric, digits, bar in (
+        ("S12 a turn of a scripted model in memory, µs", "S12", "plain_us", 0, None),
+        ('S12 more with a journal, `on_restart="run"`, µs', "S12", "run_us", 0, 120),
+        ('S12 more with a journal, `on_restart="report"`, µs', "S12", "report_us", 0, 120),
+        ("S14 a line more with a page that watches, µs", "S14_page", "page_us", 1, 25),
+        ("S15 a turn more with OpenTelemetry, no SDK, µs", "S15_otel", "api_us", 0, None),
+        ("S15 a turn more with OpenTelemetry's SDK, in memory, µs", "S15_otel", "sdk_us", 0, None),
+        ("S16 a tool of an MCP server beside one of ours, ms more", "S16_mcp", "ms", 2, 0.7),
+        ("S16 of it the SDK of MCP, by hand, ms", "S16_mcp", "hand_ms", 2, None),
+        ("S17 a call of a `Peer`, of 100 at once, µs", "S17_peer", "peer_us", 0, None),
+        ("S17 the same of an agent with a scripted model, µs", "S17_peer", "agent_us", 0, None),
+        ("S18 a call of an agent on another worker, ms more", "S18_remote", "agent_ms", 2, None),
+        ("S18 a use of a tool on another worker, ms more", "S18_remote", "tool_ms", 2, None),
+    ):
+        yield Row(title, scenario, metric, digits, bar, floor="", absolute=True)
 
 
 def _tls() -> Iterable[Row]:
@@ -143,13 +154,13 @@ ROWS = (
     Row("S9 eight tools of 200 ms, s", "S9", "wall_s", 3, 0.23, absolute=True),
     Row("S9 longest gap of the loop, ms", "S9", "gap_ms", 1, 20, absolute=True),
     *_tls(),
-    *_journal(),
+    *_layers(),
     Row(
         "S11 a request of 100 at once to `agentouto serve`, ms",
         "S11_serve",
         "ms",
         2,
-        4,
+        3,
         floor="",
         absolute=True,
     ),
@@ -157,6 +168,10 @@ ROWS = (
     *_formats(),
     *_page(),
 )
+
+
+LAYERS = frozenset(row.scenario for row in _layers())
+"""The scenarios of ``layers.py``."""
 
 
 def wanted(scenarios: Iterable[str], contenders: Iterable[str]) -> list[tuple[str, str]]:
@@ -183,7 +198,7 @@ def _f1_isshown(row: Row) -> bool:
         "S8",
         "S10_first_uvloop",
         "S11_serve",
-        "S12",
+        *LAYERS,
         "S13_unnumbered",
         "S13_pieces",
         "S13_comments",
