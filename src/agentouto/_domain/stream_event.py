@@ -1,10 +1,9 @@
 """``StreamEvent``, and what each type of it has in ``data``.
 
 A checker that has seen ``event.type == "token"`` knows the type of ``event.data``. At run time
-there is one class, and ``data`` is a dictionary, which ``rendering.py`` fills.
+there is one class, and ``data`` is a dictionary, which ``rendering.py`` fills. Annotations are not
+texts here, because ``TypedDict`` compiles each text.
 """
-
-from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
