@@ -8,10 +8,10 @@ import gzip
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from agentouto._domain.content import Incoming, Outcome
 from agentouto._domain.errors import ProviderError

@@ -12,7 +12,7 @@ with ``extra="ignore"`` drops them on purpose and is left alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import cast
 
 import msgspec
 
@@ -41,7 +41,7 @@ _CONTAINER_ERRORS = frozenset(
 Errors")."""
 
 
-class CheckError(NamedTuple):
+class CheckError(msgspec.Struct, frozen=True):
     """One error of a check, in pydantic's words."""
 
     type: str

@@ -52,7 +52,7 @@ class ModelField(NamedTuple):
     optional: bool
 
 
-class CheckedArguments(NamedTuple):
+class CheckedArguments(msgspec.Struct, frozen=True):
     """Arguments that have passed the check.
 
     Attributes:

@@ -12,7 +12,9 @@ import typing
 from collections.abc import Callable, Mapping
 from inspect import Parameter
 from types import MappingProxyType, NoneType
-from typing import NamedTuple, Protocol, TypeAlias, cast
+from typing import Protocol, TypeAlias, cast
+
+import msgspec
 
 from agentouto._core.annotation import UNIONS
 from agentouto._core.signature import CallableInfo
@@ -26,7 +28,7 @@ Validate: TypeAlias = Callable[[Mapping[str, object]], tuple[Mapping[str, object
 the ``ValidationError`` of ``pydantic_core``."""
 
 
-class SimpleForm(NamedTuple):
+class SimpleForm(msgspec.Struct, frozen=True):
     """A simple type, as two schemas.
 
     Attributes:

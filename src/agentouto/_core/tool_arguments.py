@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple, cast
+from typing import cast
 
 import msgspec
 
@@ -38,7 +38,7 @@ class BadArguments(ToolError):
     """The arguments of a tool call cannot be used; nothing was done."""
 
 
-class Mismatch(NamedTuple):
+class Mismatch(msgspec.Struct, frozen=True):
     """One value in the arguments that does not fit the parameters.
 
     Attributes:

@@ -25,7 +25,9 @@ import asyncio
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from typing import NamedTuple, cast
+from typing import cast
+
+import msgspec
 
 from agentouto._core.ids import approval_id
 from agentouto._domain.approval import Approval, as_json, from_json
@@ -46,7 +48,7 @@ _REFUSED = "Refused: "
 """What the return to a request says; the second is followed by the reason."""
 
 
-class _Request(NamedTuple):
+class _Request(msgspec.Struct, frozen=True):
     """A request that waits: its future gets the reason of a refusal, or ``None`` if allowed."""
 
     loop: asyncio.AbstractEventLoop

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import NoReturn
+
+import msgspec
 
 from agentouto._domain.approval import Approval
 from agentouto._domain.configuration_error import ConfigurationError
@@ -13,8 +14,7 @@ from agentouto._domain.peer import Participant, Peer
 from agentouto._engine.plan import Plan
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class SaveAndExit:
+class SaveAndExit(msgspec.Struct, frozen=True):
     """A function that never answers: answers come from other processes (``inbox.py``).
 
     The run ends as soon as it waits for nothing but people of whom this stands for.

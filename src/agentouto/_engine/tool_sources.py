@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeGuard, cast
+from typing import Protocol, TypeGuard, cast
+
+import msgspec
 
 from agentouto._core.builtin_tools import RESERVED_NAMES
 from agentouto._core.roster import check_for_agents, check_tool_names
@@ -35,7 +37,7 @@ MOST_LISTED = 40
 """Tools of sources that models are shown. 300 are 28,600 tokens in every request."""
 
 
-class SourcedTools(NamedTuple):
+class SourcedTools(msgspec.Struct, frozen=True):
     """What the sources of a run have.
 
     Attributes:

@@ -21,8 +21,9 @@ import os
 import re
 import sys
 from types import MappingProxyType
-from typing import NamedTuple
 from urllib.parse import urlsplit
+
+import msgspec
 
 from agentouto._domain.configuration_error import ConfigurationError
 from agentouto._domain.secret import address as hide_password
@@ -38,7 +39,7 @@ _IDENTIFICATION_REQUIRED = 407
 """RFC 9110 §15.5.8: the proxy wants a user and a password."""
 
 
-class Proxy(NamedTuple):
+class Proxy(msgspec.Struct, frozen=True):
     """A proxy and where it was named.
 
     Attributes:

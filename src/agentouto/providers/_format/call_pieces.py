@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import NamedTuple
 
+import msgspec
+
 from agentouto.providers._format.json import parse_object, unquote_string
 
 _EMPTY = frozenset({"{}", "null", '""', '"{}"', '"null"'})
@@ -162,7 +164,7 @@ class Relation(Enum):
     """It begins the next call, with the same name if it has none of its own."""
 
 
-class RelationRule(NamedTuple):
+class RelationRule(msgspec.Struct, frozen=True):
     """One row of the table, and the servers that do so."""
 
     what: str

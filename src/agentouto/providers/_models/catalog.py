@@ -14,12 +14,13 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import NamedTuple
+
+import msgspec
 
 from agentouto._domain.limits import Price
 
 
-class Model(NamedTuple):
+class Model(msgspec.Struct, frozen=True):
     """One family of models.
 
     Attributes:

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeAlias, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from agentouto._domain.participants import EFFORTS
 
@@ -54,8 +56,7 @@ _FROM_MINIMAL = ("minimal", *_TO_HIGH)
 # OpenAI -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Gpt:
+class Gpt(msgspec.Struct, frozen=True):
     """How one family of OpenAI's models reasons.
 
     Attributes:
@@ -127,8 +128,7 @@ def gpt_family(model: str) -> Gpt | None:
 # Anthropic ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Claude:
+class Claude(msgspec.Struct, frozen=True):
     """How one family of Anthropic's models thinks.
 
     Attributes:
@@ -199,8 +199,7 @@ def claude_budget(effort: str) -> int:
 # Google -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Gemini:
+class Gemini(msgspec.Struct, frozen=True):
     """How one family of Google's models thinks.
 
     Attributes:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import cast
+
+from msgspec.structs import replace
 
 from agentouto._domain.content import Stop, Usage
 from agentouto._domain.delta import (

@@ -15,9 +15,10 @@ import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias, cast
+from typing import TypeAlias, cast
+
+import msgspec
 
 from agentouto._domain.configuration_error import ConfigurationError
 from agentouto._domain.message import Attachment
@@ -62,7 +63,7 @@ class _Temporary(Unsendable):
     """A download failed and may succeed later."""
 
 
-class Download(NamedTuple):
+class Download(msgspec.Struct, frozen=True):
     """A downloaded file.
 
     Attributes:
@@ -115,8 +116,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not reserved
 
 
-@dataclass(frozen=True, slots=True)
-class Downloads:
+class Downloads(msgspec.Struct, frozen=True):
     """Downloads files, within limits.
 
     Attributes:

@@ -8,13 +8,13 @@ their own, in ``downloads``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from agentouto._domain.delta import Delta, ToolCallDelta
 
 
-@dataclass(frozen=True, slots=True)
-class HttpLimits:
+class HttpLimits(msgspec.Struct, frozen=True):
     """The limits of one backend, in seconds and bytes. Bytes are counted after decompression."""
 
     connect: float = 10.0

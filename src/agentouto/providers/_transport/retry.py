@@ -45,8 +45,9 @@ import asyncio
 import copy
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from agentouto._domain.clock import random_fraction
 from agentouto._domain.delta import Delta, DraftDelta, RetryDelta
@@ -59,8 +60,7 @@ Attempt: TypeAlias = Callable[[], AsyncGenerator[Sequence[Delta], None]]
 """Makes one try, and yields what arrives."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(msgspec.Struct, frozen=True):
     """How often a request is made, and how long the waits are. Times are in seconds."""
 
     tries: int = Retry().tries
