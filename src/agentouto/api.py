@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from types import CoroutineType
+from types import CoroutineType, TracebackType
 from typing import Any, Literal, TypeAlias, Unpack, cast, overload
 
 from agentouto._blocking import run_blocking
@@ -26,7 +26,7 @@ from agentouto._domain.participants import Provider
 from agentouto._domain.peer import Participant
 from agentouto._domain.result_type import Data_co
 from agentouto._engine.event_loops import required_loop
-from agentouto._engine.finalizers import OnExit
+from agentouto._engine.finalizers import end_block
 from agentouto._engine.host import DEFAULT_HOST
 from agentouto._engine.nesting import TOP_LEVEL, enclosing
 from agentouto._engine.run import Run
@@ -207,8 +207,8 @@ async def async_run(
     **options: Unpack[RunOptions],
 ) -> RunResult:
     """Do what ``run`` does, in async code: the same arguments and the same errors."""
-    given = message, starting_agents, tools, providers, *_older
-    return await _executed(new_run("async_run", given, options))
+    begun = new_run("async_run", (message, starting_agents, tools, providers, *_older), options)
+    return await _executed(begun)
 
 
 @overload
@@ -285,8 +285,7 @@ def new_run(
     around = (
         TOP_LEVEL if background else enclosing()
     )  # the host owns what goes on in the background
-    given_names = (options.get(name) for name in ("journal", "run_id", "changed"))
-    kept = kept_in(*given_names)
+    kept = kept_in(options.get("journal"), options.get("run_id"), options.get("changed"))
     if kept is not None and given[0] is None and kept[1] is not None:
         given = kept[0][kept[1]].message, *given[1:]
     plan = make_plan(function, given, options, DEFAULT_HOST.memory, around.limits)
@@ -317,21 +316,43 @@ def new_run(
 
 
 async def _executed(run: Run) -> RunResult:
-    def unregister() -> None:
-        DEFAULT_HOST.unregister(run)
-        run.log.close()
-
-    required_loop()
-    DEFAULT_HOST.register(run, lambda: _end_left(run, unregister))
-    with OnExit(unregister):
+    with _AwaitedRun(run):
         return await run.execute_to_end()
 
 
-def _end_left(run: Run, unregister: Callable[[], object]) -> None:
-    """End a run whose loop was closed, so that its journal has what was done, and lets it go."""
-    run.stop(for_good=False)
-    try:
-        with suppress(JournalError):  # who goes on with the run meets it again
-            run.end(run.cancelled("its event loop was closed"))
-    finally:
-        unregister()
+class _AwaitedRun:
+    """A run that can be found while its caller waits for it.
+
+    A class, and not functions in ``OnExit``, because thousands of runs may wait in it.
+    """
+
+    __slots__ = ("_loop", "_run")
+
+    def __init__(self, run: Run) -> None:
+        self._loop = required_loop()
+        self._run = run
+
+    def __enter__(self) -> None:
+        DEFAULT_HOST.register(self._run, self._end_left)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        end_block(self._unregister, self._loop, kind)
+
+    def _unregister(self) -> None:
+        DEFAULT_HOST.unregister(self._run)
+        self._run.log.close()
+
+    def _end_left(self) -> None:
+        """End the run when its loop was closed: its journal has what was done, and lets it go."""
+        run = self._run
+        run.stop(for_good=False)
+        try:
+            with suppress(JournalError):  # who goes on with the run meets it again
+                run.end(run.cancelled("its event loop was closed"))
+        finally:
+            self._unregister()

@@ -30,6 +30,7 @@ import msgspec
 from agentouto._domain.limits import Limits
 from agentouto._engine.budget import Budget
 from agentouto._engine.call import Call
+from agentouto._engine.finalizers import end_block
 
 
 class Scope:
@@ -174,13 +175,15 @@ class Nesting:
                 above = above.parent
         return times
 
-    def attached(self) -> AttachedRun:
+    def attached(self, close: Callable[[], object]) -> AttachedRun:
         """Tie the current task, which carries out this run, to what the run is nested in.
+
+        ``close`` is called when the run ends.
 
         Raises:
             asyncio.CancelledError: The outer run or the function has already ended.
         """
-        return AttachedRun(self, self._enclosing)
+        return AttachedRun(self, self._enclosing, close)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> CallSite:
         """Note that the current task, in ``loop``, carries out this run; return where that is."""
@@ -211,13 +214,27 @@ def leave(site: CallSite | None, before: CallSite | None) -> None:
 
 
 class AttachedRun:
-    """Ties the task that enters it, which carries out a run, to what the run is nested in."""
+    """Ties the task that enters it, which carries out a run, to what the run is nested in.
 
-    __slots__ = ("_at_work", "_before", "_function", "_loop", "_nest", "_scopes", "_site", "_task")
+    When it is left, ``close`` is called.
+    """
 
-    def __init__(self, nest: Nesting, enclosing: Enclosing) -> None:
+    __slots__ = (
+        "_at_work",
+        "_before",
+        "_close",
+        "_function",
+        "_loop",
+        "_nest",
+        "_scopes",
+        "_site",
+        "_task",
+    )
+
+    def __init__(self, nest: Nesting, enclosing: Enclosing, close: Callable[[], object]) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self._nest = nest
+        self._close = close
         self._scopes = enclosing.scopes(loop)
         self._task = asyncio.current_task(loop)
         self._at_work = True
@@ -247,6 +264,7 @@ class AttachedRun:
             _CALL_SITE.set(self._before)
             if self._function is not None:
                 _FUNCTION.set(self._function)
+        end_block(self._close, self._loop, kind)
 
     def _end(self) -> None:
         self._nest.scope.close()  # from this thread: the loop may be blocked by a plain function

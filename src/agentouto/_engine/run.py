@@ -46,7 +46,6 @@ from agentouto._engine.call import Call, Status
 from agentouto._engine.call_runner import CallRunner
 from agentouto._engine.calls import CallOpener, Calls
 from agentouto._engine.early_end import EarlyEnd, error_fields
-from agentouto._engine.finalizers import OnExit
 from agentouto._engine.hook_runner import HookRunner
 from agentouto._engine.log import Log
 from agentouto._engine.mail import Mail
@@ -160,7 +159,7 @@ class Run:
         if durable is not None and durable.ended is not None:
             return self._earlier_result(durable, durable.ended)
         side_tasks, budget, user = self._side_tasks, self._budget, self._user
-        with OnExit(self.close), self._nest.attached():
+        with self._nest.attached(self.close):
             if self.plan.sources:
                 await self._read_sources()
             async with asyncio.TaskGroup() as group:
