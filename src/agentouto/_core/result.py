@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +10,7 @@ from typing import Generic, cast
 from agentouto._core.event_table import PIECE_TYPES
 from agentouto._core.figures import Figures
 from agentouto._core.line_writer import all_lines
-from agentouto._core.prompt import tagged
+from agentouto._core.prompt import tag_pattern, tagged
 from agentouto._core.rendering import log_entry
 from agentouto._core.stream_writer import all_stream_events
 from agentouto._domain.content import Usage, sum_usage
@@ -206,10 +205,14 @@ def _event_log(facts: Iterable[Event], *, debug: bool) -> EventLog:
     return EventLog(line for line in lines if line is not None)
 
 
-def join_outputs(outputs: Sequence[Output], tags: re.Pattern[str]) -> str:
-    """Return ``outputs`` as one text: bare for one agent, tagged blocks for several."""
+def join_outputs(outputs: Sequence[Output], names: Iterable[str]) -> str:
+    """Return ``outputs`` as one text: bare for one agent, tagged blocks for several.
+
+    ``names`` are those of all participants.
+    """
     if len(outputs) == 1:
         return outputs[0].text
+    tags = tag_pattern(names)
     return "\n\n".join(tagged(output.name, output.text, tags) for output in outputs)
 
 

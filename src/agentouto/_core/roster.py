@@ -53,11 +53,9 @@ def gather_participants(
     participants: dict[str, Participant] = {}
     for one in named:
         _check_reserved(one)
-        if participants.setdefault(one.name, one) != one:
-            raise ConfigurationError(f"two different agents are called {one.name!r}")
+        _check_same(participants.setdefault(one.name, one), one)
     for one in starters:
-        if participants.get(one.name, one) != one:
-            raise ConfigurationError(f"two different agents are called {one.name!r}")
+        _check_same(participants.get(one.name, one), one)
     taking_part = tuple(one for one in starters if one.name in participants)
     left_out = tuple(one.name for one in starters if one.name not in participants)
     if not taking_part:
@@ -96,6 +94,11 @@ def _frames_inside_package() -> int:
     while frame is not None and str(frame.f_globals.get("__name__")).startswith("agentouto"):
         depth, frame = depth + 1, frame.f_back
     return depth
+
+
+def _check_same(known: Participant, one: Participant) -> None:
+    if known is not one and known != one:  # to compare agents takes a while
+        raise ConfigurationError(f"two different agents are called {one.name!r}")
 
 
 def _check_reserved(one: Participant) -> None:
@@ -221,7 +224,8 @@ def _kinds(provider: Provider) -> Iterator[Kind | KindSpec]:
 
 
 def _add_provider(available: dict[str, Provider], provider: Provider) -> None:
-    if available.setdefault(provider.name, provider) != provider:
+    known = available.setdefault(provider.name, provider)
+    if known is not provider and known != provider:  # to compare providers takes a while
         raise ConfigurationError(
             f"two different providers are called {provider.name!r}: give them different names"
         )

@@ -233,7 +233,7 @@ class Run:
         events = self.log.events
         outputs = self._outputs()
         return RunResult(
-            join_outputs(outputs, self._setup.tags),
+            join_outputs(outputs, self._setup.participant_names),
             messages_of(events),
             outputs,
             usage_of(events),

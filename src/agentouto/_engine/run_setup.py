@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from agentouto._core.builtin_tools import BUILTIN_TOOL_NAMES, CALL_AGENT, READ_RESULT
@@ -34,7 +34,7 @@ class RunSetup:
 
     Attributes:
         limits: ``Plan.limits``; inside another run, with the lower of both for calls and replies.
-        tags: Matches text that looks like the tag of a participant.
+        context: ``Plan.context``.
     """
 
     def __init__(self, plan: Plan, limits: Limits) -> None:
@@ -43,7 +43,6 @@ class RunSetup:
         self._plan = plan
         self._lists = plan.memory.part(SpecLists)
         self._introductions = introductions(plan.participants.values())
-        self.tags: re.Pattern[str] = tag_pattern(self._introductions)
         self._prompts: dict[tuple[str, bool], str] = {}
         self._weights: dict[int, int] = {}
         self._offer(plan.tools)
@@ -54,25 +53,30 @@ class RunSetup:
         return self._introductions
 
     @cached_property
+    def tags(self) -> re.Pattern[str]:
+        """Matches text that looks like the tag of a participant."""
+        return tag_pattern(self._introductions)
+
+    @cached_property
     def result_model(self) -> ArgumentModel | None:
         """The check of what a starting peer returns, if the run asks for data of a type."""
         output_type = self._plan.output_type
         return None if output_type is None else result_check(output_type)
 
-    def add_tools(self, tools: Mapping[str, AnyTool], hidden: Container[str]) -> None:
+    def add_tools(self, tools: Mapping[str, AnyTool], hidden: frozenset[str]) -> None:
         """Offer ``tools`` of sources as well. Called before the first call, never after it.
 
         Models are not shown those in ``hidden``, unless they cannot look for them in this run.
         """
         self._offer({**self._plan.tools, **tools}, hidden)
 
-    def _offer(self, own: Mapping[str, AnyTool], hidden: Container[str] = ()) -> None:
+    def _offer(self, own: Mapping[str, AnyTool], hidden: frozenset[str] = frozenset()) -> None:
         plan = self._plan
-        searches = not SEARCH_TOOLS.keys() & {*own, *plan.disabled}
-        self._hidden = {name: tool for name, tool in own.items() if searches and name in hidden}
+        searches = hidden and not SEARCH_TOOLS.keys() & {*own, *plan.disabled}
+        self._hidden = {name: own[name] for name in own if name in hidden} if searches else {}
         self._tools: Mapping[str, AnyTool | Builtin] = _with_builtins(plan, own)
         self._narrowed = any(tool.for_agents is not None for tool in own.values())
-        self._can_read_results = READ_RESULT not in {*own, *plan.disabled}
+        self._can_read_results = READ_RESULT not in own and READ_RESULT not in plan.disabled
         self._toolboxes: dict[tuple[str, bool, bool], Toolbox] = {}
         # All toolboxes now: an output_type without a schema is refused before anything starts.
         for one in plan.participants.values():
@@ -108,10 +112,11 @@ class RunSetup:
         prompt = self._prompts.get(key)
         if prompt is None:
             plan = self._plan
-            others = (line for name, line in self._introductions.items() if name != agent.name)
+            others = self._introductions.copy()
+            others.pop(agent.name, None)  # an agent that a hook has put in is not among them
             prompt = self._prompts[key] = shared_prompt(
                 agent,
-                "\n".join(others),
+                "\n".join(others.values()),
                 tools=self._tools,
                 extra=plan.extra_instructions if starting or plan.extra_for_all else None,
                 plain_text=self.toolbox(agent, starting=starting).plain_text_returns,

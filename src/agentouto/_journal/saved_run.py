@@ -8,7 +8,6 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from agentouto._core.line_writer import all_lines
-from agentouto._core.prompt import tag_pattern
 from agentouto._core.result import RunResult, join_outputs, messages_of, usage_of
 from agentouto._core.stream_writer import all_stream_events
 from agentouto._domain.approval import Approval
@@ -173,7 +172,7 @@ class SavedRun:
         started = next((event for event in events if isinstance(event, RunStarted)), None)
         names = [] if started is None else _participants_of(started)
         return RunResult(
-            join_outputs(outputs, tag_pattern(names)) if outputs else "",
+            join_outputs(outputs, names) if outputs else "",
             messages_of(events),
             outputs,
             usage_of(events),
