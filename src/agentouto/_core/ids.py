@@ -45,8 +45,6 @@ def assign_ids(reply: Reply, turn: int, taken: set[str]) -> Reply:
 
     Ids in ``taken`` are not used again. The ids of this reply are added to ``taken``.
     """
-    if not reply.tool_calls:
-        return reply
     parts: list[Part] = []
     index = 0
     for part in reply.parts:
@@ -60,4 +58,6 @@ def assign_ids(reply: Reply, turn: int, taken: set[str]) -> Reply:
             part = ToolCall(id_, part.name, part.arguments, Place(turn, index))
             index += 1
         parts.append(part)
+    if not index:
+        return reply
     return msgspec.structs.replace(reply, parts=tuple(parts))

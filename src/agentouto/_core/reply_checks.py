@@ -55,8 +55,10 @@ def cut_tool_call(reply: Reply) -> ToolCall | None:
     Gemini sends each call in one piece, also beside ``MAX_TOKENS``. Empty arguments are cut: a call
     without arguments has ``{}``.
     """
-    last = reply.tool_calls[-1] if reply.tool_calls else None
-    if reply.stop is not Stop.OUT_OF_TOKENS or last is None or last is not reply.parts[-1]:
+    if reply.stop is not Stop.OUT_OF_TOKENS or not reply.parts:
+        return None
+    last = reply.parts[-1]
+    if not isinstance(last, ToolCall):
         return None
     try:
         msgspec.json.decode(last.arguments, type=dict[str, msgspec.Raw])

@@ -29,6 +29,8 @@ def as_result(value: object, tool_name: str) -> ToolResult:
     Raises:
         ToolError: The value is bytes that are not text, or a table that is too large.
     """
+    if isinstance(value, str):  # the most frequent result: it has no files
+        return ToolResult(encodable_text(value, tool_name))
     files: list[Attachment] = []
     content: object = value
     if isinstance(value, ToolResult):

@@ -74,7 +74,7 @@ class DurableToolRunner(ToolRunner):
         if place in self._past.begun or tool.on_restart == "run":
             checked = tool.check(copy.deepcopy(dict(arguments)))
             shown = checked.accepted, checked.values
-            here = Here[object](self._call, self._services, self._forwards, place)
+            here: Here[object] = Here(self._call, self._services, self._forwards, place)
             use = tool.name, place
             found = await settle_interrupted(
                 self._call, self._services, tool.on_restart, use, shown, here

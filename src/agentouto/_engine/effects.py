@@ -6,6 +6,7 @@ read mail, shorten the transcript, ask the model, call a tool, close the call.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import cast
 
 from agentouto._core import history
@@ -153,9 +154,9 @@ class LiveEffects:
         """Whether the tool never waits and runs none of the user's code."""
         return self._tool_runner.is_quick(tool_call)
 
-    async def call_tool(self, tool_call: ToolCall) -> Outcome:
+    def call_tool(self, tool_call: ToolCall) -> Coroutine[object, object, Outcome]:
         """Use one tool and return the outcome."""
-        return await self._tool_runner.run(tool_call)
+        return self._tool_runner.run(tool_call)
 
     def interpret(self, reply: Reply) -> ToolResult | Incoming | None:
         """Return the result in a reply without tool calls, or a message for the agent instead."""

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Coroutine, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextvars import ContextVar
+from contextvars import Token as EarlierValue
 from typing import Any, Generic, cast
 
 from typing_extensions import TypeVar
@@ -294,15 +294,14 @@ class Here(Generic[C]):
         """All that a peer has said, or ``None`` if it has said nothing."""
         return None if self._words is None else "".join(self._words)
 
-    @contextmanager
-    def entered(self) -> Generator[None]:
-        """Let ``here()`` find this object in the current context, and close it in the end."""
-        token = _CURRENT.set(self)
-        try:
-            yield
-        finally:
-            self.close()
-            _CURRENT.reset(token)
+    def enter(self) -> EarlierValue[Here[Any]]:
+        """Let ``here()`` find this object in the current context; ``leave`` takes the result."""
+        return _CURRENT.set(self)
+
+    def leave(self, entered: EarlierValue[Here[Any]]) -> None:
+        """Close this object, and let ``here()`` find what it found before."""
+        self.close()
+        _CURRENT.reset(entered)
 
     def close(self) -> None:
         """Refuse every further use, and stop what threads still wait for."""

@@ -46,8 +46,11 @@ async def settle_interrupted(
     shown, values = arguments
     call.log.record(ToolInterrupted, place, name, policy_name(on_restart))
     if callable(on_restart):
-        with here.entered():
+        entered = here.enter()
+        try:
             found = await _look(on_restart, values, services)
+        finally:
+            here.leave(entered)
         return None if found is None else as_result(found, name)
     if on_restart == "run":
         return None

@@ -31,7 +31,7 @@ function of what those methods return. It may be done again from recorded return
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Protocol
 
 import msgspec
@@ -83,7 +83,7 @@ class Effects(Protocol):
         """Send the transcript to the model; ``None`` if the provider says that it does not fit."""
         ...
 
-    async def call_tool(self, tool_call: ToolCall) -> Outcome:
+    def call_tool(self, tool_call: ToolCall) -> Coroutine[object, object, Outcome]:
         """Call the tool. A failure is an outcome, never an exception."""
         ...
 
@@ -119,8 +119,9 @@ async def answer(effects: Effects) -> ToolResult:
         transcript = await effects.compact(transcript)
         while (reply := await effects.ask_model(transcript)) is None:
             transcript = await effects.compact(transcript)
-        outcomes = await call_tools(effects, reply.tool_calls)
-        transcript = transcript.plus(reply, *outcomes)
+        tool_calls = reply.tool_calls
+        outcomes = await call_tools(effects, tool_calls) if tool_calls else ()
+        transcript = transcript.plus(reply, *([Outcomes(outcomes)] if outcomes else ()))
         match find_return(outcomes) if outcomes else effects.interpret(reply):
             case ToolResult() as result:
                 match await effects.close(result):
@@ -141,15 +142,13 @@ async def answer(effects: Effects) -> ToolResult:
             raise NoUsableReply(useless_replies)
 
 
-async def call_tools(effects: Effects, tool_calls: tuple[ToolCall, ...]) -> tuple[Outcomes, ...]:
+async def call_tools(effects: Effects, tool_calls: tuple[ToolCall, ...]) -> tuple[Outcome, ...]:
     """Call all tools at once; return the outcomes in the order of the tool calls."""
-    if not tool_calls:
-        return ()
     if len(tool_calls) == 1:
-        return (Outcomes((await call_single_tool(effects, tool_calls[0]),)),)
+        return (await call_single_tool(effects, tool_calls[0]),)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(effects.call_tool(call), name=call.name) for call in tool_calls]
-    return (Outcomes(keep_first_return([task.result() for task in tasks])),)
+    return keep_first_return([task.result() for task in tasks])
 
 
 async def call_single_tool(effects: Effects, tool_call: ToolCall) -> Outcome:
@@ -185,30 +184,24 @@ def wait_until_done(task: asyncio.Task[Outcome]) -> asyncio.Future[None]:
     return done
 
 
-def keep_first_return(outcomes: list[Outcome]) -> tuple[Outcome, ...]:
+def keep_first_return(outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
     """Return ``outcomes`` in which only the first that is a return stays one."""
-    first = next((index for index, outcome in enumerate(outcomes) if outcome.returns), None)
-    return tuple(
-        msgspec.structs.replace(outcome, content=SECOND_FINISH, returns=False)
-        if outcome.returns and index != first
-        else outcome
-        for index, outcome in enumerate(outcomes)
-    )
+    returns = [index for index, outcome in enumerate(outcomes) if outcome.returns]
+    kept = list(outcomes)
+    for index in returns[1:]:
+        kept[index] = msgspec.structs.replace(kept[index], content=SECOND_FINISH, returns=False)
+    return tuple(kept)
 
 
-def find_return(outcomes: tuple[Outcomes, ...]) -> ToolResult | None:
+def find_return(outcomes: tuple[Outcome, ...]) -> ToolResult | None:
     """Return the result of the tool call that is a return, if there is one."""
-    for batch in outcomes:
-        for outcome in batch.items:
-            if outcome.returns:
-                return ToolResult(outcome.content, list(outcome.attachments), data=outcome.data)
+    for outcome in outcomes:
+        if outcome.returns:
+            return ToolResult(outcome.content, list(outcome.attachments), data=outcome.data)
     return None
 
 
-def has_failed_finish(outcomes: tuple[Outcomes, ...]) -> bool:
+def has_failed_finish(outcomes: tuple[Outcome, ...]) -> bool:
     """Whether the agent called ``finish`` with arguments that cannot be its return."""
-    return any(
-        outcome.is_error and outcome.tool_call.name == FINISH
-        for batch in outcomes
-        for outcome in batch.items
-    )
+    failed = [outcome for outcome in outcomes if outcome.is_error]
+    return any(outcome.tool_call.name == FINISH for outcome in failed)

@@ -34,9 +34,13 @@ async def answer_as_peer(
         ToolEscaped: The function raised something that is no ordinary exception.
         Exception: Whatever else the function raised.
     """
-    here = Here[Any](call, services, forwards)
-    with here.entered(), clock_stopped(services.budget if peer.person else None):
-        result = await _answer(call, peer, services, here)
+    here: Here[Any] = Here(call, services, forwards)
+    entered = here.enter()
+    try:
+        with clock_stopped(services.budget if peer.person else None):
+            result = await _answer(call, peer, services, here)
+    finally:
+        here.leave(entered)
     return await pass_return(call, result, services)
 
 

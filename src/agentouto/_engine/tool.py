@@ -11,7 +11,7 @@ import asyncio
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import cached_property
 from typing import Generic, ParamSpec, Self, TypeAlias, TypeVar, cast, overload
 
@@ -281,21 +281,13 @@ class Tool(Generic[P, R_co]):
         """
         return self._argument_model.check(arguments)
 
-    async def invoke_checked(
+    def invoke_checked(
         self, checked: Mapping[str, object], threads: FunctionCaller
-    ) -> ToolResult:
+    ) -> Coroutine[object, object, ToolResult]:
         """Use the tool with arguments that ``check`` has returned; see ``invoke``."""
         if self._timeout is None:
-            return await self._use(checked, threads)
-        limit = asyncio.timeout(self._timeout)
-        try:
-            async with limit:
-                return await self._use(checked, threads)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            late = f"{self.name} did not finish within {self._timeout:g} s"
-            raise ToolError(self.name, late) from error
+            return self._use(checked, threads)
+        return self._use_in_time(checked, threads, self._timeout)
 
     def __repr__(self) -> str:
         return f"Tool({self.name!r})"
@@ -330,14 +322,26 @@ class Tool(Generic[P, R_co]):
         if "_argument_model" not in self.__dict__ and self._description is None:
             self.__dict__["_argument_model"] = schemas.of(self._callee)
 
+    async def _use_in_time(
+        self, checked: Mapping[str, object], threads: FunctionCaller, seconds: float
+    ) -> ToolResult:
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                return await self._use(checked, threads)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            late = f"{self.name} did not finish within {seconds:g} s"
+            raise ToolError(self.name, late) from error
+
     async def _use(self, checked: Mapping[str, object], threads: FunctionCaller) -> ToolResult:
         work = cast("Callable[..., object]", self._function)
-        function = functools.partial(work, **checked)
         try:
             if self._asynchronous or self._in_loop:
-                value = function()
+                value = work(**checked)
             else:
-                value = await threads.call(lambda: result_or_awaitable(function(), self.name))
+                value = await threads.call(lambda: result_or_awaitable(work(**checked), self.name))
             if inspect.isawaitable(value):
                 value = await value
             return as_result(value, self.name)

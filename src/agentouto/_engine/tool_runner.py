@@ -11,7 +11,7 @@ import copy
 import itertools
 import json
 import logging
-from collections.abc import Container, Mapping
+from collections.abc import Container, Coroutine, Iterator
 from typing import Any
 
 from msgspec import structs
@@ -35,6 +35,8 @@ from agentouto._engine.toolbox import Arguments, Builtin, BuiltinUse, Forwards, 
 
 logger = logging.getLogger("agentouto")
 
+_NO_REPLY = Reply(())
+
 
 class ToolRunner:
     """Carries out the tool calls of one call.
@@ -49,7 +51,7 @@ class ToolRunner:
         "_cut",
         "_forwards",
         "_hidden",
-        "_last_text",
+        "_last_reply",
         "_model",
         "_owner",
         "_services",
@@ -72,7 +74,7 @@ class ToolRunner:
         self._hidden = toolbox.hidden
         self._forwards = forwards
         self._owner = asyncio.current_task()
-        self._last_text = ""
+        self._last_reply = _NO_REPLY
         self._model = agent
         self._cut: ToolCall | None = None
         self._started_before: Container[str] = ()
@@ -86,7 +88,7 @@ class ToolRunner:
         Raises:
             AgentError: It ran out of tokens in the middle of a tool call for the second time.
         """
-        self._last_text, self._model = reply.text, model
+        self._last_reply, self._model = reply, model
         cut = cut_tool_call(reply)
         if cut is not None and self._cut is not None:
             raise cut_twice(reply, cut, model, self._call.id)
@@ -97,14 +99,16 @@ class ToolRunner:
         tool = self._tools.get(tool_call.name)
         return isinstance(tool, Builtin) and tool.quick
 
-    async def run(self, tool_call: ToolCall) -> Outcome:
+    def run(self, tool_call: ToolCall) -> Coroutine[object, object, Outcome]:
         """Use one tool and return the outcome.
 
         A tool that ``use_tool`` names is used, and told of, as if the model had called it itself.
         """
         named = self._named_tool_call(tool_call) if self._hidden else tool_call
-        outcome = await self._run(named)
-        return outcome if named is tool_call else structs.replace(outcome, tool_call=tool_call)
+        return self._run(tool_call) if named is tool_call else self._run_named(named, tool_call)
+
+    async def _run_named(self, named: ToolCall, tool_call: ToolCall) -> Outcome:
+        return structs.replace(await self._run(named), tool_call=tool_call)
 
     def _named_tool_call(self, tool_call: ToolCall) -> ToolCall:
         """Return the call of the tool that a call of ``use_tool`` names; else ``tool_call``."""
@@ -128,7 +132,8 @@ class ToolRunner:
             log.record(ToolStarted, tool_call, builtin)
         try:
             outcome = await self._use(tool_call)
-            await _let_cancellation_surface()
+            if _is_cancelling():  # the tool requested it on its own task, and swallowed it
+                await asyncio.sleep(0)
         except asyncio.CancelledError:
             if self._is_ending():
                 log.record(ToolFinished, failed_outcome(tool_call, "cancelled"), builtin)
@@ -146,7 +151,9 @@ class ToolRunner:
 
     async def _use(self, tool_call: ToolCall) -> Outcome:
         tool = self._tools.get(tool_call.name)
-        self._check_count(tool_call)
+        limit = self._services.setup.limits.tool_calls
+        if limit is not None and tool_call.name != FINISH and tool_call.place.index >= limit:
+            raise ToolError(tool_call.name, TOO_MANY_TOOL_CALLS.format(limit=limit))
         if tool_call is self._cut:
             raise ToolError(tool_call.name, CUT_OFF.format(cap=token_cap(self._model)))
         if tool is None:
@@ -162,7 +169,7 @@ class ToolRunner:
         if tool_call.name != FINISH:
             return Outcome(tool_call, result.content, files)
         if isinstance(tool, Builtin) and not arguments:
-            return Outcome(tool_call, self._last_text, files, returns=True)
+            return Outcome(tool_call, self._last_reply.text, files, returns=True)
         return Outcome(tool_call, result.content, files, returns=True, data=result.data)
 
     def _builtin_use(self, tool_call: ToolCall) -> BuiltinUse:
@@ -174,41 +181,40 @@ class ToolRunner:
             self._call, place, self._forwards, services.mail, tags, records, self._hidden
         )
 
-    async def _invoke(self, tool: AnyTool, tool_call: ToolCall, arguments: Arguments) -> ToolResult:
+    def _invoke(
+        self, tool: AnyTool, tool_call: ToolCall, arguments: Arguments
+    ) -> Coroutine[object, object, ToolResult]:
         """Use a tool of the user's, if hooks and the user's approval allow it."""
-        services = self._services
-        threads = services.threads.for_tools(self._call.depth)
-        attempts = itertools.count()
+        place, hooks, asked = str(tool_call.place), self._services.hooks, itertools.count()
+        if not hooks.sees_tools:
+            return self._use_once(tool, place, arguments, asked)
+        use = ToolUse(self._agent.name, self._call.id, tool_call.name, arguments, place)
+        return hooks.tool(use, lambda changed: self._use_once(tool, place, changed, asked))
 
-        async def use(arguments: Mapping[str, object]) -> ToolResult:
-            place, durable = str(tool_call.place), services.durable
-            here = Here[Any](self._call, services, self._forwards, place)
-            if tool.needs_approval:
-                # A copy: whatever holds the arguments may change them while a person decides.
-                checked = tool.check(copy.deepcopy(dict(arguments)))
-                asked = f"{place}.approval{next(attempts) or ''}"
-                await services.approvals.request(self._call, tool.name, checked.accepted, asked)
-            else:
-                checked = tool.check(arguments)
-            elsewhere = None if durable is None else durable.elsewhere
+    async def _use_once(
+        self, tool: AnyTool, place: str, arguments: Arguments, asked: Iterator[int]
+    ) -> ToolResult:
+        """Use a tool, if the user approves it; ``asked`` counts the requests for that."""
+        services, call = self._services, self._call
+        durable = services.durable
+        if tool.needs_approval:
+            # A copy: whatever holds the arguments may change them while a person decides.
+            checked = tool.check(copy.deepcopy(dict(arguments)))
+            asked_at = f"{place}.approval{next(asked) or ''}"
+            await services.approvals.request(call, tool.name, checked.accepted, asked_at)
+        else:
+            checked = tool.check(arguments)
+        if durable is not None:
+            elsewhere = durable.elsewhere
             if elsewhere is not None and elsewhere.takes(tool.worker):
-                return await elsewhere.use(self._call, tool, arguments, place)
-            if durable is not None:
-                repeatable = tool.on_restart == "run"
-                await durable.begin_tool(self._call, place, repeatable=repeatable)
-            with here.entered():
-                return await tool.invoke_checked(checked.values, threads)
-
-        if not services.hooks.sees_tools:
-            return await use(arguments)
-        place = str(tool_call.place)
-        tool_use = ToolUse(self._agent.name, self._call.id, tool_call.name, arguments, place)
-        return await services.hooks.tool(tool_use, use)
-
-    def _check_count(self, tool_call: ToolCall) -> None:
-        limit = self._services.setup.limits.tool_calls
-        if limit is not None and tool_call.name != FINISH and tool_call.place.index >= limit:
-            raise ToolError(tool_call.name, TOO_MANY_TOOL_CALLS.format(limit=limit))
+                return await elsewhere.use(call, tool, arguments, place)
+            await durable.begin_tool(call, place, repeatable=tool.on_restart == "run")
+        here: Here[Any] = Here(call, services, self._forwards, place)
+        entered = here.enter()
+        try:
+            return await tool.invoke_checked(checked.values, services.threads.for_tools(call.depth))
+        finally:
+            here.leave(entered)
 
     def _outcome_of(self, tool_call: ToolCall, error: Exception) -> Outcome:
         if not isinstance(error, BadArguments | ToolError | Refuse | AgentError):
@@ -230,11 +236,10 @@ class ToolRunner:
         return failed_outcome(tool_call, error_text(error), error)
 
 
-async def _let_cancellation_surface() -> None:
-    """Let a cancellation surface that the tool requested on its own task and then swallowed."""
+def _is_cancelling() -> bool:
+    """Whether a cancellation of the current task was requested and has not surfaced."""
     task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        await asyncio.sleep(0)
+    return task is not None and task.cancelling() > 0
 
 
 def _forget_cancelling() -> None:
