@@ -22,6 +22,9 @@ from agentouto.ui._setup import PageSetup
 Address = tuple[int, int]
 """``seq`` and ``part`` of a line: unique in a run, and rising."""
 
+WAITING = "waiting"
+"""The code of the error that a run ends with when everything in it waits for people."""
+
 STOPPED = "stopped in the page"
 """The reason that the participants of a run are told."""
 
@@ -78,6 +81,8 @@ class LiveRun:
         status: ``running``, or the status in its last line.
         lines: Its lines.
         is_running: Whether lines may still come.
+        waits: Whether it has ended because all that is under way waits for people. What it waits
+            for, and its lines without this end, are in its journal.
     """
 
     def __init__(self, setup: PageSetup, team: Team, text: str) -> None:
@@ -94,6 +99,7 @@ class LiveRun:
         self.seconds: float = 0.0
         self.status: str = "running"
         self.is_running: bool = True
+        self.waits: bool = False
         self.lines: Lines = Lines(whole=False)
 
     def start(self, to: list[str], history: list[Mapping[str, object]], resumed: str = "") -> None:
@@ -114,10 +120,11 @@ class LiveRun:
         options: Options = {}
         if self._setup.limits is not None and team.options.get("limits") is None:
             options["limits"] = self._setup.limits
-        if team.options.get("ask_user") is None:
-            options["ask_user"] = self._ask
-        if team.options.get("approve") is None:
-            options["approve"] = self._wait_for_decision
+        if not self._setup.user_is_away():  # then questions are kept, and approvals too
+            if team.options.get("ask_user") is None:
+                options["ask_user"] = self._ask
+            if team.options.get("approve") is None:
+                options["approve"] = self._wait_for_decision
         if team.options.get("on_message") is None:
             options["on_message"] = _take_note
         if history:
@@ -247,6 +254,8 @@ class LiveRun:
                 whole.add(line)
             self.lines = whole
             self.is_running = False
+            if self.waits:
+                self.forget()  # it can go on under the same id
             self.wake()
 
     def _take(self, line: Mapping[str, object]) -> None:
@@ -256,6 +265,8 @@ class LiveRun:
             self.at = cast("float", line["at"])
         elif line["type"] == "run.end":
             self.status = str(line["status"])
+            error = cast("Mapping[str, object]", line.get("error") or {})
+            self.waits = error.get("code") == WAITING
         elif line["type"] in {"forward", "ask"}:
             self._calls.add(str(line["call"]))
         self.wake()

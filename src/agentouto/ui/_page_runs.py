@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import cast
 
 import msgspec
 
-from agentouto import ConfigurationError, SavedRun
+from agentouto import ConfigurationError, JournalError, SavedRun
 from agentouto.ui._live_run import Address, Lines, LiveRun
 from agentouto.ui._saved_runs import SavedRuns
 from agentouto.ui._setup import MAX_RUNS, PageSetup
@@ -84,17 +85,32 @@ class PageRuns:
             raise TooMany(f"{MAX_RUNS} runs are at work: stop one, or wait until one has ended")
         run = LiveRun(self._setup, team, text if lost is None else lost.message)
         run.start(list(to), [] if earlier is None else list(history_from(earlier.texts)), resume)
+        self._runs.pop(run.id, None)  # the newest comes last
         self._runs[run.id] = run
         self._drop_oldest()
         return run
 
+    async def go_on(self, saved: SavedRun) -> None:
+        """Go on with a run that waited for people, if the page began it and all is answered.
+
+        Where that cannot be done now, the page shows *Resume*, which says why.
+        """
+        run = self._runs.get(saved.id)
+        if run is None or not run.waits or await self.saved.asked(saved):
+            return
+        # Of two answers at the same time, one goes on.
+        if self._runs.pop(saved.id, None) is run:
+            with suppress(ConfigurationError, JournalError, TooMany):
+                await self.start(saved.message, [], resume=saved.id)
+
     def find(self, run_id: str) -> LiveRun | None:
-        """Return a run, or ``None``."""
-        return self._runs.get(run_id)
+        """Return a run, or ``None``. One that waits for people is found in the journal."""
+        run = self._runs.get(run_id)
+        return None if run is None or run.waits else run
 
     async def lines_of(self, run_id: str) -> Lines | None:
         """Return the lines that there are of a run, of the page or of the journal."""
-        run = self._runs.get(run_id)
+        run = self.find(run_id)
         if run is not None:
             return run.lines
         saved = await self.saved.find(run_id)
@@ -105,10 +121,10 @@ class PageRuns:
 
         With ``before``, the id of a run in the journal, the older ones.
         """
+        own = {run.id: run.summary() for run in reversed(self._runs.values()) if not run.waits}
         if before:
-            return await self.saved.summaries(self._runs, before)
-        own = [run.summary() for run in reversed(self._runs.values())]
-        return own + await self.saved.summaries(self._runs)
+            return await self.saved.summaries(own, before)
+        return [*own.values(), *await self.saved.summaries(own)]
 
     async def stream(self, run: LiveRun | SavedRun, after: Address | None) -> AsyncIterator[bytes]:
         """Yield the lines after an address as server-sent events, as they come.
@@ -121,15 +137,31 @@ class PageRuns:
         self._watchers += 1
         try:
             yield b"retry: 500\n\n"  # browsers wait some seconds otherwise (HTML, 9.2)
-            if isinstance(run, SavedRun):
-                messages = self._saved_messages(run, after)
-            else:
-                messages = self._own_messages(run, after)
-            async for message in messages:
-                yield message
+            now: LiveRun | SavedRun | None = run
+            while now is not None:
+                run = now
+                if isinstance(run, SavedRun):
+                    messages = self._saved_messages(run, after)
+                else:
+                    messages = self._own_messages(run, after)
+                async for message in messages:
+                    yield message
+                now = await self._gone_on_as(run)
+                if now is not None:
+                    after = None
+                    yield RESTART
             yield b"event: %b\ndata: 0\n\n" % (b"gone" if self._is_closing else b"end")
         finally:
             self._watchers -= 1
+
+    async def _gone_on_as(self, run: LiveRun | SavedRun) -> LiveRun | SavedRun | None:
+        """Return what a run has become that goes on in this process, or waits in the journal."""
+        if self._is_closing or (isinstance(run, LiveRun) and not run.waits):
+            return None
+        own = self.find(run.id)
+        if own is not None or isinstance(run, SavedRun):
+            return own
+        return await self.saved.find(run.id)
 
     async def _own_messages(self, run: LiveRun, after: Address | None) -> AsyncIterator[bytes]:
         lines = run.lines
@@ -162,10 +194,13 @@ class PageRuns:
         if has_only_a_piece(after):
             after = None
             yield RESTART
-        async for lines in self.saved.stream(run, after):
-            for at in range(0, len(lines.texts), MAX_BATCH):
-                yield _batch(lines, at)
-            if self._is_closing:
+        async for told in self.saved.stream(run, after):
+            if isinstance(told, Lines):
+                for at in range(0, len(told.texts), MAX_BATCH):
+                    yield _batch(told, at)
+            else:
+                yield b"event: idle\ndata: %b\n\n" % msgspec.json.encode(told)
+            if self._is_closing or self.find(run.id) is not None:
                 return
 
     async def close(self) -> None:

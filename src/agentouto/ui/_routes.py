@@ -203,7 +203,9 @@ class PageRoutes:
         saved = await self._runs.saved.find(run_id)
         if saved is None:
             raise HTTPException(404, NO_RUN)
-        return JSONResponse(await run_in_threadpool(action, OtherRun(saved)), 202)
+        done = await run_in_threadpool(action, OtherRun(saved))
+        await self._runs.go_on(saved)
+        return JSONResponse(done, 202)
 
 
 def page_app(team: Team | PageSetup) -> ASGIApp:

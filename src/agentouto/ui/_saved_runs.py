@@ -8,9 +8,12 @@ its process takes it.
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import AsyncIterator, Iterable, Mapping
+from types import MappingProxyType
 from typing import cast
 
+import msgspec
 from starlette.concurrency import run_in_threadpool
 
 from agentouto import ConfigurationError, Journal, JournalError, SavedRun
@@ -25,8 +28,26 @@ READ_SHARE = 4
 MAX_SAVED_RUNS = 200
 """Runs in one answer; older ones are asked for."""
 
-WORDS = (("returned", "completed"), ("interrupted", "lost"), ("waiting", "running"))
+IDLE_SECONDS = 0.5
+"""A run that no process works on is read so often: it may be answered, or go on, elsewhere."""
+
+WORDS = MappingProxyType({"returned": "completed", "interrupted": "lost"})
 """What the page calls the states of saved runs; it has the same names for the others."""
+
+
+class Idle(msgspec.Struct, frozen=True):
+    """A run that has not ended, and that no process works on.
+
+    Attributes:
+        status: ``waiting`` for people; ``lost`` if it can go on, since its process has died or
+            something has been answered.
+        asked: The ids of the questions and approvals that are open.
+        command: What shows, in a terminal, how each of them is answered.
+    """
+
+    status: str
+    asked: list[str]
+    command: str
 
 
 class SavedRuns:
@@ -67,10 +88,21 @@ class SavedRuns:
         """Return the lines of a run, as far as they are written."""
         return await run_in_threadpool(_saved_lines, run, 0)
 
-    async def stream(self, run: SavedRun, after: Address | None) -> AsyncIterator[Lines]:
-        """Yield the lines after an address, as they are written, until the run ends."""
+    async def asked(self, run: SavedRun) -> list[str]:
+        """Return the ids of the questions and approvals of a run that are open."""
+        return await run_in_threadpool(_open_ids, run)
+
+    async def stream(
+        self, run: SavedRun, after: Address | None
+    ) -> AsyncIterator[Lines | Idle | None]:
+        """Yield the lines after an address with each reading, until the run has ended.
+
+        Before that comes an ``Idle`` whenever no process works on it any more, or what it asks has
+        changed, and ``None`` once a process works on it again.
+        """
         clock = asyncio.get_running_loop().time
         seq, part = (-1, 0) if after is None else after
+        idle: Idle | None = None
         while True:
             began = clock()
             new = (await run_in_threadpool(_saved_lines, run, max(seq, 0))).from_address(
@@ -78,14 +110,24 @@ class SavedRuns:
             )
             if new.texts:
                 seq, part = new.last_address()
-                yield new
-            if run.status not in {"running", "waiting"}:
+            yield new
+            if run.ended is not None:
                 return
-            await asyncio.sleep(max(READ_SECONDS, READ_SHARE * (clock() - began)))
+            told, idle = idle, await run_in_threadpool(self._idle, run)
+            if idle != told:
+                yield idle
+            pause = READ_SECONDS if idle is None else IDLE_SECONDS
+            await asyncio.sleep(max(pause, READ_SHARE * (clock() - began)))
             now = await self.find(run.id)
             if now is None:  # it was removed
                 return
             run = now
+
+    def _idle(self, run: SavedRun) -> Idle | None:
+        if run.status == "running" or self._journal is None:
+            return None
+        words = ["agentouto", "runs", "show", run.id, "--journal", self._journal.place]
+        return Idle(WORDS.get(run.status, run.status), _open_ids(run), shlex.join(words))
 
 
 class OtherRun:
@@ -138,11 +180,15 @@ def _saved_lines(run: SavedRun, start: int) -> Lines:
     return lines
 
 
+def _open_ids(run: SavedRun) -> list[str]:
+    return [one.call_id for one in run.questions()] + [one.id for one in run.approvals()]
+
+
 def _saved_summary(run: SavedRun) -> dict[str, object]:
     return {
         "id": run.id,
         "text": run.message,
-        "status": dict(WORDS).get(run.status, run.status),
+        "status": WORDS.get(run.status, run.status),
         "at": run.started,
         "seconds": 0.0 if run.ended is None else run.ended - run.started,
         "own": False,

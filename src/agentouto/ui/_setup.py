@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agentouto import Agent, ConfigurationError, Journal, Limits, Peer, Team
+from agentouto import SAVE_AND_EXIT, Agent, ConfigurationError, Journal, Limits, Peer, Team
 from agentouto.tool import Tool
 
 MAX_RUNS = 8
@@ -40,6 +40,14 @@ class PageSetup:
             return self.journal
         own = self.team.options.get("journal")
         return own if own is None or isinstance(own, Journal) else Journal(own)
+
+    def user_is_away(self) -> bool:
+        """Return whether the team says that questions to the user are kept in the journal."""
+        if self.team is None:
+            return False
+        peers = [each for each in self.team.agents if isinstance(each, Peer)]
+        users = [each.answer for each in peers if each.name == "user"]
+        return SAVE_AND_EXIT in (self.team.options.get("ask_user"), *users)
 
     def why_not(self) -> str:
         """Return why no run can be started; empty if one can."""

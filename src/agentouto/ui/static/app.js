@@ -6,7 +6,7 @@ import {Conversation, Questions, Talk} from './side.js';
 
 const RING_AT_MOST = 13, CHIPS = 4, STREAMS = 4, SOON = 1000, LATER = 5000;
 const fresh = id => ({id, run: new Run(), lines: [], chosen: null, focus: '', at: null, playing: false, connection: 'ok',
-  error: '', event: null, talkTo: null, offset: null, top: 0, shown: null, atEnd: true, whole: null});
+  error: '', idle: null, event: null, talkTo: null, offset: null, top: 0, shown: null, atEnd: true, whole: null});
 const S = {...fresh(null), tab: 'map', path: false, team: null, runs: [], older: [], isLast: false, to: null, continues: false, box: {width: 800, height: 400}};
 const $ = id => document.getElementById(id);
 let isDirty = false, source = null, timer = 0, follows = 0, leave = () => {};
@@ -76,11 +76,13 @@ function take(lines) {
 }
 
 function connect() {
+  S.idle = null;
   source = new EventSource(`api/runs/${S.id}/events${after()}`);
   const mine = source, close = change => { if (source === mine) { stop(); put(change) } };
   mine.onopen = () => put({connection: 'ok'});
   mine.onmessage = ({data}) => take(JSON.parse(data));
   mine.addEventListener('restart', restart);
+  mine.addEventListener('idle', ({data}) => put({idle: JSON.parse(data)}));
   mine.addEventListener('end', () => { close({connection: S.run.over ? 'ok' : 'cut'}); listRuns() });
   mine.addEventListener('gone', () => close({connection: 'gone'}));
   mine.onerror = () => {
@@ -88,7 +90,7 @@ function connect() {
     if (mine.readyState === EventSource.CLOSED && source === mine) { stop(); keepAsking() }  // which says why
   };
 }
-const restart = () => put({run: new Run(), lines: [], at: null});
+const restart = () => put({run: new Run(), lines: [], at: null, idle: null});
 
 function open(id) {
   put(fresh(id));
@@ -172,8 +174,8 @@ function replay() {
   step();
 }
 
-const isLive = () => S.at === null && !S.run.over && !STOPPED[S.connection];
-const nowOf = run => run.over || S.offset === null || S.at !== null || STOPPED[S.connection] ? run.now : Math.max(run.now, clock() - S.offset);
+const isLive = () => S.at === null && !S.run.over && !STOPPED[S.connection] && (!S.idle || S.idle.asked.length > 0);
+const nowOf = run => run.over || S.idle || S.offset === null || S.at !== null || STOPPED[S.connection] ? run.now : Math.max(run.now, clock() - S.offset);
 const titleOf = run => `${run.questions.length ? `(${run.questions.length}) ` : ''}${run.text ? `${cut(run.text, 40)} · ` : ''}agentouto`;
 // A question has no conversation of its own: it is in that of the call that asks.
 function pick(call) {
@@ -188,23 +190,26 @@ const newsOf = run => {
 };
 
 function App() {
-  const run = S.run, now = nowOf(run), live = isLive();
+  const run = S.run;
+  run.asked = S.idle?.asked;
+  const now = nowOf(run), live = isLive();
   const chosen = run.calls.get(S.chosen) ?? run.questions[0]?.parent ?? run.roots[0] ?? null;
   const shared = {run, now, chosen, live, pick, post, put};
   if (S.shown !== chosen?.id) Object.assign(S, {shown: chosen?.id, atEnd: true});
   document.title = titleOf(run);
   return html`<div class="app" onClick=${draw}><${Header} ...${shared}/><${Left}/>
     <main>${run.count ? html`<${Waits} ...${shared}/><${Stage} ...${shared}/>` : html`<${Nothing}/>`}</main>
-    <aside aria-label="Questions and conversation"><${Questions} ...${shared}/><${Conversation} ...${shared} whole=${S.whole} onScroll=${({target}) => { S.atEnd = isAtEnd(target, 60) }}/><${Talk} ...${shared} to=${S.talkTo}/></aside>
+    <aside aria-label="Questions and conversation"><${Questions} ...${shared} idle=${S.idle}/><${Conversation} ...${shared} whole=${S.whole} onScroll=${({target}) => { S.atEnd = isAtEnd(target, 60) }}/><${Talk} ...${shared} to=${S.talkTo}/></aside>
     <div class="hidden" aria-live="polite">${S.at === null && newsOf(run)}</div></div>`;
 }
 
 const TROUBLE = {lost: 'connection lost, trying again', gone: 'agentouto ui has ended'}, STOPPED = {gone: 1, cut: 1, refused: 1};
 const FORMS = {html: 'Report', svg: 'Picture', mmd: 'Mermaid', jsonl: 'JSON lines'};
-const STATUS = {none: 'no run', running: 'running', you: 'waits for you', completed: 'returned', failed: 'failed', cancelled: 'stopped', lost: 'ended without an end'};
+const STATUS = {none: 'no run', running: 'running', you: 'waits for you', completed: 'returned', failed: 'failed', cancelled: 'stopped', lost: 'ended without an end', waiting: 'waits for people', answered: 'answered, and not at work'};
 
 function Header({run, now, live}) {
-  const status = run.status !== 'running' ? run.status : S.connection === 'cut' ? 'lost' : run.questions.length ? 'you' : 'running';
+  const {idle} = S, isLost = idle?.status === 'lost' || S.connection === 'cut';
+  const status = run.status !== 'running' ? run.status : run.questions.length ? 'you' : !isLost ? idle?.status ?? 'running' : run.open.some(one => one.isPerson) ? 'answered' : 'lost';
   const calls = run.all.filter(call => !call.isPerson);
   return html`<header><h1>agentouto</h1><span class="pill ${status}">${STATUS[status]}</span><span class="what" title=${readable(run.text)}>${readable(run.text)}</span>
     ${TROUBLE[S.connection] && html`<span class="pill failed" role="status">${TROUBLE[S.connection]}</span>`}
@@ -213,7 +218,7 @@ function Header({run, now, live}) {
       ${spent(calls, 2).map(text => html`<span>${text}</span>`)}</span>`}
     ${live && run.count > 0 && html`<button class="stop" onClick=${() => post('stop', {})}>Stop</button>`}
     ${run.count > 0 && html`<details class="save"><summary>Save</summary>${Object.entries(FORMS).map(([form, name]) => html`<a download href="api/runs/${S.id}/report.${form}">${name}</a>`)}</details>`}
-    ${status === 'lost' && html`<button onClick=${() => start(run.text, [], false, S.id)}>Resume</button>`}</header>`;
+    ${isLost && run.status === 'running' && html`<button onClick=${() => start(run.text, [], false, S.id)}>Resume</button>`}</header>`;
 }
 
 function began(at) {
@@ -321,4 +326,4 @@ draw();
 setInterval(() => { if (S.at === null && S.run.status === 'running' && !document.hidden) draw() }, 250);
 setInterval(() => { if (!document.hidden && S.connection !== 'gone') listRuns() }, 5000);
 get('api/team').then(team => put({team: JSON.parse(team)})).catch(error => put({error: error.message}));
-listRuns().then(() => { const running = S.runs.find(one => one.status === 'running'); if (running && !S.id) open(running.id) });
+listRuns().then(() => { const running = S.runs.find(one => one.status === 'running') ?? S.runs.find(one => one.status === 'waiting'); if (running && !S.id) open(running.id) });

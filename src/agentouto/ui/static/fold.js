@@ -77,7 +77,7 @@ export class Run {
     Object.assign(this, {
       calls: new Map(), now: 0, over: false, turns: 0, sent: 0,
       // for the page
-      text: '', status: 'none', error: null, count: 0,
+      text: '', status: 'none', error: null, count: 0, asked: null,
       agents: new Map(), messages: [], edges: new Map(), letters: new Map(), problems: [],
     });
     this.agent('user');
@@ -87,8 +87,9 @@ export class Run {
   get open() { return this.all.filter(call => call.end === null) }
   get roots() { return this.all.filter(call => !call.parent) }
 
-  /** The questions and approvals that wait for the user, oldest first. */
-  get questions() { return this.open.filter(call => call.isPerson && call.agent === 'user') }
+  /** What waits for people, oldest first; `asked` has the ids of what was not answered, if no process works on the run. */
+  get asks() { return this.open.filter(call => call.isPerson && (this.asked?.includes(call.id) ?? true)) }
+  get questions() { return this.asks.filter(call => call.agent === 'user') }
 
   agent(name) {
     let found = this.agents.get(name);

@@ -30,17 +30,19 @@ function Text({text, of, most = LONG}) {
   return html`<div class="text">${readable(whole.slice(0, most))}${link(`… ${digits(left)} more characters`, () => unfolded.add(of))}</div>`;
 }
 
-export function Questions({run, now, live, pick, post}) {
-  const questions = run.questions;
-  if (!questions.length || !live) return null;
-  const title = questions.length === 1 ? (questions[0].kind === 'approval' ? 'You are asked to approve' : 'A question for you')
+export function Questions({run, now, live, idle, pick, post}) {
+  const {questions} = run, others = idle ? run.asks.filter(one => one.agent !== 'user') : [];
+  if (!live || !questions.length && !others.length) return null;
+  const title = !questions.length ? 'Other people are asked' : questions.length === 1 ? (questions[0].kind === 'approval' ? 'You are asked to approve' : 'A question for you')
     : `${questions.length} questions for you`;
   return html`<section class="questions" aria-label="Questions for you"><h2>${title}</h2>
-    ${questions.map(one => html`<${one.kind === 'approval' ? Approval : Question} key=${one.id} question=${one} now=${now} pick=${pick} post=${post}/>`)}</section>`;
+    ${questions.map(one => html`<${one.kind === 'approval' ? Approval : Question} key=${one.id} question=${one} now=${idle ? null : now} pick=${pick} post=${post}/>`)}
+    ${others.map(one => html`<div class="card"><div class="line">${who(one.sender)} asks ${who(one.agent)}</div><${Text} text=${one.text} of=${one}/></div>`)}
+    ${others.length > 0 && html`<p>How others answer: <code>${readable(idle.command)}</code></p>`}</section>`;
 }
 
 const Card = ({question, now, pick, submit, children}) => html`<form class="card" onSubmit=${event => { event.preventDefault(); submit(event.target.words.value.trim()) }}>
-  <div class="line">${link(question.sender, () => pick(question))}${dim(`has waited ${seconds(Math.max(0, now - question.start))}`)}</div>${children}</form>`;
+  <div class="line">${link(question.sender, () => pick(question))}${now !== null && dim(`has waited ${seconds(Math.max(0, now - question.start))}`)}</div>${children}</form>`;
 
 function Question({question, post, ...more}) {
   const answer = text => text && post('answer', {call: question.id, text});
