@@ -53,7 +53,7 @@ from agentouto._engine.save_and_exit import approvals_are_kept, saves_and_exits
 from agentouto._engine.services import CallsElsewhere, RunServices
 from agentouto._engine.toolbox import Forwards
 
-_CALL_ENDS = (CallReturned, CallFailed, CallCancelled)
+_CALL_ENDS: frozenset[type[Event]] = frozenset({CallReturned, CallFailed, CallCancelled})
 
 WAITING_POLL_SECONDS = 0.01
 """Pause before the file is written again that a run waits: a few commits of other processes."""
@@ -163,7 +163,7 @@ class DurableRun:
         """Take the next event, unless the run was stopped from outside."""
         if not self.is_frozen():
             self._keeper.take(event)
-            if isinstance(event, _CALL_ENDS):
+            if type(event) in _CALL_ENDS:
                 returned = isinstance(event, CallReturned)
                 self._inbox.ended(event.stamp.call_id, returned=returned)
             if self._open_work is not None:

@@ -1,4 +1,4 @@
-"""Collects the events of one run in memory, to be written in order, a few steps at a time.
+"""Collects the events of one run in memory, to be written in order, about a millisecond at a time.
 
 How they are written is up to ``sqlite_keeper.py`` and ``postgres_keeper.py``. If they cannot be,
 the run ends with ``JournalError``, unless it may be lost: then it goes on, and nothing more of it
@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from agentouto._domain.clock import SYSTEM_CLOCK, monotonic
+from agentouto._domain.clock import SYSTEM_CLOCK
 from agentouto._domain.errors import JournalError
 from agentouto._domain.event import (
     Event,
@@ -30,29 +30,16 @@ from agentouto._journal.rows import EventRow, RowWriter
 from agentouto._journal.saved_run import RunRow
 from agentouto._journal.store import RunEnd
 
-TOOL_STEPS = 2
-"""Steps of the loop between the end of a tool and the request that follows from it: so both are one
-commit."""
+WAIT_SECONDS = 0.001
+"""How long an event waits for others at most, so that they are one commit: a reply for the
+beginning of its tools, a result for the request that follows from it. A kill loses no more."""
 
-REPLY_STEPS = 1
-"""Steps of the loop between a reply and the beginning of its tools: so both are one commit."""
-
-REPLY_SECONDS = 0.001
-"""How long these steps may take, since a reply is paid for: with many agents at work, a step can
-take long. Then it is written alone."""
-
-_STEPS: Mapping[type[Event], int] = MappingProxyType(
-    {
-        ToolStarted: TOOL_STEPS,
-        ToolBegun: TOOL_STEPS,
-        ToolFinished: TOOL_STEPS,
-        ModelAsked: TOOL_STEPS,
-        Replied: REPLY_STEPS,
-    }
+_WAITING_KINDS: frozenset[type[Event]] = frozenset(
+    {Replied, ToolStarted, ToolBegun, ToolFinished, ModelAsked}
 )
-"""How many steps of the loop an event waits for others. Others do not wait, such as a question to a
-person. What has to be in the journal before something happens is settled, and before a function of
-the user's begins, everything is written."""
+"""Events that wait for others. The rest do not, such as a question to a person. What has to be in
+the journal before something happens is settled, and before a function of the user's begins,
+everything is written."""
 
 RUN_STATES: Mapping[str, str] = MappingProxyType(
     {"completed": "returned", "failed": "failed", "cancelled": "cancelled"}
@@ -66,12 +53,7 @@ class PendingEvents:
     Args:
         opened: The run.
         on_lost: Called if the run cannot be kept, which then goes on; ``None`` if that ends it.
-
-    Attributes:
-        reply_seconds: How long a reply waits at most, if steps of the loop are long.
     """
-
-    reply_seconds: float = REPLY_SECONDS
 
     def __init__(self, opened: OpenedRun, on_lost: OnLost | None) -> None:
         self._run: RunRow = opened.row
@@ -86,9 +68,8 @@ class PendingEvents:
         self._fail: Callable[[JournalError], object] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
-        self._scheduled = False
-        self._steps_left = 0
-        self._replied_at = 0.0
+        self._scheduled = False  # in the next step of the loop
+        self._timed = False  # in at most ``WAIT_SECONDS``
         self._closed = False
         self._lock = threading.RLock()
         self._seen_items: set[int] = set()
@@ -96,7 +77,7 @@ class PendingEvents:
         self._settled_items: list[tuple[int, str | None]] = []
 
     def take(self, event: Event) -> None:
-        """Take the next event, to be written in this step of the loop."""
+        """Take the next event, to be written in the next step of the loop, or soon after."""
         if self._lost is not None:
             return
         try:
@@ -113,23 +94,25 @@ class PendingEvents:
             if self._lost is not None:
                 return
             self._pending.append(row)
+            if type(event) in _WAITING_KINDS:
+                if not self._timed:
+                    self._write_in_time()
+                return
             if isinstance(event, RunEnded):
                 self._ended = event
-            elif isinstance(event, Replied):
-                self._replied_at = self._replied_at or monotonic()
-            self._write_after(_STEPS.get(type(event), 0))
+            self._write_soon()
 
     def hold(self, item: InboxItem) -> None:
         """Note, in this step of the loop, that an item was taken."""
         with self._lock:
             self._taken_items.append(item.no)
-            self._write_after(0)
+            self._write_soon()
 
     def settle_item(self, item: InboxItem, refusal: str | None = None) -> None:
         """Remove an item in this step of the loop, or note why it is refused."""
         with self._lock:
             self._settled_items.append((item.no, refusal))
-            self._write_after(0)
+            self._write_soon()
 
     def begin(self, fail: Callable[[JournalError], object]) -> None:
         """Begin to write in the running loop; ``fail`` is called if that is impossible."""
@@ -149,47 +132,40 @@ class PendingEvents:
         self.close()
 
     def hasten(self) -> None:
-        """Write what is pending in this step of the loop, before a function of the user's begins.
+        """Write what is pending before this returns: a function of the user's begins.
 
         If that takes waiting, it is written as soon as that is possible.
         """
         with self._lock:
             if self._pending and self._loop is not None:
-                scheduled = self._scheduled
                 self._write()
-                self._scheduled = scheduled or self._scheduled
 
-    def _write_after(self, steps: int) -> None:
-        """Write after so many steps of the loop, or sooner, if that is agreed already.
-
-        Called with the lock.
-        """
-        if self._loop is None:
+    def _write_soon(self) -> None:
+        """Write in the next step of the loop. Called with the lock."""
+        if self._loop is None or self._scheduled:
             return
-        if self._scheduled:
-            self._steps_left = min(self._steps_left, steps)
-            return
-        self._scheduled, self._steps_left = True, steps
+        self._scheduled = True
         if threading.get_ident() == self._thread:
-            self._loop.call_soon(self._step)
+            self._loop.call_soon(self._write_scheduled)
         else:
-            self._loop.call_soon_threadsafe(self._step)
+            self._loop.call_soon_threadsafe(self._write_scheduled)
 
-    def _step(self) -> None:
-        """Write what is pending, unless it can wait for the next step."""
-        with self._lock:  # other threads take events too
-            replied = self._replied_at
-            if not self._steps_left or (replied and monotonic() - replied > self.reply_seconds):
-                self._write()
-            elif self._pending and self._loop is not None:
-                self._steps_left -= 1
-                self._loop.call_soon(self._step)
-            else:
-                self._scheduled = False
+    def _write_in_time(self) -> None:
+        """Write in ``WAIT_SECONDS``, with all that comes until then. Called with the lock."""
+        if threading.get_ident() != self._thread:
+            self._write_soon()
+        elif self._loop is not None:
+            self._timed = True
+            self._loop.call_later(WAIT_SECONDS, self._write_timed)
 
-    def _written_all(self) -> None:
-        """Note that nothing is pending any more."""
-        self._steps_left, self._replied_at = TOOL_STEPS, 0.0
+    def _write_scheduled(self) -> None:
+        self._scheduled = False
+        self._write()
+
+    def _write_timed(self) -> None:
+        self._timed = False
+        if self._pending:
+            self._write()
 
     def _write(self) -> None:
         """Write what is pending, or have it written."""

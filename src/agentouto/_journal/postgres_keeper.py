@@ -140,8 +140,6 @@ class PostgresKeeper(PendingEvents):
 
     def _write(self) -> None:
         with self._lock:
-            self._scheduled = False
-            self._written_all()
             if not self._closed and self._has_something:
                 if self._waiting is not None:  # it may be noted by now
                     self._waiting, self._was_waiting = None, True

@@ -1,6 +1,6 @@
 """Writes the events of one run into the SQLite file of a journal, and reads its inbox there.
 
-The loop of the run commits, once for all events of a few of its steps. A thread that writes would
+The loop of the run commits, once for all events of about a millisecond. A thread that writes would
 wait for the interpreter's lock: with many peers and tools in threads, an event would reach the disk
 ten times later. A commit takes some 40 microseconds, since nothing waits for the disk; with
 ``power_loss``, a thread does (``disk_sync.py``).
@@ -173,16 +173,15 @@ class SqliteKeeper(PendingEvents):
 
     def _write(self) -> None:
         """Write what is pending; if the file is busy, try again a little later."""
-        self._scheduled = False
         if self._closed:
             return
         try:
             done = self._commit()
         except JournalError:
             return  # ``_end_with`` was told
-        if not done and self._loop is not None:
+        if not done and self._loop is not None and not self._scheduled:
             self._scheduled = True
-            self._loop.call_later(WRITE_POLL_SECONDS, self._write)
+            self._loop.call_later(WRITE_POLL_SECONDS, self._write_scheduled)
 
     def _commit(self) -> bool:
         """Write what is pending, unless the file is busy; return whether it was written.
@@ -216,7 +215,6 @@ class SqliteKeeper(PendingEvents):
                 self._seen_items.difference_update(number for number, _ in self._settled_items)
                 self._taken_items, self._settled_items = [], []
             self._pending = []
-            self._written_all()
         return True
 
     def _add(self, rows: list[EventRow]) -> None:
