@@ -59,6 +59,7 @@ MAY_IMPORT_LATE = {
     "auth/_sign_in.py": {"agentouto.auth"},
     "providers/__init__.py": {"agentouto.providers"},
     "providers/_format/errors.py": {"html"},
+    "providers/_openai/openai_kind.py": {"agentouto.providers._openai"},
     "providers/_transport/downloads.py": {"aiohttp", "yarl"},
     "providers/_transport/connections.py": {"aiohttp"},
     "providers/_models/prices.py": {"genai_prices"},

@@ -19,7 +19,7 @@ from agentouto.providers._anthropic.wire import AnthropicWire
 from agentouto.providers._format.errors import ErrorDetails
 from agentouto.providers._format.wire import Wire
 from agentouto.providers._google.wire import GeminiWire
-from agentouto.providers._openai.openai_host import open_openai
+from agentouto.providers._openai.openai_kind import open_openai
 from agentouto.providers._openai.responses_wire import OpenAIResponsesWire
 
 FORM = strict_schema(build_result_schema(int, "finish", "d").spec.parameters)

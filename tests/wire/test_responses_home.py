@@ -18,7 +18,8 @@ from agentouto._domain.ports import Draft, ModelRequest
 from agentouto.providers._format.errors import ErrorDetails
 from agentouto.providers._format.wire import Wire
 from agentouto.providers._openai.chat_decoder import ChatDecoder
-from agentouto.providers._openai.openai_host import OpenAIWire, open_openai
+from agentouto.providers._openai.openai_host import OpenAIWire
+from agentouto.providers._openai.openai_kind import open_openai
 from agentouto.providers._openai.responses_decoder import ResponsesDecoder
 from agentouto.providers._transport.http_backend import HttpBackend
 from agentouto.providers._transport.retry import RetryPolicy

@@ -104,7 +104,7 @@ BUILT_IN: Mapping[str, BuiltInKind] = MappingProxyType(
         for row in (
             BuiltInKind(
                 "openai",
-                f"{_PROVIDERS}._openai.openai_host:open_openai",
+                f"{_PROVIDERS}._openai.openai_kind:open_openai",
                 key_variables=("OPENAI_API_KEY",),
                 sold_by="openai",
                 example_model="gpt-5.2-mini",

@@ -67,12 +67,6 @@ class ModelsOnResponses:
         self.logged.clear()
 
 
-def open_openai(provider: Provider, memory: Memory | None = None) -> Wire:
-    """Return the wire for a provider of the kind ``openai``."""
-    wire = OpenAIWire if provider.base_url is None else OpenAIChatWire
-    return wire(provider, memory)
-
-
 class OpenAIWire:
     """Both formats of OpenAI's own host: one for each model."""
 
