@@ -27,6 +27,7 @@ MAY_IMPORT_LATE = {
     "_domain/configuration_error.py": {"difflib"},
     "_domain/message.py": {"mimetypes"},
     "_core/result.py": {
+        "agentouto._core.copied_partial",
         "agentouto._core.pictures",
         "agentouto._core.run_figures",
         "agentouto._core.run_history",

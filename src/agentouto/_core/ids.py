@@ -22,6 +22,11 @@ def call_id(parent: str, place: str) -> str:
     return blake2b(f"{parent}/{place}".encode(), digest_size=16).hexdigest()
 
 
+def id_of_use(call: str, place: str) -> str:
+    """Return the id of the run in which a tool is used elsewhere, at ``place`` in ``call``."""
+    return call_id(call, f"{place}.elsewhere")
+
+
 def task_id(parent: str, place: str) -> str:
     """Return the id of the background call made in ``parent`` at ``place``."""
     return f"bg_{call_id(parent, place)[:12]}"

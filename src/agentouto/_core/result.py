@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Generic, cast
+from typing import Generic
 
-from agentouto._core.event_table import PIECE_TYPES
 from agentouto._core.figures import Figures
 from agentouto._core.line_writer import all_lines
 from agentouto._core.prompt import tag_pattern, tagged
@@ -163,35 +162,10 @@ class PartialRecord(Partial):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Copy and pickle what was rendered: facts have exceptions and values of the user's."""
+        from agentouto._core.copied_partial import CopiedPartial  # noqa: PLC0415
+
         plain = self.outputs, self.messages, self.usage, self.text, self.cost
         return CopiedPartial, (*plain, self.events, self.lines(), self.event_log)
-
-
-@dataclass(frozen=True, slots=True)
-class CopiedPartial(Partial):
-    """A copy of a ``PartialRecord``, as in another process."""
-
-    events_then: list[AnyStreamEvent] = field(default_factory=list[AnyStreamEvent])
-    lines_then: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
-    log_then: EventLog = field(default_factory=EventLog)
-
-    @property
-    def events(self) -> list[AnyStreamEvent]:
-        """The events of ``async_run_stream`` until then."""
-        return self.events_then
-
-    def lines(self, start: int = 0) -> list[dict[str, object]]:
-        """Return the run until then as lines."""
-        return [
-            line
-            for line in self.lines_then
-            if cast("int", line["seq"]) + (line["type"] in PIECE_TYPES) >= start
-        ]
-
-    @property
-    def event_log(self) -> EventLog:
-        """What happened until then."""
-        return self.log_then
 
 
 def _diagram(facts: Iterable[Event]) -> str:

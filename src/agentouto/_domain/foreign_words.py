@@ -156,13 +156,13 @@ def explains_keywords(
 
     def explained(cls: type[T]) -> type[T]:
         init = cls.__init__
-        known = tuple(inspect.signature(init).parameters)[1:]
 
         @wraps(init)
         def explaining(self: T, *args: object, **kwargs: object) -> None:
             try:
                 init(self, *args, **kwargs)
             except TypeError:
+                known = tuple(inspect.signature(init).parameters)[1:]
                 unknown = next((name for name in kwargs if name not in known), None)
                 if unknown is None:
                     raise

@@ -1,8 +1,8 @@
-"""The errors of ``journal=`` and ``run_id=`` that are raised before anything starts."""
+"""Errors of runs in a journal. All but the last are raised before anything starts."""
 
 from __future__ import annotations
 
-from agentouto._domain.configuration_error import ConfigurationError
+from agentouto._domain.configuration_error import AgentoutoError, ConfigurationError
 
 
 class RunTaken(ConfigurationError):
@@ -21,3 +21,11 @@ class RunOther(ConfigurationError):
     """There is a run of this id, and it was asked something else."""
 
     code = "run-other"
+
+
+def no_worker(run_id: str, worker: str, seconds: float) -> AgentoutoError:
+    """Return the error for a run that no worker has taken."""
+    return AgentoutoError(
+        f"no worker of kind {worker!r} has taken the run {run_id!r} for {seconds:g} s. It is kept, "
+        "and begins as soon as there is one"
+    ).coded("worker-missing", where=f"run {run_id!r}")

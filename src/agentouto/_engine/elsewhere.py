@@ -28,7 +28,7 @@ from typing import Any, Protocol, TypeAlias, cast
 
 import msgspec
 
-from agentouto._core.ids import call_id
+from agentouto._core.ids import call_id, id_of_use
 from agentouto._core.result import cost_of, usage_of
 from agentouto._core.saved_errors import restored_error
 from agentouto._core.signature import is_async
@@ -343,11 +343,6 @@ def limits_left(call: Call, services: RunServices, *, depth: int) -> Limits:
     whole = {"calls", "requests", "tokens", "depth"}
     values = {name: int(rest) if name in whole else rest for name, rest in left.items() if rest}
     return replace(limits, **cast("dict[str, Any]", values))
-
-
-def id_of_use(call: str, place: str) -> str:
-    """Return the id of the run in which a tool is used elsewhere, at ``place`` in ``call``."""
-    return call_id(call, f"{place}.elsewhere")
 
 
 def plan_of_tool(plan: Plan, tool: AnyTool, peer: Peer) -> Plan:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from agentouto._domain.clock import monotonic
-from agentouto._domain.configuration_error import AgentoutoError
 from agentouto._domain.errors import JournalError
+from agentouto._domain.journal_errors import no_worker
 from agentouto._journal.journal import WatchedRuns
 from agentouto._journal.saved_run import ENDED
 
@@ -19,14 +19,6 @@ IDLE_LOOKS = 10
 FAILED_LOOKS_SECONDS = 30.0
 """How long a journal may be away, such as a database that restarts, before those who wait are
 told."""
-
-
-def no_worker(run_id: str, worker: str, seconds: float) -> AgentoutoError:
-    """Return the error for a run that no worker has taken."""
-    return AgentoutoError(
-        f"no worker of kind {worker!r} has taken the run {run_id!r} for {seconds:g} s. It is kept, "
-        "and begins as soon as there is one"
-    ).coded("worker-missing", where=f"run {run_id!r}")
 
 
 class _Awaited:

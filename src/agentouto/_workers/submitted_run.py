@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
-from agentouto._core.ids import call_id
+from agentouto._core.ids import call_id, id_of_use
 from agentouto._core.line_writer import all_lines
 from agentouto._core.result import PartialRecord, RunResult, cost_of
 from agentouto._core.saved_errors import restored_error
@@ -15,14 +15,13 @@ from agentouto._domain.clock import monotonic, pause
 from agentouto._domain.configuration_error import AgentoutoError
 from agentouto._domain.errors import AgentError, AuthError, Cancelled, ProviderError, Waiting
 from agentouto._domain.event import CallReturned, CallStarted, Event, RunEnded, ToolStarted
+from agentouto._domain.journal_errors import no_worker
 from agentouto._domain.kept_event import CallOpened, RunResumed
 from agentouto._domain.message import Message
 from agentouto._domain.stream_event import AnyStreamEvent
-from agentouto._engine.elsewhere import id_of_use
 from agentouto._engine.event_loops import current_loop
 from agentouto._journal.journal import Journal
 from agentouto._journal.saved_run import ENDED, SavedRun
-from agentouto._workers.run_ends import no_worker
 
 RESULT_POLL_SECONDS = 0.1
 """Pause between two looks of who waits for a result: the answer of a model takes longer."""
