@@ -2,8 +2,9 @@
 
 ``floors`` has the dependencies of the floors and of the server. ``ours`` has this checkout as users
 get it: a wheel, installed by pip, which compiles it. ``then`` has ours at an earlier commit.
-``layers`` has ours with what its extras need, ``layers_then`` the same at an earlier commit, and
-``page`` ours with what opens a browser. All have the versions in ``constraints.txt``. Git ignores
+``layers`` has ours with what its extras need, ``layers_then`` the same at an earlier commit,
+``transports`` ours with other HTTP clients, and ``page`` ours with what opens a browser. Their
+versions are those in ``constraints.txt``, but for ``transports``, which has the newest. Git ignores
 them; delete them to start over.
 """
 
@@ -102,6 +103,11 @@ def make_ours() -> None:
 def make_layers() -> None:
     """Update ``layers``."""
     _make("layers", f"{LAYERS} {_shipped()}", *LAYERS, tree=ROOT)
+
+
+def make_transports(*packages: str) -> None:
+    """Update ``transports``, where ``packages`` are of their newest releases."""
+    _make("transports", f"{packages} {_shipped()}", *packages, tree=ROOT, locked=False)
 
 
 def make_page() -> None:

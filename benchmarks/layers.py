@@ -31,7 +31,7 @@ from agentouto.testing import Request, Script, Turn, call, say, tool
 
 HERE = Path(__file__).resolve().parent
 TURNS = 100
-ROUNDS = 15
+ROUNDS = 25
 WARM = 10
 """Turns of a journal that are left out: the file is opened in them."""
 FAN = 100

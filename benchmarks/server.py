@@ -23,8 +23,9 @@ The *directive* in the request (see ``formats.py``) is ``@@key=value;...@@`` wit
     fin     how a last answer is given: left out, it is text; "tool.argument" is a tool call
 
 Each token of a paced stream is the time it was written, by a clock that all processes share.
-``GET /_stats`` tells how many requests and handshakes there were; ``GET /_stats?reset`` also counts
-from 0 again. ``GET /_tls`` tells where the same is served over TLS 1.3, and whom to trust.
+``GET /_stats`` tells how many requests and handshakes there were, and how many connections are
+open, its own included; ``GET /_stats?reset`` also counts from 0 again. ``GET /_tls`` tells where
+the same is served over TLS 1.3, and whom to trust.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class Stats:
     """What there was to do since it was last asked."""
 
     def __init__(self) -> None:
-        self.inflight = 0
+        self.inflight = self.open = 0
         self.reset()
 
     def reset(self) -> None:
@@ -152,12 +153,14 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=1 << 26)
+        STATS.open += 1
         if (tls := transport.get_extra_info("ssl_object")) is not None:
             STATS.handshakes += 1
             STATS.resumed += tls.session_reused
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._transport = None
+        STATS.open -= 1
 
     def data_received(self, data: bytes) -> None:
         self._unread += data
