@@ -317,7 +317,7 @@ def new_run(
 
 async def _executed(run: Run) -> RunResult:
     with _AwaitedRun(run):
-        return await run.execute_to_end()
+        return await run.execute()
 
 
 class _AwaitedRun:

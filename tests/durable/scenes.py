@@ -125,7 +125,7 @@ async def play(scene: Scene, earlier: Sequence[Event] = (), done: Sequence[str] 
     outcome: object
     try:
         async with asyncio.timeout(20):
-            result: RunResult[Any] = await run.execute_to_end()
+            result: RunResult[Any] = await run.execute()
         outcome = result.output, [(one.name, one.text, one.data) for one in result.outputs]
     except BrokenScript:
         raise

@@ -36,7 +36,7 @@ async def kept(scene: Scene, place: str, run_id: str = RUN) -> tuple[World, list
     reader = asyncio.create_task(read())
     await asyncio.sleep(0)  # it waits for the first line
     try:
-        await run.execute_to_end()
+        await run.execute()
     except AgentoutoError:
         pass  # some scenes fail
     finally:

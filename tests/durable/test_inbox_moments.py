@@ -99,7 +99,7 @@ async def run_with(keeper: Inbox, lead: Any, tools: Sequence[Any] = (), **option
 async def run_plan(keeper: Inbox, plan: Plan) -> str:
     run = Run(plan, "r", SYSTEM_CLOCK, reachable=True, durable=DurableRun(keeper, "r"))
     async with asyncio.timeout(20):
-        result: RunResult[Any] = await run.execute_to_end()
+        result: RunResult[Any] = await run.execute()
     return str(result.output)
 
 
@@ -266,5 +266,5 @@ async def test_a_tool_that_is_used_again_and_asks_something_else_is_told_so() ->
     durable = DurableRun(MemoryKeeper(), "r", keeper.events[: asked + 1])  # it is killed here
     again = Run(plan(), "r", SYSTEM_CLOCK, reachable=True, durable=durable)
     async with asyncio.timeout(20):
-        result = await again.execute_to_end()
+        result = await again.execute()
     assert "asks far something else than it had asked before" in result.output

@@ -64,7 +64,7 @@ def kinds(run: Run, *wanted: type[Event]) -> list[type[Event]]:
 async def test_a_reply_is_on_record_before_its_connection_has_ended() -> None:
     backend = Lingering()
     run = run_with(backend)
-    task = asyncio.create_task(run.execute_to_end())
+    task = asyncio.create_task(run.execute())
     await backend.goes_on.wait()
     assert kinds(run, Replied, Broken) == [Replied]
     backend.may_end.set()
@@ -76,14 +76,14 @@ async def test_a_connection_that_fails_after_the_reply_is_no_failure() -> None:
     backend = Lingering(ProviderUnavailable("p", "the connection broke"))
     backend.may_end.set()
     run = run_with(backend)
-    assert (await run.execute_to_end()).output == "Hi"
+    assert (await run.execute()).output == "Hi"
     assert kinds(run, Replied, Broken) == [Replied]
 
 
 async def test_a_call_that_is_cancelled_after_the_reply_has_its_reply() -> None:
     backend = Lingering()
     run = run_with(backend)
-    task = asyncio.create_task(run.execute_to_end())
+    task = asyncio.create_task(run.execute())
     await backend.goes_on.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -92,7 +92,7 @@ async def test_a_call_that_is_cancelled_after_the_reply_has_its_reply() -> None:
 
 
 async def test_a_chat_answer_with_finish_reason_and_usage_is_over_without_done() -> None:
-    used = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
+    used: dict[str, object] = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
     blocks = (event(chunk({"content": "Hi"})), event(chunk({}, "stop")), event(used))
     async with serving(hangs(*blocks)) as server:
         provider = Provider("local", kind="openai", base_url=server.url)

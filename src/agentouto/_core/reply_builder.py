@@ -59,6 +59,8 @@ class ReplyBuilder:
         complete: Whether the last piece of the reply has arrived.
     """
 
+    __slots__ = ("_native", "_parts", "_provider_name", "_slots", "_stop", "_usage", "complete")
+
     def __init__(self, provider_name: str) -> None:
         self._provider_name = provider_name
         self._parts: list[_OpenPart] = []

@@ -131,6 +131,11 @@ class CallRunner:
             return _earlier_end(call, services.durable)
         with _AtWork(call, services) as work:
             try:
+                if services.durable is None or not services.durable.has_started(call):
+                    if services.hooks.sees_forwards:
+                        await self._announce(call)
+                    else:
+                        _record_start(call)
                 result = await self._answer(call)
             except asyncio.CancelledError:
                 call.status = Status.CANCELLED
@@ -164,19 +169,17 @@ class CallRunner:
         with suppress(Exception):  # it is in the log; no caller waits for it
             await self.run(call)
 
-    async def _answer(self, call: Call) -> ToolResult:
-        """Have ``call`` answered, after the hooks have passed its forward."""
-        durable = self._services.durable
-        if durable is None or not durable.has_started(call):
-            if self._services.hooks.sees_forwards:
-                await self._announce(call)
-            else:
-                _record_start(call)
+    def _answer(self, call: Call) -> Coroutine[object, object, ToolResult]:
+        """Have ``call`` answered."""
         if call.cancel_reason is not None:  # Call.cancel came before there was a task to cancel
             raise asyncio.CancelledError
         seconds = call.participant.timeout
         if seconds is None:
-            return await self._answer_of(call.participant, call)
+            return self._answer_of(call.participant, call)
+        return self._answer_in_time(call, seconds)
+
+    async def _answer_in_time(self, call: Call, seconds: float) -> ToolResult:
+        durable = self._services.durable
         left = seconds if durable is None else durable.seconds_left(call, seconds)
         limit = asyncio.timeout(left)
         try:

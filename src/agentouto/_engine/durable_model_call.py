@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 
-from agentouto._core.reply_checks import check_complete
 from agentouto._domain.content import Reply, Transcript
 from agentouto._domain.kept_event import HookReplaced
 from agentouto._domain.participants import Agent
@@ -37,20 +36,17 @@ class DurableModelCall(ModelCall):
 
     async def ask(self, transcript: Transcript) -> Reply:
         """Return the reply of this turn from the journal, or ask the model."""
-        call = self._call
-        turn = self._past.at(call.turn)
+        turn = self._past.at(self._call.turn)
         if turn is None:
             return await super().ask(transcript)
-        if turn.switches:
-            self._candidates = self._candidates[min(turn.switches, len(self._candidates) - 1) :]
-            turn.switches = 0
-        for replied in turn.replies:
-            self._taken_ids.update(one.id for one in replied.reply.tool_calls)
+        for _ in range(min(turn.switches, len(self._stand_ins))):
+            self._switch()
+        turn.switches = 0
+        earlier = [one.id for replied in turn.replies for one in replied.reply.tool_calls]
+        self._taken_ids = {*(self._taken_ids or ()), *earlier}
         settled = turn.settled(hooked=self._services.hooks.sees_models)
         if settled is not None:
-            model = self.model
-            call.turn += 1
-            return check_complete(settled.reply, model, call.id)
+            return settled.reply
         self._earlier = deque(replied.reply for replied in turn.replies if replied.model)
         return await super().ask(transcript)
 

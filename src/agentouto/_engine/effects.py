@@ -6,7 +6,7 @@ read mail, shorten the transcript, ask the model, call a tool, close the call.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import cast
 
 from agentouto._core import history
@@ -19,11 +19,19 @@ from agentouto._core.prompt import (
     limit_warning,
     system_prompt,
 )
+from agentouto._core.reply_checks import check_complete
 from agentouto._core.schema import ArgumentModel
 from agentouto._core.strict_schema import strict_schema
 from agentouto._core.tool_arguments import BadArguments, json_or_text
 from agentouto._domain.content import Incoming, Outcome, Reply, Stop, ToolCall, Transcript
-from agentouto._domain.errors import AgentError, ContextOverflow, LimitReached, Partial, Refuse
+from agentouto._domain.errors import (
+    AgentError,
+    ContextOverflow,
+    LimitReached,
+    Partial,
+    ProviderError,
+    Refuse,
+)
 from agentouto._domain.event import LimitNeared, Noted, NoteKind, Summarized
 from agentouto._domain.message import Message, ToolResult
 from agentouto._domain.participants import Agent
@@ -64,6 +72,7 @@ class LiveEffects:
         "_toolbox",
         "_warned",
         "_window",
+        "_window_of",
         "_window_requested",
     )
 
@@ -73,8 +82,9 @@ class LiveEffects:
         self._services = services
         self._toolbox = box = services.setup.toolbox(agent, starting=call.is_starting)
         self._pauses = 0
-        self._deliveries: list[Delivery] = []
-        self._window: tuple[Agent, int | None] | None = None
+        self._deliveries: Sequence[Delivery] = ()
+        self._window: int | None = None
+        self._window_of: Agent | None = None  # whose window it is; ``None`` if it is not known yet
         self._window_requested = False
         self._note: tuple[NoteKind, Incoming] | None = None
         self._too_long: tuple[Transcript, ContextOverflow] | None = None
@@ -103,7 +113,8 @@ class LiveEffects:
         if self._note is not None:
             (kind, note), self._note = self._note, None
             call.log.record(Noted, kind, note.text)
-        self._deliveries = deliveries = await services.mail.read(call)
+        deliveries = await services.mail.read(call) if call.mailbox.has_mail() else ()
+        self._deliveries = deliveries
         entries = [incoming_mail(one.message, one.sender_address) for one in deliveries]
         if services.budget is not None:
             self._warned = set() if self._warned is None else self._warned
@@ -131,23 +142,31 @@ class LiveEffects:
         """Send the transcript to the agent's model; return ``None`` if it proves too long."""
         if self._too_long is not None and self._too_long[0] is transcript:
             raise self._too_long[1]  # ``compact`` could not shorten it
-        try:
-            reply = await self._model_call.ask(transcript)
-        except ContextOverflow as error:
-            if self._model_call.broke_off:
-                raise
-            self._too_long = transcript, error
-            self._compactor.get(transcript.system).overflowed(transcript)
-            await self._find_window_now()
-            return None
+        model_call, call = self._model_call, self._call
+        asking = model_call.ask(transcript)
+        while True:
+            try:
+                reply = await asking
+                break
+            except ContextOverflow as error:
+                if model_call.broke_off:
+                    raise
+                self._too_long = transcript, error
+                self._compactor.get(transcript.system).overflowed(transcript)
+                await self._find_window_now()
+                return None
+            except ProviderError as error:
+                asking = model_call.ask_stand_in(transcript, error)
+        call.turn += 1
+        check_complete(reply, model_call.model, call.id)
         read = reply.usage.input_tokens
         if (compactor := self._compactor.compactor) is not None:
             compactor.fits()
             compactor.report(transcript, read)
         elif read is not None and read >= MIN_LOOKUP_TOKENS and not self._window_requested:
             self._window_requested = True
-            self._find_window(self._model_call.model)
-        self._tool_runner.begin_reply(reply, self._model_call.model)
+            self._find_window(model_call.model)
+        self._tool_runner.begin_reply(reply, model_call.model)
         return reply
 
     def is_quick(self, tool_call: ToolCall) -> bool:
@@ -197,21 +216,18 @@ class LiveEffects:
 
     def _context_window(self) -> int | None:
         """Return the model's context window; an unknown one is looked for again once requested."""
-        model, cached = self._model_call.model, self._window
-        if (
-            cached is None
-            or cached[0] is not model
-            or (cached[1] is None and self._window_requested)
-        ):
-            cached = self._window = model, self._services.setup.backend(model).window(model)
-        return cached[1]
+        model = self._model_call.model
+        if self._window_of is not model or (self._window is None and self._window_requested):
+            self._window_of = model
+            self._window = self._services.setup.backend(model).window(model)
+        return self._window
 
     async def _find_window_now(self) -> None:
         """Look an unknown window up before the transcript is shortened to fit it.
 
         The error may have named it; then the backend knows it by now.
         """
-        model, self._window = self._model_call.model, None
+        model, self._window_of = self._model_call.model, None
         backend = self._services.setup.backend(model)
         if backend.window(model) is None:
             await backend.find_window(model)

@@ -76,7 +76,7 @@ class Owner:
             return
         self.loop = required_loop()
         self._host.register(run, lambda: self.cancel("its event loop was closed", for_good=False))
-        work = run.execute_to_end(lambda: self.reason)
+        work = run.execute(lambda: self.reason)
         self.task = asyncio.create_task(work, name=f"run {run.id}")
         self.task.add_done_callback(self._end)
 

@@ -113,7 +113,7 @@ async def answer(effects: Effects) -> ToolResult:
         NoUsableReply: The agent did not return in time, see ``MAX_NUDGES``.
     """
     transcript = effects.start()
-    useless_replies: list[str] = []
+    useless_replies: tuple[str, ...] = ()
     while True:
         transcript = transcript.plus(*await effects.read_mail())
         transcript = await effects.compact(transcript)
@@ -129,15 +129,15 @@ async def answer(effects: Effects) -> ToolResult:
                         return last
                     case Incoming() as refusal:
                         transcript = transcript.plus(refusal)
-                        useless_replies.append("refused by a hook")
+                        useless_replies += ("refused by a hook",)
                     case None:
                         pass
             case Incoming() as nudge:
                 transcript = transcript.plus(nudge)
-                useless_replies.append("of the wrong form" if reply.text.strip() else "empty")
+                useless_replies += ("of the wrong form" if reply.text.strip() else "empty",)
             case None:
                 if has_failed_finish(outcomes):
-                    useless_replies.append("of the wrong form")
+                    useless_replies += ("of the wrong form",)
         if len(useless_replies) > MAX_NUDGES:
             raise NoUsableReply(useless_replies)
 

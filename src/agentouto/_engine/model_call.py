@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import msgspec
 
 from agentouto._core.ids import assign_ids
 from agentouto._core.prompt import SUMMARY_REQUEST
 from agentouto._core.reply_builder import ReplyBuilder
-from agentouto._core.reply_checks import check_complete
 from agentouto._core.reply_progress import ReplyProgress
 from agentouto._core.token_estimates import entry_tokens, text_tokens
 from agentouto._domain.content import Incoming, Reply, Stop, Transcript, Usage
@@ -65,19 +64,21 @@ class ModelCall:
             does not report it.
 
     Attributes:
+        model: The agent with the model in use: its own, or a fallback.
         broke_off: Whether the last reply broke off after a listener had received its first part.
     """
 
     __slots__ = (
         "_agent",
         "_call",
-        "_candidates",
         "_compactor",
         "_draft",
         "_services",
+        "_stand_ins",
         "_taken_ids",
         "_toolbox",
         "broke_off",
+        "model",
     )
 
     def __init__(
@@ -94,36 +95,39 @@ class ModelCall:
         self._compactor = compactor
         self._toolbox = toolbox
         self._draft = Draft()
-        self._taken_ids: set[str] = set()
-        self._candidates = agent.with_fallbacks() if agent.fallback else (agent,)
-        self.broke_off = False
+        self._taken_ids: set[str] | None = None  # few calls wait for a second reply
+        self._stand_ins: tuple[Agent, ...] = agent.with_fallbacks()[1:] if agent.fallback else ()
+        self.model: Agent = agent
+        self.broke_off: bool = False
 
-    @property
-    def model(self) -> Agent:
-        """The agent with the model in use: its own, or a fallback."""
-        return self._candidates[0]
+    def ask(self, transcript: Transcript) -> Coroutine[object, object, Reply]:
+        """Send ``transcript`` to the model in use."""
+        return self._send(transcript)
 
-    async def ask(self, transcript: Transcript) -> Reply:
-        """Send ``transcript`` to the agent's model, or to a fallback if that is unavailable."""
-        while True:
-            model = self._candidates[0]
-            try:
-                if self._services.hooks.sees_models:
-                    reply = await self._ask_through_hook(transcript, model)
-                else:
-                    reply = await self._stream_reply(transcript, model)
-            except ProviderError as error:
-                unavailable = error.retryable or isinstance(error, QuotaExhausted)
-                if not unavailable or self.broke_off or len(self._candidates) == 1:
-                    raise
-                self._candidates = self._candidates[1:]
-                next_model = self._candidates[0].model
-                logger.warning("falling back to model %r: %s", next_model, error)
-                turn = self._call.turn
-                self._call.log.record(ModelSwitched, next_model, model.model, str(error), turn)
-            else:
-                self._call.turn += 1
-                return check_complete(reply, model, self._call.id)
+    def ask_stand_in(
+        self, transcript: Transcript, error: ProviderError
+    ) -> Coroutine[object, object, Reply]:
+        """Send ``transcript`` to the next fallback, because the model in use has failed.
+
+        Raises:
+            ProviderError: ``error``: there is no fallback, or it is not for such an error.
+        """
+        unavailable = error.retryable or isinstance(error, QuotaExhausted)
+        if not unavailable or self.broke_off or not self._stand_ins:
+            raise error
+        call, failed = self._call, self.model.model
+        self._switch()
+        logger.warning("falling back to model %r: %s", self.model.model, error)
+        call.log.record(ModelSwitched, self.model.model, failed, str(error), call.turn)
+        return self._send(transcript)
+
+    def _send(self, transcript: Transcript) -> Coroutine[object, object, Reply]:
+        if self._services.hooks.sees_models:
+            return self._ask_through_hook(transcript, self.model)
+        return self._stream_reply(transcript, self.model)
+
+    def _switch(self) -> None:
+        self.model, self._stand_ins = self._stand_ins[0], self._stand_ins[1:]
 
     async def summarize(self, system: str, text: str, before: int) -> str:
         """Return the summary of ``text`` by the agent's own model; empty if it fails.
@@ -198,7 +202,7 @@ class ModelCall:
             return reply
         # The hook wrote this reply: it has no provider's native items, and its usage, if any, is
         # that of a reply which is counted already.
-        reply = assign_ids(msgspec.structs.replace(reply, native=None), call.turn, self._taken_ids)
+        reply = self._with_ids(msgspec.structs.replace(reply, native=None), call.turn)
         free = msgspec.structs.replace(reply, usage=Usage())
         call.log.record(Replied, free, call.turn, cost=0.0)
         return reply if replies else free
@@ -233,13 +237,18 @@ class ModelCall:
     ) -> Reply:
         """Record and count ``reply``, and return it with the ids of its tool calls."""
         model, turn = request.agent.model, request.turn
-        whole = assign_ids(reply, turn, self._taken_ids)
+        whole = self._with_ids(reply, turn)
         cost = self._services.setup.cost(model, whole.usage)
         finish_is_text = self._toolbox.plain_text_returns
         # Recorded, counted, then released by the caller: see 5. in budget.py.
         stream.end(whole, turn, first, cost, model, finish_is_text=finish_is_text)
         self._count(whole, request.agent, lambda: self._compactor.size(request.transcript))
         return whole
+
+    def _with_ids(self, reply: Reply, turn: int) -> Reply:
+        if self._taken_ids is None:
+            self._taken_ids = set()
+        return assign_ids(reply, turn, self._taken_ids)
 
     def _record_summary(self, request: ModelRequest, reply: Reply) -> None:
         """Record and count ``reply``, which is a summary."""

@@ -19,7 +19,7 @@ that moment would never be ended.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
@@ -27,7 +27,7 @@ from types import TracebackType
 
 import msgspec
 
-from agentouto._domain.limits import Limits
+from agentouto._domain.limits import Limits, Price
 from agentouto._engine.budget import Budget
 from agentouto._engine.call import Call
 from agentouto._engine.finalizers import end_block
@@ -108,6 +108,15 @@ class Enclosing(msgspec.Struct, frozen=True):
             turns=_least(one.turns for one in every),
             tool_calls=_least(one.tool_calls for one in every),
         )
+
+    def new_budget(
+        self, own: Limits, prices: Mapping[str, Price], now: Callable[[], float]
+    ) -> Budget | None:
+        """Return the budget of a run that is begun here, if anything is limited."""
+        limits = self.tightened(own)
+        if not limits.limits_run and self.budget is None:
+            return None
+        return Budget(limits, prices, now, outer=self.budget, depth=self.depth)
 
     def scopes(self, loop: asyncio.AbstractEventLoop) -> tuple[Scope, ...]:
         """Return the scopes whose end ends a run in ``loop``.

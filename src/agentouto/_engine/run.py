@@ -93,7 +93,7 @@ class Run:
         self._stamp = Stamp(USER, run_id, None)
         if not self.log.events:
             self.log.append(first_event(plan, self._stamp, self.log.now()))
-        self._budget = _budget(plan, clock, enclosing)
+        self._budget = enclosing.new_budget(plan.limits, plan.prices, clock.now)
         self._nest = Nesting(enclosing, self._budget)
         self._threads = Threads()
         self._user = User(plan.on_message, plan.approve, self._threads)
@@ -148,44 +148,65 @@ class Run:
             durable,
         )
 
-    async def execute(self) -> RunResult:
+    async def execute(self, why_cancelled: Callable[[], str] = str) -> RunResult:
         """Forward the message to every starting agent at once and return what they return.
+
+        It is recorded how the run has ended, whether this returns, raises or is cancelled.
 
         Raises:
             AgentoutoError: A starting agent failed: the first failure, raised when the others have
                 ended. ``partial`` is all that was done.
         """
-        durable = self.durable
-        if durable is not None and durable.ended is not None:
-            return self._earlier_result(durable, durable.ended)
-        side_tasks, budget, user = self._side_tasks, self._budget, self._user
-        with self._nest.attached(self.close):
-            if self.plan.sources:
-                await self._read_sources()
-            async with asyncio.TaskGroup() as group:
-                side_tasks.begin(group)
-                if user.reads:
-                    self.mail.begin(self._waker())
-                if durable is not None:
-                    durable.begin(self._runner.run_in_background)
-                self._tasks = tasks = [
-                    group.create_task(self._begin(call), name=call.name) for call in self.starters
-                ]
-                self._early_end.begin(self._cancel_all)
-                if budget is not None:
-                    budget.start_clock(self._cancel_all)
-                # Otherwise the group waits for the background calls as well.
-                if self.plan.cancel_background:
-                    await asyncio.wait(tasks)
-                    side_tasks.cancel(SideTask.CALL)
-            # Only now is it certain that no agent writes to the user any more.
-            ended_early = self._early_end.error or (budget is not None and budget.reached)
-            if user.reads and not ended_early:
-                async with asyncio.TaskGroup() as group:
-                    rest = group.create_task(self.mail.close_to_user())
-                    side_tasks.adopt(SideTask.DELIVERY, rest)
+        try:
+            if self.durable is None or self.durable.ended is None:
+                with self._nest.attached(self.close):
+                    if self.plan.sources:
+                        await self._read_sources()
+                    async with asyncio.TaskGroup() as group:
+                        self._start(group)
+                        # Otherwise the group waits for the background calls as well.
+                        if self.plan.cancel_background:
+                            await asyncio.wait(self._tasks)
+                            self._side_tasks.cancel(SideTask.CALL)
+                    if self._user.reads:  # only now is it certain that no agent writes any more
+                        await self._deliver_rest()
+            result = self._outcome()
+        except asyncio.CancelledError:
+            await self._end_in_loop(self.cancelled(why_cancelled()))
+            raise
+        except Exception as error:
+            await self._end_in_loop(error)
+            raise
+        await self._end_in_loop(result)
+        return result
+
+    def _start(self, group: asyncio.TaskGroup) -> None:
+        """Start a task for every starting agent, and what ends them early."""
+        self._side_tasks.begin(group)
+        if self._user.reads:
+            self.mail.begin(self._waker())
+        if self.durable is not None:
+            self.durable.begin(self._runner.run_in_background)
+        self._tasks = [
+            group.create_task(self._begin(call), name=call.name) for call in self.starters
+        ]
+        self._early_end.begin(self._cancel_all)
+        if self._budget is not None:
+            self._budget.start_clock(self._cancel_all)
+
+    async def _deliver_rest(self) -> None:
+        if self._early_end.error or (self._budget is not None and self._budget.reached):
+            return
+        async with asyncio.TaskGroup() as group:
+            rest = group.create_task(self.mail.close_to_user())
+            self._side_tasks.adopt(SideTask.DELIVERY, rest)
+
+    def _outcome(self) -> RunResult:
+        """Return the result of the run whose tasks have ended, or raise why there is none."""
+        if self.durable is not None and self.durable.ended is not None:
+            return self._earlier_result(self.durable, self.durable.ended)
         # A limit of the run cancels the agents, so their failures follow from it.
-        reached = None if budget is None else budget.reached
+        reached = None if self._budget is None else self._budget.reached
         failure = self._early_end.error or reached or self._failure
         if failure is not None:
             if isinstance(failure, BrokenScript) and isinstance(failure.__cause__, AssertionError):
@@ -259,19 +280,6 @@ class Run:
         error = Cancelled(f"the run was cancelled{f': {reason}' if reason else ''}")
         error.partial = self.partial()
         return error
-
-    async def execute_to_end(self, why_cancelled: Callable[[], str] = str) -> RunResult:
-        """Do what ``execute`` does, and record how the run has ended."""
-        try:
-            result = await self.execute()
-        except asyncio.CancelledError:
-            await self._end_in_loop(self.cancelled(why_cancelled()))
-            raise
-        except Exception as error:
-            await self._end_in_loop(error)
-            raise
-        await self._end_in_loop(result)
-        return result
 
     async def _end_in_loop(self, outcome: RunResult | Exception) -> None:
         if not self.has_ended:  # else its loop was closed, and its coroutine is collected
@@ -389,11 +397,3 @@ class Run:
         for task in self._tasks:
             task.cancel()
         self._side_tasks.cancel(*SideTask)
-
-
-def _budget(plan: Plan, clock: Clock, enclosing: Enclosing) -> Budget | None:
-    """Return the budget of the run, if anything is limited."""
-    limits = enclosing.tightened(plan.limits)
-    if not limits.limits_run and enclosing.budget is None:
-        return None
-    return Budget(limits, plan.prices, clock.now, outer=enclosing.budget, depth=enclosing.depth)
