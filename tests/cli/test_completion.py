@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -21,8 +24,18 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 """
 
 
-def completed_by_bash(here: Path, *words: str) -> set[str]:
+Completed: TypeAlias = Callable[..., set[str]]
+
+
+@pytest.fixture(scope="module")
+def completed(tmp_path_factory: pytest.TempPathFactory) -> Completed:
+    """Return a function that has bash complete words, with the script of our command."""
+    here = tmp_path_factory.mktemp("bash")
     (here / "script").write_text(agentouto("completion", "bash", cwd=here).out)
+    return partial(completed_by_bash, here)
+
+
+def completed_by_bash(here: Path, *words: str) -> set[str]:
     quoted = " ".join(f"'{word}'" for word in words)
     program = ASK_BASH.format(words=quoted, current=len(words))
     done = subprocess.run(
@@ -33,25 +46,25 @@ def completed_by_bash(here: Path, *words: str) -> set[str]:
 
 
 @pytest.mark.skipif(not BASH, reason="there is no bash here")
-def test_bash_completes_commands_and_their_options(tmp_path: Path) -> None:
-    assert {"run", "demo", "check", "doctor"} <= completed_by_bash(tmp_path, "")
-    assert completed_by_bash(tmp_path, "--v") == {"--version"}
-    assert completed_by_bash(tmp_path, "do") == {"doctor"}
-    assert completed_by_bash(tmp_path, "run", "--no-l") == {"--no-limits"}
-    assert completed_by_bash(tmp_path, "check", "team.py", "--on") == {"--online"}
-    assert not completed_by_bash(tmp_path, "run", "te")  # left to the names of files
+def test_bash_completes_commands_and_their_options(completed: Completed) -> None:
+    assert {"run", "demo", "check", "doctor"} <= completed("")
+    assert completed("--v") == {"--version"}
+    assert completed("do") == {"doctor"}
+    assert completed("run", "--no-l") == {"--no-limits"}
+    assert completed("check", "team.py", "--on") == {"--online"}
+    assert not completed("run", "te")  # left to the names of files
 
 
 @pytest.mark.skipif(not BASH, reason="there is no bash here")
-def test_bash_completes_commands_of_a_group_and_values_of_a_choice(tmp_path: Path) -> None:
-    assert "runs" in completed_by_bash(tmp_path, "")
-    assert "export" in completed_by_bash(tmp_path, "runs", "")
-    assert "--no-content" not in completed_by_bash(tmp_path, "runs", "--")
-    assert completed_by_bash(tmp_path, "runs", "export", "--no") == {"--no-content"}
-    assert completed_by_bash(tmp_path, "completion", "") == {"bash", "zsh", "fish"}
-    assert completed_by_bash(tmp_path, "run", "team.py", "--progress", "t") == {"tree"}
-    assert not completed_by_bash(tmp_path, "run", "team.py", "--progress", "tree", "t")
-    assert not completed_by_bash(tmp_path, "init", "--progress", "t")
+def test_bash_completes_commands_of_a_group_and_values_of_a_choice(completed: Completed) -> None:
+    assert "runs" in completed("")
+    assert "export" in completed("runs", "")
+    assert "--no-content" not in completed("runs", "--")
+    assert completed("runs", "export", "--no") == {"--no-content"}
+    assert completed("completion", "") == {"bash", "zsh", "fish"}
+    assert completed("run", "team.py", "--progress", "t") == {"tree"}
+    assert not completed("run", "team.py", "--progress", "tree", "t")
+    assert not completed("init", "--progress", "t")
 
 
 def test_fish_completes_commands_of_a_group_and_values_of_a_choice(tmp_path: Path) -> None:
