@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from durable.scenes import Shelf
 from postgres import Postgres, running_postgres
 
 
@@ -29,3 +30,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "runs.db")
     return str(request.getfixturevalue("address"))
+
+
+@pytest.fixture
+def shelf(place: str) -> Iterator[Shelf]:
+    """Return a journal whose run has come as far as a test says."""
+    shelf = Shelf(place)
+    yield shelf
+    shelf.close()

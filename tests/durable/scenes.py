@@ -2,6 +2,7 @@
 
 # pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false, reportArgumentType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportPrivateUsage=false
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from agentouto import (
     Agent,
     AgentoutoError,
     Hooks,
+    Journal,
     Limits,
     Message,
     Peer,
@@ -32,7 +34,11 @@ from agentouto._domain.kept_event import ToolBegun
 from agentouto._domain.memory import Memory
 from agentouto._engine.durable_run import DurableRun
 from agentouto._engine.inbox import InboxItem
+from agentouto._engine.plan import Plan
 from agentouto._engine.run import Run
+from agentouto._journal.database import Database
+from agentouto._journal.places import site_of
+from agentouto._journal.store import Store
 from agentouto._options import make_plan
 from agentouto.testing import Request, Script, call, fail, finish, say, tool
 
@@ -110,17 +116,47 @@ class Played:
     keeper: MemoryKeeper
 
 
+class Shelf:
+    """A journal that has one run, which has come as far as a test wants it to have come."""
+
+    def __init__(self, place: str) -> None:
+        self._journal = Journal(place)
+        self._opener = site_of(self._journal._site, power_loss=False).open_run()
+        self._origin = self._opener.do(lambda one: Store(one).add_run("origin", "Go.", "{}", 0.0))
+
+    def opened(self, plan: Plan, earlier: Sequence[Event]) -> Any:
+        """Return the run, after what was done in it ``earlier``, as ``run(journal=)`` opens it."""
+
+        def put_back(database: Database) -> None:
+            with database.transaction():  # the one that was there before has another name now
+                database.execute("update runs set id = 'o' || no where id = ?", (RUN,))
+            Store(database).add_fork(self._origin, RUN, earlier)
+
+        self._opener.do(put_back)
+        return self._journal.open_run(RUN, plan, accept_changes=False)
+
+    def close(self) -> None:
+        self._opener.close()
+
+
 Scene = Callable[[World], tuple[Sequence[Any], Mapping[str, Any]]]
 """Returns the positional arguments of ``run`` after the message, and its options."""
 
 
-async def play(scene: Scene, earlier: Sequence[Event] = (), done: Sequence[str] = ()) -> Played:
-    """Play ``scene`` from the beginning, or from where ``earlier`` ends."""
+async def play(
+    scene: Scene,
+    earlier: Sequence[Event] = (),
+    done: Sequence[str] = (),
+    shelf: Shelf | None = None,
+) -> Played:
+    """Play ``scene`` from the beginning, or from where ``earlier`` ends, in memory or in a journal."""
     world, keeper = World(list(done)), MemoryKeeper()
     given, options = scene(world)
     options = dict(options)
     plan = make_plan("run", ("Go.", *given), options, Memory())
-    durable = DurableRun(keeper, RUN, earlier)
+    durable: Any = DurableRun(keeper, RUN, earlier)
+    if shelf is not None:
+        durable = shelf.opened(plan, earlier)
     world.run = run = Run(plan, RUN, SYSTEM_CLOCK, reachable=True, durable=durable)
     outcome: object
     try:

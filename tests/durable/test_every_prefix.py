@@ -17,25 +17,19 @@ from agentouto._domain.kept_event import (
     ReturnRefused,
     ToolBegun,
 )
-from agentouto._journal.rows import RowReader, RowWriter
 from durable import scenes
-from durable.scenes import SCENES, Scene, play
-
-
-def written_and_read(events: list[Event]) -> list[Event]:
-    """Return ``events`` as another process reads them."""
-    writer, reader = RowWriter(), RowReader()
-    return [reader.event(writer.row(event)) for event in events]
+from durable.scenes import SCENES, Scene, Shelf, play
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
-async def test_a_run_goes_on_from_every_prefix_and_comes_to_the_same(scene: Scene) -> None:
+async def test_a_run_goes_on_from_every_prefix_and_comes_to_the_same(
+    scene: Scene, shelf: Shelf
+) -> None:
     whole = await play(scene)
     effects = list(zip(whole.world.done, whole.world.at, strict=True))
-    earlier = written_and_read(whole.events)
     for length in range(1, len(whole.events) + 1):
         done = [what for what, at in effects if at <= length]
-        again = await play(scene, earlier[:length], done)
+        again = await play(scene, whole.events[:length], done, shelf)
         where = f"after {length} of {len(whole.events)} events: {whole.events[length - 1]!r:.300}"
         assert again.outcome == whole.outcome, where
         assert again.messages == whole.messages, where

@@ -1,5 +1,8 @@
 """What becomes of a tool or a peer that was at work when the process ended, before and after."""
 
+# pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +14,7 @@ from agentouto import Message, Peer, Tool
 from agentouto._domain.event import CallStarted, Event, ToolFinished
 from agentouto._domain.kept_event import ToolBegun, ToolInterrupted
 from agentouto.testing import call, finish, say, tool
-from durable.scenes import LEAD, Scene, World, play, provider
+from durable.scenes import LEAD, Scene, Shelf, World, play, provider
 
 TOLD = "Whether it has done what it was asked is unknown"
 
@@ -48,13 +51,18 @@ def up_to(events: Sequence[Event], kind: type[Event]) -> list[Event]:
     ],
 )
 async def test_a_tool_that_was_at_work_is_settled_as_it_says(
-    on_restart: str, yes: bool | None, effects: tuple[int, int], told: bool, happened: bool
+    on_restart: str,
+    yes: bool | None,
+    effects: tuple[int, int],
+    told: bool,
+    happened: bool,
+    shelf: Shelf,
 ) -> None:
     scene = scene_of(on_restart, yes=yes)
     whole = await play(scene)
     begun = ToolBegun
     events = up_to(whole.events, begun) if on_restart != "run" else whole.events[:6]
-    again = await play(scene, events, ["seat"] if happened else [])
+    again = await play(scene, events, ["seat"] if happened else [], shelf)
     assert len(again.world.done) == effects[happened]
     assert (TOLD in str(again.outcome)) is told
     (settled,) = [event for event in again.events if isinstance(event, ToolInterrupted)]
