@@ -38,8 +38,8 @@ def open_backend(provider: Provider, memory: Memory | None = None) -> Backend:
     from agentouto.providers._transport.wires import Wires
 
     wires = memory.part(Wires)
-    wire, account_id = wires.opened(provider, lambda one: open_wire(one, memory))
-    return HttpBackend(provider, wire, memory, account_id=account_id)
+    wire, server = wires.opened(provider, lambda one: open_wire(one, memory))
+    return HttpBackend(provider, wire, memory, server=server)
 
 
 def missing_key(provider: Provider) -> str | None:

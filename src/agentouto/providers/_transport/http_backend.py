@@ -32,7 +32,6 @@ from agentouto._domain.ports import ModelRequest
 from agentouto._domain.redaction import hide, in_all_forms, secrets_in
 from agentouto._domain.secret import HiddenFrames, hide_frames
 from agentouto._domain.visible_text import visible_line
-from agentouto._network import proxy_for, shown
 from agentouto.providers._format.errors import ErrorDetails
 from agentouto.providers._format.wire import (
     NeedsLookup,
@@ -42,7 +41,6 @@ from agentouto.providers._format.wire import (
     merge_headers,
     with_query,
 )
-from agentouto.providers._transport.accounts import account
 from agentouto.providers._transport.bodies import (
     drain,
     read_document,
@@ -81,6 +79,7 @@ from agentouto.providers._transport.silence import (
     WatchedResponse,
 )
 from agentouto.providers._transport.sse import SseReader
+from agentouto.providers._transport.wires import ModelServer, server_of
 
 log = logging.getLogger("agentouto")
 
@@ -107,7 +106,7 @@ class HttpBackend:
         idle_seconds: float | None = None,
         limits: HttpLimits = USUAL,
         downloads: Downloads = PUBLIC,
-        account_id: str | None = None,
+        server: ModelServer | None = None,
     ) -> None:
         memory = memory or Memory()
         self._provider = provider
@@ -120,19 +119,17 @@ class HttpBackend:
         self._loops = memory.part(ResourcesByLoop)
         self._lookup_wire = cast("NeedsLookup", wire) if hasattr(wire, "needs_lookup") else None
         self._plain = not (provider.headers or provider.query or provider.auth)
-        parts = urlsplit(wire.url)
-        self._host = f"{parts.scheme}://{parts.netloc}"
-        self._account = account(provider) if account_id is None else account_id
-        proxy_for(wire.url)  # raises before the run if it cannot be used
+        self._server = server_of(provider, wire) if server is None else server
         public = provider.base_url is None and bool(kind_spec(provider.kind).sold_by)
         lcw = lcw_address() if public else None
-        self._windows = Windows(shown(wire.url), lcw, memory.part(FoundWindows))
+        self._windows = Windows(self._server.shown, lcw, memory.part(FoundWindows))
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta], None]:
         """Yield the deltas that arrived together, until the reply is complete."""
         provider, resources = self._provider, self._loops.here()
         signed_by = resources.renewal(provider.auth) if provider.auth else None
-        gate = resources.gate((self._host, self._account, signed_by, request.agent.model))
+        server = self._server
+        gate = resources.gate((server.host, server.account, signed_by, request.agent.model))
         attempt = partial(self._attempt, request, resources)
         return with_retries(
             provider.name,
@@ -311,7 +308,7 @@ class HttpBackend:
             log.info(
                 "%s refused a request for model %r (HTTP %d: %s), which is sent again without "
                 "what it refuses, as are later ones",
-                self._host,
+                self._server.host,
                 request.agent.model,
                 details.status,
                 visible_line(details.message),
@@ -327,7 +324,7 @@ class HttpBackend:
 
     def _log_status(self, status: int, request: ModelRequest) -> None:
         text = "answer: HTTP %d from %s, call %s, turn %d"
-        log.debug(text, status, self._host, request.call_id, request.turn)
+        log.debug(text, status, self._server.host, request.call_id, request.turn)
 
     async def _answer(
         self, response: WatchedResponse, timer: IdleTimer, request: ModelRequest
