@@ -284,11 +284,12 @@ async def test_silence_leaves_nothing_behind_that_cancels() -> None:
     timer = IdleTimer(0.02, Ticker())
     task = asyncio.current_task()
     assert task
-    with pytest.raises(TimeoutError):
-        await timer.wait(asyncio.sleep(5))
+    with pytest.raises(TimeoutError), timer:
+        await asyncio.sleep(5)
     assert task.cancelling() == 0
     timer.restart()
-    assert await timer.wait(asyncio.sleep(0, "heard")) == "heard"
+    with timer:
+        await asyncio.sleep(0)
     timer.stop()
 
 

@@ -17,7 +17,7 @@ from agentouto.providers._format.json import parse
 from agentouto.providers._transport.connections import network_errors
 from agentouto.providers._transport.content_codings import decoded
 from agentouto.providers._transport.http_limits import HttpLimits, UnusableBody, megabytes
-from agentouto.providers._transport.sessions import Exchange
+from agentouto.providers._transport.sessions import Response
 from agentouto.providers._transport.silence import WatchedResponse
 
 _BUSY = frozenset({401, 403, 407, 408, 425, 429})
@@ -55,10 +55,10 @@ async def drain(response: WatchedResponse, seconds: float) -> None:
                 pass
 
 
-async def read_json_body(exchange: Exchange, limits: HttpLimits) -> object:
+async def read_json_body(response: Response, limits: HttpLimits) -> object:
     """Return the JSON that a server answers with, ``{}`` if it has none; ``None`` if it is busy."""
     body = bytearray()
-    async with exchange as response:
+    async with response:
         if response.status >= 500 or response.status in _BUSY:
             return None
         read = decoded(response.headers, response.content.readany, limits.portion)

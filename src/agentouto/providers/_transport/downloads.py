@@ -213,7 +213,7 @@ class Downloads(msgspec.Struct, frozen=True):
             session = await session_for(proxy)
             try:
                 request = session.get(url, headers=_DOWNLOAD_HEADERS, allow_redirects=False)
-                async with request as response:
+                async with await request as response:
                     if response.status not in _REDIRECTS:
                         body = await _body(str(url), response, limits)
                         return Download(body, response.headers.get("Content-Type", ""), str(url))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import cast
@@ -68,9 +68,9 @@ from agentouto.providers._transport.keys import (
 from agentouto.providers._transport.progress import is_progress
 from agentouto.providers._transport.retry import RetryBudget, RetryPolicy, admission, with_retries
 from agentouto.providers._transport.sessions import (
-    Exchange,
     LoopResources,
     ResourcesByLoop,
+    Response,
     Session,
 )
 from agentouto.providers._transport.silence import (
@@ -227,13 +227,15 @@ class HttpBackend:
             url, headers = await self._addressed(sent, key, hidden)
         session = await self._session(resources, self._wire.url, connections)
         body = sent.body if len(sent.body) < _LARGE else Upload(sent.body, timer)
-        exchange = session.post(url, data=body, headers=headers, allow_redirects=False)
         try:
-            response = await timer.wait(exchange.__aenter__())
+            with timer:
+                response = await session.post(
+                    url, data=body, headers=headers, allow_redirects=False
+                )
         except BaseException:
             timer.stop()
             raise
-        return WatchedResponse(exchange, response, timer, self._limits.portion)
+        return WatchedResponse(response, timer, self._limits.portion)
 
     async def _prepare(self, request: ModelRequest, resources: LoopResources, key: str) -> None:
         """Get what the wire needs before it can encode ``request``."""
@@ -267,7 +269,9 @@ class HttpBackend:
                 url, headers = await self._addressed(question, key, [], method)
             place = url if key is None else self._wire.url
             session = await self._session(resources, place, connections)
-            return await read_json_body(_exchange(session, question, url, headers), self._limits)
+            return await read_json_body(
+                await _requested(session, question, url, headers), self._limits
+            )
 
         try:
             async with asyncio.timeout(self._limits.look_up):
@@ -374,9 +378,9 @@ class HttpBackend:
         )
 
 
-def _exchange(
+def _requested(
     session: Session, sent: WireRequest, url: str, headers: Mapping[str, str]
-) -> Exchange:
+) -> Awaitable[Response]:
     if sent.body:
         return session.post(url, data=sent.body, headers=headers, allow_redirects=False)
     return session.get(url, headers=headers, allow_redirects=False)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import atexit
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from io import BytesIO
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 from weakref import WeakKeyDictionary, WeakValueDictionary, finalize, ref
 
 from agentouto.providers._transport.retry import RateGate
@@ -47,7 +47,7 @@ class Connection(Protocol):
 
 
 class Response(Protocol):
-    """An HTTP response whose body is still to come."""
+    """An HTTP response whose body is still to come; leaving its context ends the request."""
 
     @property
     def status(self) -> int:
@@ -69,11 +69,7 @@ class Response(Protocol):
         """The connection it arrives on; ``None`` once it is complete."""
         ...
 
-
-class Exchange(Protocol):
-    """One request and its response, for as long as it is entered."""
-
-    async def __aenter__(self) -> Response: ...
+    async def __aenter__(self) -> Self: ...
 
     async def __aexit__(
         self,
@@ -94,12 +90,14 @@ class Session(Protocol):
 
     def post(
         self, url: str, *, data: bytes | BytesIO, headers: Mapping[str, str], allow_redirects: bool
-    ) -> Exchange:
-        """Post ``data``; leaving the context before the end of the body ends the request."""
+    ) -> Awaitable[Response]:
+        """Post ``data``, and wait for the headers of the answer."""
         ...
 
-    def get(self, url: object, *, headers: Mapping[str, str], allow_redirects: bool) -> Exchange:
-        """Ask for what is at ``url``."""
+    def get(
+        self, url: object, *, headers: Mapping[str, str], allow_redirects: bool
+    ) -> Awaitable[Response]:
+        """Ask for what is at ``url``, and wait for the headers of the answer."""
         ...
 
     def close(self) -> Coroutine[object, None, None]:

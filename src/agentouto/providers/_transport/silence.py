@@ -3,8 +3,8 @@
 How it works: a request has one ``IdleTimer``, which is restarted by progress and checked every
 ``LOOK_SECONDS`` by the ``Ticker`` of the loop, so that neither a token nor a request needs a timer
 of asyncio's. Whatever the request waits for
-(a connection, the headers, more of the body) it awaits in ``IdleTimer.wait``. When the time is up,
-the timer cancels the task that waits there, and ``wait`` turns this very cancellation into an
+(a connection, the headers, more of the body) it awaits in ``with timer``. When the time is up, the
+timer cancels the task that waits there, and leaving the block turns this very cancellation into an
 error. Any other cancellation passes through.
 
 Why it is not left to aiohttp: its limits count bytes, so a ping or a ``100 Continue`` restarts
@@ -16,13 +16,13 @@ encoding, it does not wake the reader of the body, so the timer checks the trans
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from io import BytesIO
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from agentouto.providers._transport.content_codings import Read, decoded
-from agentouto.providers._transport.sessions import Exchange, Response
+from agentouto.providers._transport.sessions import Response
 from agentouto.providers._transport.ticker import Ticker
 
 LOOK_SECONDS = 0.25
@@ -30,8 +30,6 @@ LOOK_SECONDS = 0.25
 
 GRACE_SECONDS = 0.05
 """How long reading data that has arrived may take: perhaps the loop was blocked, not the server."""
-
-T = TypeVar("T")
 
 
 class ConnectionGone(ConnectionError):
@@ -41,11 +39,16 @@ class ConnectionGone(ConnectionError):
 class IdleTimer:
     """Limits how long one try of a request may go without progress.
 
+    It is the context of what is awaited, which raises ``TimeoutError`` if there was no progress for
+    too long, and ``ConnectionGone`` if the connection was closed meanwhile. It watches on between
+    two such blocks, until ``stop``.
+
     Attributes:
         active_at: The time of the last progress, by the clock of the loop.
     """
 
     __slots__ = (
+        "_cancelling",
         "_doubted",
         "_failure",
         "_loop",
@@ -61,6 +64,7 @@ class IdleTimer:
         self._loop = asyncio.get_running_loop()
         self._seconds = seconds
         self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0  # how often the task had been cancelled before it began to wait
         self._ticker = ticker
         self._watched = False
         self._transport: asyncio.BaseTransport | None = None
@@ -82,29 +86,22 @@ class IdleTimer:
             self._watched = False
             self._ticker.remove(self)
 
-    async def wait(self, awaited: Awaitable[T]) -> T:
-        """Return what ``awaited`` returns.
-
-        Raises:
-            TimeoutError: There was no progress for too long.
-            ConnectionGone: The connection was closed meanwhile.
-        """
+    def __enter__(self) -> None:
         task = self._task = asyncio.current_task()
-        before = task.cancelling() if task else 0
+        self._cancelling = task.cancelling() if task else 0
         if not self._watched:
             self._watched = True
             self._ticker.add(self, self._until_next_look())
-        try:
-            return await awaited
-        except asyncio.CancelledError:
-            if self._failure is not None and task and task.cancelling() == before + 1:
-                raise self._failure from None
-            raise
-        finally:
-            self._task = None
-            if self._failure is not None and task:
-                self._failure = None
-                task.uncancel()
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        task, failure = self._task, self._failure
+        self._task = self._failure = None
+        if failure is None or task is None:
+            return
+        only_this = task.cancelling() == self._cancelling + 1
+        task.uncancel()
+        if only_this and isinstance(error, asyncio.CancelledError):
+            raise failure from None
 
     def check(self) -> None:
         """Notice silence where nothing is waited for: what arrives may be unpacked for very long.
@@ -129,7 +126,7 @@ class IdleTimer:
                 return GRACE_SECONDS
             self._failure = ConnectionGone() if gone else TimeoutError()
             self._task.cancel()
-        self._watched = False  # ``wait`` changes that
+        self._watched = False  # ``__enter__`` changes that
         return None
 
     def _until_next_look(self) -> float:
@@ -152,7 +149,8 @@ class _Body:
 
     async def read(self) -> bytes:
         try:
-            return await self._timer.wait(self._response.content.readany())
+            with self._timer:
+                return await self._response.content.readany()
         except (
             RuntimeError
         ):  # "Connection closed.": what aiohttp says to who reads on after a fault
@@ -170,15 +168,12 @@ class WatchedResponse:
     The context, which is entered without waiting for anything before, ends the request.
     """
 
-    __slots__ = ("_exchange", "_response", "_timer", "readany", "status")
+    __slots__ = ("_response", "_timer", "readany", "status")
 
-    def __init__(
-        self, exchange: Exchange, response: Response, timer: IdleTimer, portion: int
-    ) -> None:
+    def __init__(self, response: Response, timer: IdleTimer, portion: int) -> None:
         timer.restart()
         connection = response.connection
         timer.watch(connection.transport if connection is not None else None)
-        self._exchange = exchange
         self._response = response
         self._timer = timer
         self.status: int = response.status
@@ -197,7 +192,7 @@ class WatchedResponse:
         /,
     ) -> None:
         self._timer.stop()
-        await self._exchange.__aexit__(exc_type, exc, tb)
+        await self._response.__aexit__(exc_type, exc, tb)
 
     @property
     def headers(self) -> Mapping[str, str]:
