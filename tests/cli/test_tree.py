@@ -84,6 +84,61 @@ def test_a_run_that_goes_on_shows_how_long_its_calls_last_since_they_began() -> 
     assert out.getvalue().splitlines()[-1].startswith("72.0s")
 
 
+class ReflowingTerminal(io.StringIO):
+    """A terminal that wraps the lines that it shows when it is made narrower."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = ["above"]
+        self.row = 1
+
+    def write(self, text: str) -> int:
+        for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\n|\r|[^\x1b\n\r]+", text):
+            if part == "\n":
+                self.row += 1
+            elif part == "\x1b[1A":
+                self.row -= 1
+            elif part == "\x1b[2K":
+                self.rows[self.row] = ""
+            elif part[0] not in "\x1b\r":
+                self.rows[self.row] += part
+            self.rows += [""] * (self.row + 1 - len(self.rows))
+        return len(text)
+
+    def narrow(self, width: int) -> None:
+        wrapped = [
+            [row[n : n + width] for n in range(0, len(row) or 1, width)] for row in self.rows
+        ]
+        self.row = sum(map(len, wrapped[: self.row + 1])) - 1
+        self.rows = [piece for pieces in wrapped for piece in pieces]
+
+    def text(self) -> str:
+        return "\n".join(self.rows)
+
+
+def test_a_terminal_that_is_made_narrower_shows_no_line_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("XTERM_VERSION", "STY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    terminal = ReflowingTerminal()
+    console = Console(file=terminal, width=80, height=24, color_system=None, force_terminal=True)
+    view = TreeView(console, lambda: 0.0)
+    ids = {"parent": None, "sender": "user", "t": 0.0}
+    view.feed({"type": "run.start", "t": 0.0, "text": "Go."})
+    for call in "12":
+        receiver = {"agent": f"agent{call}", "receiver": f"agent{call}"}
+        view.feed({"type": "forward", "text": "Go.", "call": call, **ids, **receiver})
+    for width in (80, 60, 59, 30, 70, 25):
+        terminal.narrow(width)
+        console.width = width
+        view.refresh()
+        seen = terminal.text()
+        assert [seen.count(word) for word in ("above", "you", "agent1", "agent2")] == [1, 1, 1, 1]
+    view.stop()
+
+
 def test_calls_are_told_apart_by_id_not_by_name() -> None:
     state = begun()
     for call in ("c1", "c2", "c3"):

@@ -10,6 +10,7 @@ calls that it holds up; if these are still too many, to their number in each sta
 
 from __future__ import annotations
 
+import os
 import sys
 import textwrap
 import threading
@@ -82,6 +83,9 @@ class TreeView:
         self._live: Live | None = None
         self._prompt: Prompt | None = None
         self._question_is_above = False
+        self._drawn: list[Text] = []
+        self._drawn_width = 0
+        self._reflows = _reflows_lines(os.environ)
 
     def feed(self, line: Mapping[str, object]) -> None:
         """Update the state with a line; the first line starts the drawing."""
@@ -102,6 +106,7 @@ class TreeView:
 
     def resume(self) -> None:
         """Draw again, below what the terminal shows now."""
+        self._drawn_width = 0
         self._live = Live(
             console=self._console,
             get_renderable=self._render,
@@ -148,7 +153,29 @@ class TreeView:
         with self._lock:
             now = self._state.now if self._state.over else self._clock() - self._offset
             height = size.height - len(below)
-            return Group(*render_tree(self._state, now, size.width, height, guides), *below)
+            tree = render_tree(self._state, now, size.width, height, guides)
+        if self._reflows and size.width < self._drawn_width:
+            self._erase_wrapped(size.width)
+        self._drawn, self._drawn_width = [*tree, *below], size.width
+        return Group(*self._drawn)
+
+    def _erase_wrapped(self, width: int) -> None:
+        """Erase the rows that the last picture takes more, now that the terminal is narrower.
+
+        rich goes up one row for each line that it has drawn.
+        """
+        more = sum(max(0, line.cell_len - 1) // width for line in self._drawn)
+        if more:
+            self._console.file.write("\r\x1b[2K" + "\x1b[1A\x1b[2K" * more)
+
+
+def _reflows_lines(env: Mapping[str, str]) -> bool:
+    """Return whether the terminal wraps lines that it shows when it is made narrower.
+
+    Nearly all do. xterm, rxvt, the console of Linux and GNU screen cut them instead.
+    """
+    cuts = env.get("TERM", "").startswith(("linux", "rxvt"))
+    return not (cuts or "XTERM_VERSION" in env or "STY" in env)
 
 
 def prompt_lines(prompt: Prompt, width: int, height: int) -> list[Text]:
