@@ -44,11 +44,19 @@ SHARED = (
 )
 """The figures that all of them have: each asks a model."""
 
+LONG = {"S2", "S4_100", "S7"}
+"""Where a sample of theirs takes up to a minute: it is so far from ours that one will do."""
+
 
 def make_frameworks(names: Iterable[str]) -> None:
     """Update the environments of the frameworks ``names``."""
     for name in names:
         make_theirs(FRAMEWORKS[name].environment, *FRAMEWORKS[name].packages)
+
+
+def takes_long(scenario: str, who: str) -> bool:
+    """Tell whether one sample has to do."""
+    return scenario in LONG and who in FRAMEWORKS
 
 
 def versions(names: Iterable[str]) -> str:
@@ -88,7 +96,7 @@ def drawn_beside(samples: Samples, names: Iterable[str]) -> tuple[str, int]:
 
 def _cell(row: Row, ours: float, theirs: float | None) -> str:
     if theirs is None:
-        return ""
+        return "failed"
     times = theirs / ours
     mark = times < BEHIND and row.metric != "kb"
     return f"{shown(theirs, row.digits)} ({'**' * mark}{times:.3g}x{'**' * mark})"

@@ -44,7 +44,7 @@ from environments import (
     python,
     serving,
 )
-from frameworks import FRAMEWORKS, beside, drawn_beside, make_frameworks, versions
+from frameworks import FRAMEWORKS, beside, drawn_beside, make_frameworks, takes_long, versions
 from starting import started
 from table import LAYERS, ROWS, Samples, drawn, wanted
 
@@ -52,10 +52,21 @@ PATIENCE = 300.0
 """Seconds that one sample may take: the longest takes about a minute."""
 
 
+class SampleFailed(Exception):
+    """A process ended with an error, or not at all; the text says why."""
+
+
 def sample(scenario: str, who: str, url: str) -> dict[str, float]:
-    """Return the figures of one process."""
+    """Return the figures of one process.
+
+    Raises:
+        SampleFailed: There are none.
+    """
     if scenario.startswith("S1_"):
-        return started(scenario, who, url)
+        try:
+            return started(scenario, who, url)
+        except AssertionError as error:
+            raise SampleFailed(str(error)) from error
     name = who.partition(":")[0]
     where = FRAMEWORKS[name].environment if name in FRAMEWORKS else "floors"
     where = name if name in {"ours", "then"} else where
@@ -64,11 +75,14 @@ def sample(scenario: str, who: str, url: str) -> dict[str, float]:
     command = [python(where), str(HERE / "worker.py"), who, scenario, url]
     if is_of_page(scenario):
         command = [python("page"), str(HERE / "in_browser.py"), scenario]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=plain(), timeout=PATIENCE
-    )
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=plain(), timeout=PATIENCE
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SampleFailed(f"{scenario} of {who} took more than {PATIENCE:g} seconds") from error
     if done.returncode:
-        raise SystemExit(f"{scenario} of {who} failed:\n{done.stderr}")
+        raise SampleFailed(f"{scenario} of {who} failed:\n{done.stderr}")
     return json.loads(done.stdout)
 
 
@@ -80,8 +94,10 @@ def is_of_page(scenario: str) -> bool:
 def take_samples(turns: list[tuple[str, ...]], repeats: int) -> Samples:
     """Return ``repeats`` samples of every scenario for the contenders that ``turns`` names.
 
-    Every second round goes backwards, so that no contender is always the first.
+    Every second round goes backwards, so that no contender is always the first. A framework of
+    others that takes long is sampled once; one that fails is told of, and not asked again.
     """
+    failed: set[tuple[str, str]] = set()
     samples: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
     order = [(scenario, who) for scenario, *several in turns for who in several]
     with serving() as url:
@@ -89,16 +105,26 @@ def take_samples(turns: list[tuple[str, ...]], repeats: int) -> Samples:
             pin(CLIENT)  # child processes inherit the core; a browser needs more than one
         for repeat in range(repeats):
             for place, (scenario, who) in enumerate(order[:: 1 if repeat % 2 else -1], start=1):
+                if (scenario, who) in failed or (repeat and takes_long(scenario, who)):
+                    continue
                 show_progress(f"{repeat + 1}/{repeats} {place}/{len(order)} {scenario} {who}")
-                samples[scenario, who].append(sample(scenario, who, url))
+                try:
+                    samples[scenario, who].append(sample(scenario, who, url))
+                except SampleFailed as error:
+                    if who not in FRAMEWORKS:
+                        raise SystemExit(str(error)) from error
+                    print(f"\n{error}", file=sys.stderr)
+                    failed.add((scenario, who))
     show_progress("")
     return samples
 
 
 def show_progress(progress: str) -> None:
-    """Show the progress, if standard error is a terminal."""
+    """Show the progress: in one line of a terminal, or a line for each sample in a file."""
     if sys.stderr.isatty():
         print(f"\r\033[K{progress}", end="", file=sys.stderr, flush=True)
+    elif progress:
+        print(f"{time.strftime('%H:%M:%S')} {progress}", file=sys.stderr, flush=True)
 
 
 def machine() -> str:
