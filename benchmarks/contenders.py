@@ -14,6 +14,9 @@ from typing import Any
 SYSTEM = "You are a helpful assistant. Use the tools you are given."
 MODEL = "bench-model"
 KEY = "sk-bench"
+PATIENCE = 600.0
+"""Seconds that frameworks of others may take for a request. The ``openai`` package, which they use,
+gives up after 5 if it cannot connect, and of a thousand runs at once some connect later."""
 
 FLOORS = {"f1": "FloorOpenAI", "f2": "FloorAiohttp"}
 PEERS = {

@@ -8,15 +8,16 @@ from typing import Any
 
 from agent_framework import Agent
 from agent_framework.openai import OpenAIChatCompletionClient
-from contenders import KEY, MODEL, SYSTEM, Contender, Hear
+from contenders import KEY, MODEL, PATIENCE, SYSTEM, Contender, Hear
+from openai import AsyncOpenAI
 
 
 class AgentFramework(Contender):
     CALL = "call_*.task"
 
     async def setup(self) -> None:
-        url = f"{self.url}/v1"
-        self._client = OpenAIChatCompletionClient(MODEL, api_key=KEY, base_url=url)
+        client = AsyncOpenAI(api_key=KEY, base_url=f"{self.url}/v1", timeout=PATIENCE)
+        self._client = OpenAIChatCompletionClient(MODEL, async_client=client)
         self._client.function_invocation_configuration["max_iterations"] = 1_000_000
 
     def agent(

@@ -10,7 +10,7 @@ from agno.agent import Agent
 from agno.models.openai import OpenAIChat
 from agno.run.agent import RunContentEvent
 from agno.team import Team
-from contenders import KEY, MODEL, SYSTEM, Contender, Hear
+from contenders import KEY, MODEL, PATIENCE, SYSTEM, Contender, Hear
 
 
 class Agno(Contender):
@@ -22,7 +22,7 @@ class Agno(Contender):
         about: dict[str, Any] = {
             "name": name,
             "id": name,
-            "model": OpenAIChat(id=MODEL, api_key=KEY, base_url=f"{self.url}/v1"),
+            "model": OpenAIChat(id=MODEL, api_key=KEY, base_url=f"{self.url}/v1", timeout=PATIENCE),
             "instructions": SYSTEM,
             "tools": [*tools],
             "telemetry": False,

@@ -13,7 +13,7 @@ from agents import (
     function_tool,
     set_tracing_disabled,
 )
-from contenders import KEY, MODEL, SYSTEM, Contender, Hear
+from contenders import KEY, MODEL, PATIENCE, SYSTEM, Contender, Hear
 from openai import AsyncOpenAI
 
 MANY = 1_000_000
@@ -24,7 +24,7 @@ class OpenAIAgents(Contender):
 
     async def setup(self) -> None:
         set_tracing_disabled(disabled=True)  # it would be sent to OpenAI
-        client = AsyncOpenAI(api_key=KEY, base_url=f"{self.url}/v1")
+        client = AsyncOpenAI(api_key=KEY, base_url=f"{self.url}/v1", timeout=PATIENCE)
         self._model = OpenAIChatCompletionsModel(MODEL, client)
 
     def agent(

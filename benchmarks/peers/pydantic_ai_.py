@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from contenders import KEY, MODEL, SYSTEM, Contender, Hear
+from contenders import KEY, MODEL, PATIENCE, SYSTEM, Contender, Hear
+from openai import AsyncOpenAI
 from pydantic_ai import Agent, UsageLimits
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
@@ -16,7 +17,8 @@ UNLIMITED = UsageLimits(request_limit=None)
 
 class PydanticAI(Contender):
     async def setup(self) -> None:
-        provider = OpenAIProvider(base_url=f"{self.url}/v1", api_key=KEY)
+        client = AsyncOpenAI(api_key=KEY, base_url=f"{self.url}/v1", timeout=PATIENCE)
+        provider = OpenAIProvider(openai_client=client)
         self._model = OpenAIChatModel(MODEL, provider=provider)
 
     def agent(
