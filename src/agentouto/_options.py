@@ -332,18 +332,16 @@ def _prices(
         needed = needed or one.cost is not None
         own |= {model: Price(*price) for model, price in one.prices.items()}
     prices: dict[str, Price] = {}
-    for every in agents:
-        for agent in every.with_fallbacks():
-            model = agent.model
-            provider = providers[agent.provider_name]
-            price = own.get(model) or price_of(provider, model, memory, look_up=needed)
-            if price is not None:
-                prices[model] = price
-            elif needed:
-                raise ConfigurationError(
-                    f"Limits(cost=): the price of {model!r} is unknown; give it with Limits("
-                    f"prices={{{model!r}: (input, output)}}), in US dollars for a million tokens"
-                )
+    asked = (one for agent in agents for one in agent.with_fallbacks())
+    for name, model in dict.fromkeys([(one.provider_name, one.model) for one in asked]):
+        price = own.get(model) or price_of(providers[name], model, memory, look_up=needed)
+        if price is not None:
+            prices[model] = price
+        elif needed:
+            raise ConfigurationError(
+                f"Limits(cost=): the price of {model!r} is unknown; give it with Limits("
+                f"prices={{{model!r}: (input, output)}}), in US dollars for a million tokens"
+            )
     return prices
 
 

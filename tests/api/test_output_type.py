@@ -156,6 +156,15 @@ def test_a_type_that_cannot_be_described_is_refused_before_anything_starts() -> 
     assert script.requests == []
 
 
+def test_so_is_that_of_an_agent_that_only_others_call() -> None:
+    script = Script({"lead": [GOOD]})
+    lead, clerk, scribe = peers(script, "lead", "clerk", "scribe")
+    team = [lead, clerk, replace(scribe, output_type=object())]
+    with pytest.raises(ConfigurationError):
+        run("Go.", [lead], run_agents=team)
+    assert script.requests == []
+
+
 def test_a_finish_of_ones_own_and_a_type_exclude_each_other() -> None:
     @Tool(name="finish")
     def mine(message: str) -> str:

@@ -78,10 +78,14 @@ class RunSetup:
         self._narrowed = any(tool.for_agents is not None for tool in own.values())
         self._can_read_results = READ_RESULT not in own and READ_RESULT not in plan.disabled
         self._toolboxes: dict[tuple[str, bool, bool], Toolbox] = {}
-        # All toolboxes now: an output_type without a schema is refused before anything starts.
+        # Now, since a tool or an output_type without a schema is refused before anything starts.
+        # Agents without a type share a toolbox, unless a tool is for some of them only.
         for one in plan.participants.values():
             if isinstance(one, Agent):
-                self.toolbox(one, starting=one is plan.starting[0])
+                starting = one is plan.starting[0]
+                differs = starting or self._narrowed or one.output_type is not None
+                if differs or not self._toolboxes:
+                    self.toolbox(one, starting=starting)
 
     def backend(self, agent: Agent) -> Backend:
         """Return the backend that sends requests to the agent's model."""
