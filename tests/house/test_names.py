@@ -24,7 +24,6 @@ SAME_ROLE = {
     "_call": "an encoder's function for a tool call",
     "_part": "an encoder's function for one part of a message",
     "_parts": "an encoder's function for the parts of a message",
-    "_read_plain": "a decoder's parser of ``_PlainChunk``",
     "_reply": "an encoder's function for a reply",
     "_result": "an encoder's function for the result of a tool",
     "_results": "an encoder's function for the results of the tools of one reply",

@@ -4,19 +4,19 @@ Source: OpenAI's API reference, "Chat Completions streaming" (the chat completio
 fields ``reasoning`` and ``reasoning_content`` are those of compatible servers: vLLM's "Reasoning
 Outputs", DeepSeek's "Thinking Mode", OpenRouter's "Reasoning tokens".
 
-A chunk with nothing but one piece of text, reasoning or arguments takes the fast path: it is parsed
-straight into a struct that forbids other fields in its delta. Every other chunk takes the slow
-path, in which any field may be missing, null or of another type. The fast path delivers a piece
-only after the slow path has seen its beginning, so that both agree about which field has reasoning
-and whether tags may come. A reply is complete with a finish reason, or with ``[DONE]`` after
-something that is complete.
+A chunk with nothing but one piece of text, reasoning or arguments, or the starts of calls, takes
+the fast path: it is parsed straight into a struct that forbids other fields in its delta. Every
+other chunk takes the slow path, in which any field may be missing, null or of another type. The
+fast path delivers a piece only after the slow path has seen its beginning, so that both agree about
+which field has reasoning and whether tags may come. A reply is complete with a finish reason, or
+with ``[DONE]`` after something that is complete.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from types import MappingProxyType
-from typing import Annotated, Literal, cast
+from typing import cast
 
 import msgspec
 
@@ -49,6 +49,7 @@ from agentouto.providers._format.json import (
     parse,
 )
 from agentouto.providers._format.think_tags import ThinkSplitter
+from agentouto.providers._openai.chat_chunks import PlainDelta, read_plain_chunk
 from agentouto.providers._openai.tool_calls import ToolCallReader, pieces_of
 
 STOPS = MappingProxyType(
@@ -79,48 +80,6 @@ Groq sends usage in ``x_groq``."""
 _NOT_SENT_BACK = frozenset({"annotations", "audio", "obfuscation"})
 """Fields of a message that OpenAI sends and does not take back. ``obfuscation`` only hides the
 length of a chunk (API reference, ``include_obfuscation``)."""
-
-
-class _PlainFunction(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    arguments: str
-    name: str | None = None
-
-
-class _PlainToolCall(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    index: int
-    function: _PlainFunction
-    id: str | None = None
-    type: str | None = None
-
-
-class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    content: str | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-    tool_calls: tuple[_PlainToolCall] | None = None
-    role: str | None = None
-    refusal: None = None
-    function_call: None = None
-
-
-class _PlainChoice(msgspec.Struct, gc=False):
-    delta: _PlainDelta
-    index: Literal[0] = 0
-    finish_reason: str | None = None
-    error: None = None
-    usage: None = None
-
-
-class _PlainChunk(msgspec.Struct, gc=False):
-    """A chunk with one piece of text, reasoning or arguments, or the end: the fast path."""
-
-    choices: Annotated[list[_PlainChoice], msgspec.Meta(max_length=1)]
-    usage: Json | None = None
-    x_groq: None = None
-    error: None = None
-
-
-_read_plain = msgspec.json.Decoder(_PlainChunk).decode
 
 
 class ChatDecoder(DecoderBase):
@@ -173,7 +132,7 @@ class ChatDecoder(DecoderBase):
     def _read_fast(self, event: bytes, deltas: list[Delta]) -> bool:
         """Read one event on the fast path; return whether it fitted."""
         try:
-            chunk = _read_plain(event)
+            chunk = read_plain_chunk(event)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._count_misfit()
             return False
@@ -184,24 +143,23 @@ class ChatDecoder(DecoderBase):
             if not self._take_plain_delta(choice.delta, deltas):
                 return False
             if reason:
-                self._take_finish_reason(reason)
+                self._stop = self._stop or STOPS.get(reason, Stop.COMPLETE)
         if chunk.usage:
             self._usage = chunk.usage
         return True
 
-    def _take_plain_delta(self, delta: _PlainDelta, deltas: list[Delta]) -> bool:
+    def _take_plain_delta(self, delta: PlainDelta, deltas: list[Delta]) -> bool:
         """Take a delta of the fast path; return ``False``, and take nothing, if it is another."""
         word, pieces = delta.content, delta.tool_calls
         thought = delta.reasoning or delta.reasoning_content
         if pieces:
-            (piece,) = pieces
-            written = piece.function
+            piece = pieces[0]
             if word or thought:
                 return False
-            if piece.id or written.name:
-                start = piece.id or "", written.name or "", written.arguments
-                return self._calls.start(piece.index, *start, deltas)
-            if not self._calls.extend(piece.index, written.arguments, deltas):
+            if piece.id or piece.function.name or len(pieces) > 1:
+                starts = [(each.index, each.start) for each in pieces]
+                return self._calls.start(starts, deltas)
+            if not self._calls.extend(piece.index, piece.function.arguments, deltas):
                 return False
             self._misfits = 0
         elif thought:
@@ -245,11 +203,13 @@ class ChatDecoder(DecoderBase):
     def _done(self) -> None:
         """Handle ``[DONE]``: without a finish reason, a reply with half a call is not complete."""
         self._over = True
+        if self._stop is not None or self._unknown:
+            return
         has_content = (
             self._calls.whole if self._calls else self._splitter.begun or self._reasoning.pieces
         )
-        if (has_content or self._refused) and not self._unknown:
-            self._stop = self._stop or Stop.COMPLETE
+        if has_content or self._refused:
+            self._stop = Stop.COMPLETE
 
     def _event(self, event: Json, deltas: list[Delta]) -> None:
         self._take_chunk(event, deltas)

@@ -13,6 +13,8 @@ in front of it, so that slots stay in order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from agentouto._domain.delta import Delta, ToolCallDelta
 from agentouto.providers._format.call_pieces import (
     CallPiece,
@@ -116,13 +118,21 @@ class ToolCallReader:
                 self._take(call, piece, Relation.INSTEAD, deltas)
             _keep_extra(call, fields)
 
-    def start(self, index: int, id_: str, name: str, arguments: str, deltas: list[Delta]) -> bool:
-        """Take the start of a call; return ``False`` if its index or its id has come before."""
-        if index in self._by_index or id_ in self._by_id or not (id_ and name):
+    def start(self, starts: Sequence[tuple[int, CallPiece]], deltas: list[Delta]) -> bool:
+        """Take the starts of calls, each with its index.
+
+        Returns ``False``, and takes nothing, if one has no id or no name, or if an index or an id
+        has come before.
+        """
+        indexes = {index for index, _ in starts}
+        ids = {piece.id for _, piece in starts if piece.id and piece.name}
+        if not len(indexes) == len(ids) == len(starts):
             return False
-        piece = CallPiece(id_, name, arguments)
-        call = self._by_index[index] = self._begin_call(None, deltas)
-        self._take(call, piece, Relation.ANOTHER, deltas)
+        if not self._by_index.keys().isdisjoint(indexes) or not self._by_id.keys().isdisjoint(ids):
+            return False
+        for index, piece in starts:
+            call = self._by_index[index] = self._begin_call(None, deltas)
+            self._take(call, piece, Relation.ANOTHER, deltas)
         return True
 
     def extend(self, index: int, arguments: str, deltas: list[Delta]) -> bool:
