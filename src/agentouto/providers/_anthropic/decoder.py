@@ -72,13 +72,19 @@ reply."""
 _STOPS_EARLY = frozenset({Stop.OUT_OF_TOKENS, Stop.REFUSED})
 """After these, a call without arguments may have lost them."""
 
-_USAGE_FIELDS = (
-    "input_tokens",
-    "cache_read_input_tokens",
-    "cache_creation_input_tokens",
-    "output_tokens",
+_FAST_TYPE = b"content_block_delta"
+"""In every event of the fast path, so that others are not parsed in vain."""
+
+_USAGE_FIELDS = frozenset(
+    {
+        "input_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+        "output_tokens",
+        "thinking_tokens",
+    }
 )
-"""Counts of ``usage``. ``input_tokens`` leaves out what was read from or written to the cache
+"""Counts that are read. ``input_tokens`` leaves out what was read from or written to the cache
 ("Prompt caching", tracking cache performance)."""
 
 
@@ -114,7 +120,7 @@ class MessagesDecoder(DecoderBase):
         deltas: list[Delta] = []
         at = self._by_index
         for event in events:
-            if self._fast:
+            if self._fast and _FAST_TYPE in event:
                 try:
                     piece = read_plain_event(event)
                     block, delta = at[piece.index], piece.delta
@@ -301,11 +307,9 @@ class MessagesDecoder(DecoderBase):
     def _take_usage(self, usage: Json) -> None:
         """Take counts of tokens. They are cumulative, and a later event may leave some out."""
         details = as_object(usage.get("output_tokens_details"))
-        for name, value in (
-            *((name, usage.get(name)) for name in _USAGE_FIELDS),
-            ("thinking_tokens", details.get("thinking_tokens")),
-        ):
-            if (count := as_tokens(value)) is not None:
+        counts = {**usage, "thinking_tokens": details.get("thinking_tokens")}
+        for name in counts.keys() & _USAGE_FIELDS:
+            if (count := as_tokens(counts[name])) is not None:
                 self._usage[name] = max(count, self._usage.get(name, 0))
 
     def _messages_usage(self) -> Usage | None:

@@ -97,11 +97,11 @@ yet."""
 
 
 class _DeltaEvent(msgspec.Struct, gc=False):
-    """An event that adds a piece to an item: the fast path."""
+    """An event that adds a piece to an item: the fast path. Others have no ``delta``."""
 
     type: str
-    delta: str
-    output_index: int
+    delta: str = ""
+    output_index: int = -1
     summary_index: int = 0
     item_id: str = ""
 
@@ -128,7 +128,7 @@ class ResponsesDecoder(DecoderBase):
         self._items: list[OutputItem] = []
         self._by_index: dict[int, OutputItem] = {}
         self._by_id: dict[str, OutputItem] = {}
-        self._text_index = -1
+        self._text_index: int | None = None
         self._usage: Json = {}
         self._refused = False
 
@@ -143,7 +143,9 @@ class ResponsesDecoder(DecoderBase):
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 self._read(event, deltas)
                 continue
-            if piece.type == _TEXT_DELTA and piece.output_index == self._text_index:
+            if not piece.delta or piece.type not in _DELTA_TYPES:
+                self._read(event, deltas)
+            elif piece.type == _TEXT_DELTA and piece.output_index == self._text_index:
                 deltas.append(TextDelta(piece.delta))
             else:
                 self._take_delta(piece, deltas)
@@ -219,7 +221,7 @@ class ResponsesDecoder(DecoderBase):
     def _add_item(self, started: Json, index: int | None) -> OutputItem:
         item = OutputItem(started, len(self._items) if index is None else index)
         self._items.append(item)
-        self._text_index = -1
+        self._text_index = None
         if index is not None:
             self._by_index[index] = item
         if id_ := as_str(started.get("id")):
@@ -271,7 +273,7 @@ class ResponsesDecoder(DecoderBase):
         else:
             item.streamed = True
             self._refused = self._refused or type_ == _REFUSAL_DELTA
-            self._text_index = index
+            self._text_index = index if index >= 0 else None
             deltas.append(TextDelta(words))
 
     def _close_item(self, item: OutputItem, whole: Json, deltas: list[Delta]) -> None:
