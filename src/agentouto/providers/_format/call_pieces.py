@@ -43,12 +43,11 @@ class PartialArguments:
     __slots__ = ("_begun", "_depth", "_escaped", "_quoted", "_read", "length", "pieces")
 
     def __init__(self, text: str = "") -> None:
-        self.pieces: list[str] = []
+        self.pieces = [text] if text else []
         self.length = 0
         self._read = 0
         self._depth = 0
         self._begun = self._quoted = self._escaped = False
-        self.add(text)
 
     def add(self, text: str) -> None:
         """Add a piece."""
@@ -305,7 +304,8 @@ def most_complete(versions: Iterable[str]) -> str:
     Servers send the same arguments more than once (in pieces, after them, in the finished item),
     and some leave a placeholder, or half of them, in one of these places.
     """
-    written = [version for each in versions if (version := final_arguments(each)).strip()]
+    different = dict.fromkeys(versions)
+    written = [version for each in different if (version := final_arguments(each)).strip()]
     whole = [each for each in written if parse_object(each) is not None]
     with_content = (each for each in (*whole, *written) if not is_empty(each))
     return next(with_content, written[0] if written else "")

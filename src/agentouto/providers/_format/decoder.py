@@ -56,6 +56,11 @@ RFC 8259 §7 writes such a character as two escapes. Gateways written in JavaScr
 UTF-16 units, so one event may end with the first half and a later one begin with the second.
 """
 
+_GOOD_REASONS = frozenset(
+    {"", "completed", "end_turn", "length", "stop", "STOP", "tool_calls", "tool_use"}
+)
+"""Reasons of ordinary replies, which need no search. An empty one is none."""
+
 _REASON = re.compile(r"[a-z_]+")
 """The first word of a reason: servers append a number or a text, as in ``error: out of memory``."""
 
@@ -82,6 +87,8 @@ def stop_reason(reason: object) -> str:
     """Return a finish reason as text; SGLang sends ``{"type": "abort", "message": …}``."""
     if isinstance(reason, str):
         return reason
+    if reason is None:
+        return ""
     fields = as_object(reason)
     return next((text for name in _REASON_FIELDS if (text := as_str(fields.get(name)))), "")
 
@@ -92,6 +99,8 @@ def abort_details(finish_reason: object) -> ErrorDetails | None:
     ``network_error`` (Zhipu) and all other reasons that end in ``_error`` are errors.
     """
     reason = stop_reason(finish_reason)
+    if reason in _GOOD_REASONS:
+        return None
     word = _REASON.match(reason.strip().lower().replace("-", "_").replace(" ", "_"))
     if word is None or not (word[0] in _ABORT_REASONS or word[0].endswith("_error")):
         return None
@@ -169,7 +178,7 @@ class DecoderBase(ABC):
             self._done()
             return
         try:
-            value = parse(self._with_surrogates_joined(event))
+            value = parse(self._with_surrogates_joined(event) if b"\\u" in event else event)
         except ValueError:
             if b"\n" not in event or event.lstrip().startswith(b"<"):
                 raise self._unreadable(event) from None
@@ -182,8 +191,6 @@ class DecoderBase(ABC):
 
     def _with_surrogates_joined(self, event: bytes) -> bytes:
         """Return ``event`` with a cut character joined: its first half is kept for this event."""
-        if b"\\u" not in event:
-            return event
         if self._half and (low := _LOW_SURROGATE.search(event)) is not None:
             event = event[: low.start(1)] + self._half + event[low.start(1) :]
             self._half = b""

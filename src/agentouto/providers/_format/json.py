@@ -131,6 +131,8 @@ def as_tokens(value: object) -> int | None:
 
     A count below zero would give a run back what it has spent of its limits.
     """
+    if value is None:
+        return None
     if isinstance(value, float) and value == value:  # noqa: PLR0124 - false for NaN only
         value = int(min(max(value, 0), MOST_TOKENS))
     count = as_count(value)
