@@ -243,6 +243,8 @@ def _ids(reply: Reply, options: GeminiOptions) -> dict[str, str]:
 
 def _name(name: str) -> str:
     """Return ``name`` as a valid name of a function: models also call others."""
+    if name.isascii() and name.isidentifier() and len(name) < _MAX_FUNCTION_NAME:
+        return name
     name = re.sub(r"[^A-Za-z0-9_.:-]", "_", name)[: _MAX_FUNCTION_NAME - 1]
     return name if re.match(r"[A-Za-z_]", name) else f"_{name}"
 

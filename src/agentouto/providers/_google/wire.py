@@ -178,15 +178,14 @@ class GeminiWire(JsonWire[GeminiQuirks]):
         return window_in(as_object((yield WireRequest(self._url_of_model(model), b""))))
 
     def _url_of_model(self, model: str) -> str:
-        below = model if model.startswith(_COLLECTIONS) else f"models/{model}"
-        return replace_path(self._url, "models", quote(below, safe="/@"))
+        return replace_path(self._url, "models", _path_of(model))
 
     def _url_of(self, model: str) -> str:
-        parts = urlsplit(self._url_of_model(model))
-        query = parts.query if "alt=" in parts.query else f"{parts.query}&alt=sse".lstrip("&")
-        return address(
-            parts._replace(path=f"{parts.path}:streamGenerateContent", query=query).geturl()
-        )
+        path = _path_of(model)
+        models_url, _, query = self._url.partition("?")
+        query = query if "alt=" in query else f"{query}&alt=sse".lstrip("&")
+        url = models_url.removesuffix("models") + path
+        return address(f"{url}:streamGenerateContent?{query}")
 
     def _fields(self, head: Json, request: ModelRequest, quirks: GeminiQuirks) -> Iterator[Field]:
         added = pop_added_tools(head)
@@ -235,6 +234,11 @@ def _models_url(base_url: str | None, host: str) -> str:
     if not re.search(r"/v\d\w*/", path):
         path = f"{path.removesuffix('/models')}{_VERSION}/models"
     return address(url._replace(path=path).geturl())
+
+
+def _path_of(model: str) -> str:
+    below = model if model.startswith(_COLLECTIONS) else f"models/{model}"
+    return quote(below, safe="/@")
 
 
 def _needs_user_turn(pieces: list[bytes]) -> bool:
