@@ -69,6 +69,8 @@ def cap_is_unknown(model: str, quirks: MessagesQuirks) -> bool:
 
 def chosen_values(body: Json) -> dict[str, str]:
     """Return the choices in ``body``, each as one word."""
+    if not body:
+        return {}
     thinking = as_object(body.get("thinking"))
     values = {
         "max_tokens": body.get("max_tokens"),

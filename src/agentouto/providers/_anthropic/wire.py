@@ -296,8 +296,10 @@ def _role(entry: Entry) -> str:
 
 def _last_speaker(entries: Sequence[Entry], pieces: Sequence[bytes]) -> str:
     """Return the role of the last of ``pieces`` that is not empty, if there is one."""
-    places = range(len(pieces) - 1, -1, -1)
-    return next((_role(entries[place]) for place in places if pieces[place]), "")
+    for place in range(len(pieces) - 1, -1, -1):
+        if pieces[place]:
+            return _role(entries[place])
+    return ""
 
 
 def _connected(blocks: bytes, role: str, before: str) -> bytes:

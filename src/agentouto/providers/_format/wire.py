@@ -186,6 +186,8 @@ def split_extra(provider_name: str, extra: Mapping[str, object]) -> tuple[Json, 
 
     A header's name is a token (RFC 9110 §5.6.2); a line break in a value would begin another one.
     """
+    if not extra:
+        return {}, {}
     fields = dict(extra)
     extra_headers = as_object(fields.pop(EXTRA_HEADERS, None))
     headers = {name: Secret(value) for name, value in extra_headers.items()}
