@@ -335,8 +335,9 @@ class ResponsesDecoder(DecoderBase):
         """Order the items, and keep one of each call that was finished more than once."""
         once: dict[object, OutputItem] = {}
         for item in sorted(self._items, key=_item_index):
-            key = item.index, call_id_of(item), as_str(item.whole.get("name"))
-            if (first := once.setdefault(key if call_id_of(item) else id(item), item)) is not item:
+            call_id = call_id_of(item)
+            key = (item.index, call_id, as_str(item.whole.get("name"))) if call_id else id(item)
+            if (first := once.setdefault(key, item)) is not item:
                 versions = item.whole.get("arguments"), first.whole.get("arguments")
                 first.whole = item.whole | {"arguments": most_complete(map(as_str, versions))}
         self._items = list(once.values())

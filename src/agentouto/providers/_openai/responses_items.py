@@ -96,4 +96,4 @@ def arguments_of(whole: Json, item: OutputItem) -> str:
         "".join(item.pieces),
         arguments_text_of(item.started.get("arguments")),
     )
-    return most_complete(version or "" for version in versions)
+    return most_complete(filter(None, versions))
