@@ -95,7 +95,7 @@ class ModelCall:
         self._compactor = compactor
         self._toolbox = toolbox
         self._draft = Draft()
-        self._taken_ids: set[str] | None = None  # few calls wait for a second reply
+        self._taken_ids: set[str] | None = None  # made for the first reply: most calls wait for it
         self._stand_ins: tuple[Agent, ...] = agent.with_fallbacks()[1:] if agent.fallback else ()
         self.model: Agent = agent
         self.broke_off: bool = False
