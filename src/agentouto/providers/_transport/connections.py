@@ -96,9 +96,10 @@ def _connector(limits: HttpLimits, connections: Connections) -> Any:
             """Return a connection for ``req``."""
             connection = await super().connect(req, traces, timeout)
             use, protocol = _CONNECTION_USE.get(), connection.protocol
+            reused = protocol in used
             if use is not None:
-                use.reused = protocol in used
-            if protocol is not None and protocol not in used:
+                use.reused = reused
+            if protocol is not None and not reused:
                 used.add(protocol)
                 _bound_interim_responses(cast("_Protocol", protocol), limits)
             return connection

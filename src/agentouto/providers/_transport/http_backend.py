@@ -161,8 +161,8 @@ class HttpBackend:
     ) -> AsyncGenerator[Sequence[Delta], None]:
         """Make one try: again for a renewed token, and for each field that the server refuses."""
         wire, provider = self._wire, self._provider
-        renewal = resources.renewal(provider.auth)
-        seen, adaptations, may_renew = renewal.count, _MAX_ADAPTATIONS, provider.auth is not None
+        renewal = resources.renewal(provider.auth) if provider.auth is not None else None
+        seen, adaptations = 0 if renewal is None else renewal.count, _MAX_ADAPTATIONS
         key = await resolve_key(provider, wire.url)
         hidden = [key]  # every key that was sent: a server may repeat any of them in its error
         try:
@@ -182,9 +182,9 @@ class HttpBackend:
                         details = await read_error(
                             wire.url, response, self._limits, self._secrets(hidden)
                         )
-                if details.status == 401 and may_renew:  # once: a new token is not too old
-                    may_renew = False
+                if details.status == 401 and renewal is not None:
                     other = await renewed(provider, wire.url, key, renewal, seen)
+                    renewal = None  # once: a new token is not too old
                     if other is not None:
                         hidden.append(key := other)
                         continue
