@@ -34,6 +34,9 @@ WAIT_SECONDS = 0.001
 """How long an event waits for others at most, so that they are one commit: a reply for the
 beginning of its tools, a result for the request that follows from it. A kill loses no more."""
 
+REPLY_STEPS = 1
+"""A reply is paid for, so it waits only so many steps of the loop, in which its tools can begin."""
+
 _WAITING_KINDS: frozenset[type[Event]] = frozenset(
     {Replied, ToolStarted, ToolBegun, ToolFinished, ModelAsked}
 )
@@ -97,6 +100,8 @@ class PendingEvents:
             if type(event) in _WAITING_KINDS:
                 if not self._timed:
                     self._write_in_time()
+                if isinstance(event, Replied) and self._timed and self._loop is not None:
+                    self._loop.call_soon(self._write_reply, self._pending, REPLY_STEPS)
                 return
             if isinstance(event, RunEnded):
                 self._ended = event
@@ -161,6 +166,19 @@ class PendingEvents:
     def _write_scheduled(self) -> None:
         self._scheduled = False
         self._write()
+
+    def _write_reply(self, pending: list[EventRow], steps: int) -> None:
+        """Write a reply after so many more steps, unless its tools have begun: then it is written.
+
+        ``pending`` is replaced when it is written.
+        """
+        with self._lock:
+            if self._pending is not pending or self._loop is None:
+                return
+            if steps:
+                self._loop.call_soon(self._write_reply, pending, steps - 1)
+            else:
+                self._write()
 
     def _write_timed(self) -> None:
         self._timed = False
