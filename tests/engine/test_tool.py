@@ -1,5 +1,10 @@
 """A function becomes a tool, stays a function, and fails without harm."""
 
+# What users do wrong is done here on purpose.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportIncompatibleMethodOverride=false, reportUnknownLambdaType=false
+# pyright: reportUnknownMemberType=false, reportUnnecessaryComparison=false
+
 from __future__ import annotations
 
 import asyncio
@@ -398,9 +403,14 @@ from agentouto.tool import Tool
 def look(where: str) -> str:
     "Look."
     return where
-heavy = {"pydantic", "pydantic_core", "docstring_parser"} & set(sys.modules)
+@Tool
+def count(words: dict[str, int]) -> int:
+    "Count."
+    return len(words)
 look.spec
-print(sorted(heavy), "pydantic_core" in sys.modules)
+heavy = {"pydantic", "pydantic_core", "docstring_parser"} & set(sys.modules)
+count.spec
+print(sorted(heavy), "pydantic" in sys.modules)
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False

@@ -2,7 +2,7 @@
 
 This is the only module that imports pydantic. It does so when the first schema is built that needs
 it, because that import takes longer than importing all of this package: parameters of simple types
-are checked by ``pydantic_core`` alone. It does not know how a function is called or by whom.
+need ``pydantic_core`` at most. It does not know how a function is called or by whom.
 
 Schemas are JSON Schema 2020-12 as pydantic writes them, reduced by ``simplify_schema`` to what the
 four model APIs take (OpenAI "Function calling", Anthropic "Tool use", Gemini "Function calling").
@@ -11,7 +11,8 @@ four model APIs take (OpenAI "Function calling", Anthropic "Tool use", Gemini "F
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from inspect import Parameter
 from types import NoneType
 from typing import NamedTuple, Protocol, Self, TypeAlias, cast
@@ -28,7 +29,14 @@ from agentouto._core.annotation import (
 )
 from agentouto._core.argument_repair import MAX_ROUNDS, CheckError, extra_fields, repaired
 from agentouto._core.signature import CallableInfo, read_signature
-from agentouto._core.simple_types import Validate, simple_model
+from agentouto._core.simple_types import (
+    Checked,
+    Unfit,
+    Validate,
+    is_same_in_json,
+    simple_model,
+    validated,
+)
 from agentouto._core.tool_arguments import BadArguments, Mismatch, explain_mismatches
 from agentouto._domain.configuration_error import ConfigurationError
 from agentouto._domain.ports import ToolSpec
@@ -216,9 +224,11 @@ def _add_description_and_default(
 
 
 def _default_as_json(callee: CallableInfo, parameter: Parameter) -> object:
+    default: object = parameter.default
+    if is_same_in_json(default):
+        return default
     from pydantic_core import PydanticSerializationError, to_json  # noqa: PLC0415
 
-    default: object = parameter.default
     if isinstance(default, set | frozenset):
         default = sorted(cast("frozenset[object]", default), key=repr)
     try:
@@ -283,11 +293,11 @@ def pydantic_model(
         )
         raise callee.error(what, parameters[0] if len(parameters) == 1 else None) from error
 
-    def validate(written: Mapping[str, object]) -> tuple[Mapping[str, object], set[str]]:
+    def validate(written: Mapping[str, object]) -> Checked:
         checked = model.model_validate(written)
         return checked.__dict__, checked.__pydantic_fields_set__
 
-    return validate, schema
+    return partial(validated, validate), schema
 
 
 def _pydantic_field(callee: CallableInfo, parameter: Parameter) -> tuple[object, object]:
@@ -313,8 +323,6 @@ def _argument_check(
     callee: CallableInfo, validate: Validate, *, nested: bool
 ) -> Callable[[Mapping[str, object]], CheckedArguments]:
     """Return the function that turns arguments into what ``callee`` is called with."""
-    from pydantic_core import ValidationError  # noqa: PLC0415
-
     slots = tuple(
         ModelField(
             f"p{place}", one.name, one.default is not Parameter.empty and not _is_field(one.default)
@@ -324,17 +332,14 @@ def _argument_check(
     known = {slot.name: None for slot in slots}
     called = callee.name  # a closure over callee would keep the function alive for ever
 
-    def errors_of(error: ValidationError) -> list[CheckError]:
-        found = error.errors(include_url=False, include_context=False)
-        return [CheckError(one["type"], one["loc"], one["input"], one["msg"]) for one in found]
-
     def check(arguments: Mapping[str, object]) -> CheckedArguments:
-        written, errors = dict(arguments), list[CheckError]()
+        written: dict[str, object] = dict(arguments)
+        errors: Sequence[CheckError] = ()
         for _ in range(MAX_ROUNDS):
             try:
                 values, present = validate(written)
-            except ValidationError as error:
-                errors = errors_of(error)
+            except Unfit as unfit:
+                errors = unfit.errors
                 mended = repaired(written, errors)
                 if mended is None:
                     break

@@ -2,14 +2,15 @@
 
 To import pydantic's models takes longer than to import all of this package. For text, numbers,
 truth values, literals of text, and lists and unions with ``None`` of these, the same validator can
-be made of ``pydantic_core`` alone, which takes a sixth of that. Every other type is left to
-pydantic. A test compares both for every form that is read here.
+be made of ``pydantic_core`` alone, which takes a sixth of that. It is made when a model first
+writes a value of another type than the parameter has: values of the very type need no validator.
+Every other type is left to pydantic. A test compares both for every form that is read here.
 """
 
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter
 from types import MappingProxyType, NoneType
 from typing import Protocol, TypeAlias, cast
@@ -17,15 +18,38 @@ from typing import Protocol, TypeAlias, cast
 import msgspec
 
 from agentouto._core.annotation import UNIONS
+from agentouto._core.argument_repair import CheckError
 from agentouto._core.signature import CallableInfo
 
 Written: TypeAlias = dict[str, object]
 """A schema: of ``pydantic_core``, or of JSON Schema."""
 
 
-Validate: TypeAlias = Callable[[Mapping[str, object]], tuple[Mapping[str, object], set[str]]]
-"""Returns the values of the fields ``p0``, ``p1`` and so on, and which of them were given. Raises
-the ``ValidationError`` of ``pydantic_core``."""
+Checked: TypeAlias = tuple[Mapping[str, object], set[str]]
+"""The values of the fields ``p0``, ``p1`` and so on, and which of them were given."""
+
+Validate: TypeAlias = Callable[[Mapping[str, object]], Checked]
+"""Returns the values of arguments, or raises ``Unfit``."""
+
+
+class Unfit(Exception):
+    """Arguments that do not fit their types, with the errors of the check."""
+
+    def __init__(self, errors: Sequence[CheckError]) -> None:
+        super().__init__()
+        self.errors = errors
+
+
+def validated(validate: Validate, written: Mapping[str, object]) -> Checked:
+    """Return what a check of pydantic's returns, or raise ``Unfit``."""
+    from pydantic_core import ValidationError  # noqa: PLC0415
+
+    try:
+        return validate(written)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        errors = [CheckError(one["type"], one["loc"], one["input"], one["msg"]) for one in found]
+    raise Unfit(errors)
 
 
 class SimpleForm(msgspec.Struct, frozen=True):
@@ -49,6 +73,8 @@ _SCALARS = MappingProxyType(
     }
 )
 """What ``pydantic_core`` and JSON Schema call a type."""
+
+_TYPES = MappingProxyType({core: type_ for type_, (core, _) in _SCALARS.items()})
 
 
 def simple_form(annotation: object) -> SimpleForm | None:
@@ -97,12 +123,84 @@ class _Validator(Protocol):
         ...
 
 
+class _OtherType(Exception):
+    """A value that ``pydantic_core`` has to look at: it may convert the value, or refuse it."""
+
+
+def _same(form: Written, value: object) -> object:
+    """Return ``value`` if it has the very type of ``form``; lists are copied."""
+    kind = cast("str", form["type"])
+    if kind == "nullable":
+        return None if value is None else _same(cast("Written", form["schema"]), value)
+    if kind == "list" and type(value) is list:
+        items = cast("Written", form["items_schema"])
+        return [_same(items, item) for item in cast("list[object]", value)]
+    if kind == "literal" and type(value) is str and value in cast("list[str]", form["expected"]):
+        return value
+    if type(value) is _TYPES.get(kind) and not (type(value) is str and _has_surrogates(value)):
+        return value
+    raise _OtherType
+
+
+def is_same_in_json(value: object) -> bool:
+    """Return whether JSON has ``value`` as it is: ``None``, a truth value, an integer or a text."""
+    if type(value) is str:
+        return not _has_surrogates(value)
+    return value is None or type(value) in {bool, int}
+
+
+def _has_surrogates(text: str) -> bool:
+    """Return whether ``text`` is no Unicode text, which ``pydantic_core`` refuses."""
+    return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
+
+
+class _SimpleCheck:
+    """The check of arguments whose types are simple."""
+
+    __slots__ = ("_fields", "_validator")
+
+    def __init__(self, fields: Mapping[str, Written]) -> None:
+        self._fields = fields
+        self._validator: _Validator | None = None
+
+    def __call__(self, written: Mapping[str, object]) -> Checked:
+        try:
+            return self._unchanged(written)
+        except _OtherType:
+            return validated(self._validate, written)
+
+    def _unchanged(self, written: Mapping[str, object]) -> Checked:
+        """Return the values as they are written, where all have the very types."""
+        values, present = dict[str, object](), set[str]()
+        for key, field in self._fields.items():
+            name, form = cast("str", field["validation_alias"]), cast("Written", field["schema"])
+            optional = form["type"] == "default"
+            if name in written:
+                form = cast("Written", form["schema"]) if optional else form
+                values[key] = _same(form, written[name])
+                present.add(key)
+            elif optional:
+                values[key] = None
+            else:
+                raise _OtherType
+        return values, present
+
+    def _validate(self, written: Mapping[str, object]) -> Checked:
+        if self._validator is None:
+            from pydantic_core import SchemaValidator  # noqa: PLC0415
+
+            make = cast("Callable[[Written], _Validator]", SchemaValidator)
+            self._validator = make({"type": "model-fields", "fields": self._fields})
+        values, _, present = self._validator.validate_python(written)
+        return values, present
+
+
 def simple_model(callee: CallableInfo) -> tuple[Validate, Written] | None:
     """Return the check of the arguments of ``callee``, and the schema of its parameters.
 
     ``None`` if a type is not simple. No default is a pydantic ``Field``.
     """
-    fields, properties, required = Written(), Written(), list[str]()
+    fields, properties, required = dict[str, Written](), Written(), list[str]()
     for place, parameter in enumerate(callee.parameters):
         form = simple_form(callee.read_hint(parameter))
         if form is None:
@@ -114,17 +212,8 @@ def simple_model(callee: CallableInfo) -> tuple[Validate, Written] | None:
             required.append(parameter.name)
         else:
             core = {"type": "default", "schema": core, "default_factory": NoneType}
-        field = {"type": "model-field", "schema": core, "validation_alias": parameter.name}
+        field: Written = {"type": "model-field", "schema": core, "validation_alias": parameter.name}
         fields[f"p{place}"] = field
         properties[parameter.name] = form.schema
-    from pydantic_core import SchemaValidator  # noqa: PLC0415
-
-    make = cast("Callable[[Written], _Validator]", SchemaValidator)
-    validator = make({"type": "model-fields", "fields": fields})
-
-    def validate(written: Mapping[str, object]) -> tuple[Mapping[str, object], set[str]]:
-        values, _, present = validator.validate_python(written)
-        return values, present
-
     schema: Written = {"properties": properties, "type": "object"}
-    return validate, {**schema, "required": required} if required else schema
+    return _SimpleCheck(fields), {**schema, "required": required} if required else schema
