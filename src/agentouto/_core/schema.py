@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from inspect import Parameter
 from types import NoneType
-from typing import NamedTuple, Protocol, Self, TypeAlias, cast
+from typing import Protocol, Self, TypeAlias, cast
 
 import msgspec
 
@@ -45,7 +45,7 @@ Schema: TypeAlias = dict[str, object]
 """A JSON Schema, of any keywords."""
 
 
-class ModelField(NamedTuple):
+class ModelField(msgspec.Struct, frozen=True):
     """Which field of the pydantic model holds which argument.
 
     Attributes:
@@ -347,16 +347,16 @@ def _argument_check(
             else:
                 extra = [
                     each
-                    for key, name, _ in slots
-                    if nested and name in written
-                    for each in extra_fields(values[key], written[name], (name,))
+                    for slot in slots
+                    if nested and slot.name in written
+                    for each in extra_fields(values[slot.key], written[slot.name], (slot.name,))
                 ]
                 if extra or not arguments.keys() <= known.keys():
                     raise BadArguments(called, explain_mismatches(extra, written, known))
                 used = {
-                    name: values[key]
-                    for key, name, optional in slots
-                    if not optional or key in present
+                    slot.name: values[slot.key]
+                    for slot in slots
+                    if not slot.optional or slot.key in present
                 }
                 return CheckedArguments(used, written)
         mismatches = [_mismatch(each, arguments) for each in errors]

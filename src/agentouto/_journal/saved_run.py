@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -30,7 +30,7 @@ TEAM = "team"
 """What the marks of a run say of its team, beside the hashes of agents and tools."""
 
 
-class RunRow(NamedTuple):
+class RunRow(msgspec.Struct, frozen=True):
     """What the file says of a run, besides its events."""
 
     no: int

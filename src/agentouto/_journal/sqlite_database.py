@@ -65,7 +65,7 @@ create table inbox(
 """
 
 _LOOKS = (
-    f"select {', '.join(RunRow._fields)}, forked_at from runs limit 0",  # noqa: S608 - our own
+    f"select {', '.join(RunRow.__struct_fields__)}, forked_at from runs limit 0",  # noqa: S608 - our own
     "select at, call, kind, body from facts limit 0",
     "select hash, data from files limit 0",
     "select hash, run from file_uses limit 0",

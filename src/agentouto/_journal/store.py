@@ -17,7 +17,7 @@ from agentouto._journal.inbox_table import refuse_open_items, run_status
 from agentouto._journal.rows import NO_FILES, EventRow, RowReader, RowWriter, UnreadableRow
 from agentouto._journal.saved_run import REMOVED, RunRow
 
-_COLUMNS = ", ".join(RunRow._fields)
+_COLUMNS = ", ".join(RunRow.__struct_fields__)
 
 
 class RunEnd(NamedTuple):
