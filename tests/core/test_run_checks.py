@@ -71,6 +71,15 @@ def test_an_answer_that_is_never_read_is_ignored() -> None:
     assert "clerk has answered in the background, and lead has returned without reading" in one.what
 
 
+def test_of_lines_with_the_same_time_the_order_says_whether_an_answer_was_ignored() -> None:
+    lines = Lines()
+    lines.forward(0.0, "a")
+    lines.forward(0.0, "b", "a", background=True, tool_call="0.0")
+    for call_id, caller in [("b", "a"), ("a", "user")]:
+        lines.add(0.0, "return", call_id, sender=call_id, receiver=caller, text="Done.")
+    assert [one.check for one in lint(lines)] == ["ignored-answer"]
+
+
 def test_an_answer_that_is_read_is_not_ignored() -> None:
     assert found(background("read", finish("Done."))) == []
 

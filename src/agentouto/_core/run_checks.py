@@ -128,23 +128,26 @@ def _repeated_tool_calls(run: RecordedRun) -> Iterator[Finding]:
 
 def _ignored_answers(run: RecordedRun) -> Iterator[Finding]:
     """Yield background calls that have returned while their caller worked, and were not read."""
-    looked: dict[str, list[tuple[str, float]]] = defaultdict(list)
-    for line in run.lines:
+    # By their order: several of these lines may have the same time.
+    looked: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    returned: dict[str, int] = {}
+    for place, line in enumerate(run.lines):
+        caller_id = str(line.get("call"))
         if line["type"] == "tool.start" and line["tool"] == GET_MESSAGES:
             arguments = cast("Mapping[str, object]", line["arguments"])
-            task, at = str(arguments.get("task_id", "")), cast("float", line["t"])
-            looked[str(line["call"])].append((task, at))
+            looked[caller_id].append((str(arguments.get("task_id", "")), place))
         elif line["type"] == "wait.end":
-            looked[str(line["call"])].append((str(line["for"]), cast("float", line["t"])))
-    for line in run.lines:
+            looked[caller_id].append((str(line["for"]), place))
+        elif line["type"] == "return":
+            returned[caller_id] = place
+    for place, line in enumerate(run.lines):
         call = run.history.calls.get(str(line.get("call")))
         if line["type"] != "return" or call is None or not _awaits_reading(call):
             continue
-        caller, at = cast("CallHistory", call.parent), cast("float", line["t"])
-        ended = caller.end is not None and caller.outcome == "returned"
-        if not ended or cast("float", caller.end) <= at:
+        caller = cast("CallHistory", call.parent)
+        if returned.get(caller.id, -1) <= place:
             continue
-        if any(task in {call.id, ""} and when >= at for task, when in looked[caller.id]):
+        if any(task in {call.id, ""} and when > place for task, when in looked[caller.id]):
             continue
         what = (
             f"{call.agent} has answered in the background, and {caller.agent} has returned without "
