@@ -114,10 +114,14 @@ class Threads:
         holds its place, and the tools of that call, which is one deeper, must not wait for it.
         Hooks and callbacks of the user are not limited.
         """
+        return _Limited(self, depth)
+
+    def slots(self, depth: int) -> SharedSemaphore:
+        """Return the places of plain tools at ``depth``: a run without such tools has none."""
         slots = self._slots.get(depth)
         if slots is None:
             slots = self._slots[depth] = SharedSemaphore(MAX_TOOLS_AT_ONCE)
-        return _Limited(self, slots)
+        return slots
 
     async def call(self, function: Callable[[], T]) -> T:
         """Call ``function`` in a thread, with a copy of the caller's context variables.
@@ -205,16 +209,17 @@ class _Limited:
     that never return must not keep others from being called.
     """
 
-    __slots__ = ("_slots", "_threads")
+    __slots__ = ("_depth", "_threads")
 
-    def __init__(self, threads: Threads, slots: SharedSemaphore) -> None:
+    def __init__(self, threads: Threads, depth: int) -> None:
         self._threads = threads
-        self._slots = slots
+        self._depth = depth
 
     async def call(self, function: Callable[[], T]) -> T:
         """Call ``function`` when there is a slot."""
-        await self._slots.acquire()
+        slots = self._threads.slots(self._depth)
+        await slots.acquire()
         try:
             return await self._threads.call(function)
         finally:
-            self._slots.release()
+            slots.release()
