@@ -249,6 +249,7 @@ class AttachedRun:
         self._at_work = True
         for scope in self._scopes:
             if scope.closed:
+                close()  # it is not entered, and so not left
                 raise asyncio.CancelledError
 
     def __enter__(self) -> None:
