@@ -91,6 +91,13 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
     only, names = given.only.split(",") if given.only else None, given.transports.split(",")
+    for name in names:
+        if name not in TRANSPORTS:
+            parser.error(f"--transports: there is no {name!r}. There are: {', '.join(TRANSPORTS)}")
+    scenarios = dict.fromkeys(what for what, *_ in FIGURES)
+    for what in only or ():
+        if what not in scenarios:
+            parser.error(f"--only: there is no {what!r}. There are: {', '.join(scenarios)}")
     make_all()
     make_transports(*PACKAGES)
     wanted = dict.fromkeys((what, over) for what, over, *_ in FIGURES if not only or what in only)
