@@ -32,6 +32,9 @@ T = TypeVar("T")
 _READ = 65_536
 """Bytes that are read from an encrypted connection at once: four records of the largest size."""
 
+_FREED_ONCE = 300_000
+"""More bytes than asyncio allocates for each read of a plain connection, which are 262,144."""
+
 
 class Connections(Enum):
     """Which connections of a session a request may be sent on."""
@@ -62,6 +65,9 @@ def open_session(
     """
     import aiohttp  # noqa: PLC0415
 
+    # Until so large a block has been freed once, the C library of Linux maps memory for each read,
+    # and unmaps it (mallopt(3), M_MMAP_THRESHOLD): four system calls, and 8 of 180 µs of a request.
+    bytes(_FREED_ONCE)
     session: object = aiohttp.ClientSession(
         connector=_connector(limits, connections),
         # How long anything else may take is decided by ``IdleTimer``.
