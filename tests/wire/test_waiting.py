@@ -19,7 +19,7 @@ class Waiting:
 
     def look(self) -> float | None:
         if self.pauses:
-            return self.pauses.pop(0)
+            return asyncio.get_running_loop().time() + self.pauses.pop(0)
         self.over.set()
         return None
 
@@ -27,8 +27,8 @@ class Waiting:
 async def test_all_that_waits_is_looked_at_and_each_as_often_as_it_says() -> None:
     ticker = Ticker()
     often, once = Waiting(0.001, 0.001, 0.001), Waiting()
-    ticker.add(often, 0.001)
-    ticker.add(once, 0.001)
+    ticker.add(often, ticker.loop.time())
+    ticker.add(once, ticker.loop.time())
     await once.over.wait()
     await often.over.wait()
     assert often.pauses == []
@@ -37,8 +37,8 @@ async def test_all_that_waits_is_looked_at_and_each_as_often_as_it_says() -> Non
 async def test_who_comes_later_and_waits_less_is_not_kept_waiting() -> None:
     ticker = Ticker()
     patient, hasty = Waiting(1_000), Waiting()
-    ticker.add(patient, 1_000)
-    ticker.add(hasty, 0.001)
+    ticker.add(patient, ticker.loop.time() + 1_000)
+    ticker.add(hasty, ticker.loop.time() + 0.001)
     await hasty.over.wait()
     assert not patient.over.is_set()
 
@@ -46,8 +46,8 @@ async def test_who_comes_later_and_waits_less_is_not_kept_waiting() -> None:
 async def test_what_waits_no_more_is_not_looked_at() -> None:
     ticker = Ticker()
     gone, there = Waiting(), Waiting()
-    ticker.add(gone, 0.001)
-    ticker.add(there, 0.001)
+    ticker.add(gone, ticker.loop.time())
+    ticker.add(there, ticker.loop.time())
     ticker.remove(gone)
     await there.over.wait()
     assert not gone.over.is_set()

@@ -61,7 +61,7 @@ class IdleTimer:
     )
 
     def __init__(self, seconds: float, ticker: Ticker) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop = ticker.loop
         self._seconds = seconds
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0  # how often the task had been cancelled before it began to wait
@@ -87,11 +87,11 @@ class IdleTimer:
             self._ticker.remove(self)
 
     def __enter__(self) -> None:
-        task = self._task = asyncio.current_task()
+        task = self._task = asyncio.current_task(self._loop)
         self._cancelling = task.cancelling() if task else 0
         if not self._watched:
             self._watched = True
-            self._ticker.add(self, self._until_next_look())
+            self._ticker.add(self, self.active_at + min(self._seconds, LOOK_SECONDS))
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         task, failure = self._task, self._failure
@@ -116,22 +116,19 @@ class IdleTimer:
         self._doubted = self.active_at
 
     def look(self) -> float | None:
-        """Notice silence and a closed connection; return in how many seconds to look again."""
+        """Notice silence and a closed connection; return when to look again."""
         if self._task is not None:
             gone = self._transport is not None and self._transport.is_closing()
-            if not gone and self.active_at + self._seconds > self._loop.time():
-                return self._until_next_look()
+            now, silent = self._loop.time(), self.active_at + self._seconds
+            if not gone and silent > now:
+                return min(silent, now + LOOK_SECONDS)
             if self._doubted != self.active_at:
                 self._doubted = self.active_at
-                return GRACE_SECONDS
+                return now + GRACE_SECONDS
             self._failure = ConnectionGone() if gone else TimeoutError()
             self._task.cancel()
         self._watched = False  # ``__enter__`` changes that
         return None
-
-    def _until_next_look(self) -> float:
-        left = self.active_at + self._seconds - self._loop.time()
-        return max(0.0, min(left, LOOK_SECONDS))
 
 
 class _Body:

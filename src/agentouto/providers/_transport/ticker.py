@@ -13,44 +13,49 @@ class Watched(Protocol):
     """Something that waits."""
 
     def look(self) -> float | None:
-        """Look at it; return in how many seconds to look again, ``None`` for never."""
+        """Look at it; return when to look again, by the clock of the loop, ``None`` for never."""
         ...
 
 
 class Ticker:
-    """Looks at all that waits in the event loop in which it is first used."""
+    """Looks at all that waits in one event loop: the one that runs when it is made.
 
-    __slots__ = ("__weakref__", "_timer", "_watched")
+    Attributes:
+        loop: That loop. To ask for the running one is a system call in Python 3.11.
+    """
+
+    __slots__ = ("__weakref__", "_timer", "_watched", "loop")
 
     def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
         self._watched: set[Watched] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, one: Watched, seconds: float) -> None:
-        """Look at ``one`` after at most so many ``seconds``, and then as it says."""
+    def add(self, one: Watched, at: float) -> None:
+        """Look at ``one`` at that time of the loop or earlier, and then as it says."""
         self._watched.add(one)
-        self._look_in(seconds)
+        self._look_at(at)
 
     def remove(self, one: Watched) -> None:
         """Look at ``one`` no more. The timer stays: most often another request follows soon."""
         self._watched.discard(one)
 
-    def _look_in(self, seconds: float) -> None:
-        loop, timer = asyncio.get_running_loop(), self._timer
+    def _look_at(self, at: float) -> None:
+        timer = self._timer
         if timer is not None:
-            if timer.when() <= loop.time() + seconds:
+            if timer.when() <= at:
                 return
             timer.cancel()
-        self._timer = loop.call_later(seconds, self._look)
+        self._timer = self.loop.call_at(at, self._look)
 
     def _look(self) -> None:
         self._timer = None
         soonest: float | None = None
         for one in tuple(self._watched):
-            seconds = one.look()
-            if seconds is None:
+            at = one.look()
+            if at is None:
                 self._watched.discard(one)
-            elif soonest is None or seconds < soonest:
-                soonest = seconds
+            elif soonest is None or at < soonest:
+                soonest = at
         if soonest is not None:
-            self._look_in(soonest)
+            self._look_at(soonest)
