@@ -336,6 +336,7 @@ class HttpBackend:
         """Yield the deltas of a response until the reply is complete."""
         limits, decoder, begun = self._limits, self._wire.decoder(request), False
         reader, bounds = SseReader(limits.event_bytes), ReplyBounds(limits)
+        rest: Sequence[Delta] = ()
         while not decoder.over:
             if decoder.complete:
                 # Some servers never end the stream, so what follows has little time.
@@ -343,6 +344,7 @@ class HttpBackend:
             else:
                 block = await response.readany()
             if not block:
+                rest = decoder.feed(reader.end())
                 break
             if not begun and block.lstrip().startswith(_DOCUMENTS):
                 document = await read_document(block, response, limits)
@@ -351,19 +353,24 @@ class HttpBackend:
             begun = begun or not block.isspace()
             bounds.add(len(block))
             events = reader.feed(block)
-            if deltas := decoder.feed(events):
+            deltas = decoder.feed(events)
+            if decoder.over:
+                rest = deltas
+                break
+            if deltas:
                 yield bounds.checked(deltas)
             # Bytes alone are no progress: a server that is stuck may go on sending pings.
             if is_progress(deltas, events):
                 timer.restart()
-        if not decoder.over and (deltas := decoder.feed(reader.end())):
-            yield bounds.checked(deltas)
+        if rest and not decoder.complete:  # what came before the fault is passed on before it
+            yield bounds.checked(rest)
+            rest = ()
         if not begun:
             raise ProtocolViolation(
                 self._provider.name,
                 f"HTTP {response.status}, and the answer is empty. Check base_url and kind",
             )
-        yield bounds.checked(decoder.end())
+        yield bounds.checked([*rest, *decoder.end()])
         if not response.at_eof():
             await drain(response, limits.drain)
 
