@@ -11,7 +11,7 @@ four model APIs take (OpenAI "Function calling", Anthropic "Tool use", Gemini "F
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from inspect import Parameter
 from types import NoneType
@@ -329,7 +329,7 @@ def _argument_check(
         )
         for place, one in enumerate(callee.parameters)
     )
-    known = {slot.name: None for slot in slots}
+    known = {slot.name: None for slot in slots}.keys()
     called = callee.name  # a closure over callee would keep the function alive for ever
 
     def check(arguments: Mapping[str, object]) -> CheckedArguments:
@@ -345,13 +345,8 @@ def _argument_check(
                     break
                 written = mended
             else:
-                extra = [
-                    each
-                    for slot in slots
-                    if nested and slot.name in written
-                    for each in extra_fields(values[slot.key], written[slot.name], (slot.name,))
-                ]
-                if extra or not arguments.keys() <= known.keys():
+                extra = list(_extra_fields_of(slots, values, written)) if nested else []
+                if extra or not arguments.keys() <= known:
                     raise BadArguments(called, explain_mismatches(extra, written, known))
                 used = {
                     slot.name: values[slot.key]
@@ -363,6 +358,15 @@ def _argument_check(
         raise BadArguments(called, explain_mismatches(mismatches, {**arguments, **written}, known))
 
     return check
+
+
+def _extra_fields_of(
+    slots: Sequence[ModelField], values: Mapping[str, object], written: Mapping[str, object]
+) -> Iterator[Mismatch]:
+    """Yield the fields in the values of arguments that their types do not have."""
+    for slot in slots:
+        if slot.name in written:
+            yield from extra_fields(values[slot.key], written[slot.name], (slot.name,))
 
 
 def _mismatch(error: CheckError, arguments: Mapping[str, object]) -> Mismatch:

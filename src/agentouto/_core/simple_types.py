@@ -130,14 +130,14 @@ class _OtherType(Exception):
 def _same(form: Written, value: object) -> object:
     """Return ``value`` if it has the very type of ``form``; lists are copied."""
     kind = cast("str", form["type"])
+    if type(value) is _TYPES.get(kind) and not (type(value) is str and _has_surrogates(value)):
+        return value
     if kind == "nullable":
         return None if value is None else _same(cast("Written", form["schema"]), value)
     if kind == "list" and type(value) is list:
         items = cast("Written", form["items_schema"])
         return [_same(items, item) for item in cast("list[object]", value)]
     if kind == "literal" and type(value) is str and value in cast("list[str]", form["expected"]):
-        return value
-    if type(value) is _TYPES.get(kind) and not (type(value) is str and _has_surrogates(value)):
         return value
     raise _OtherType
 
@@ -154,12 +154,33 @@ def _has_surrogates(text: str) -> bool:
     return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
 
 
+class SimpleField(msgspec.Struct, frozen=True):
+    """A parameter of a simple type.
+
+    Attributes:
+        name: Its name.
+        core: What ``pydantic_core`` calls its type.
+        optional: Whether it has a default.
+    """
+
+    name: str
+    core: Written
+    optional: bool
+
+    def schema(self) -> Written:
+        """Return the field as ``pydantic_core`` makes a validator of it."""
+        core = self.core
+        if self.optional:
+            core = {"type": "default", "schema": core, "default_factory": NoneType}
+        return {"type": "model-field", "schema": core, "validation_alias": self.name}
+
+
 class _SimpleCheck:
     """The check of arguments whose types are simple."""
 
     __slots__ = ("_fields", "_validator")
 
-    def __init__(self, fields: Mapping[str, Written]) -> None:
+    def __init__(self, fields: Mapping[str, SimpleField]) -> None:
         self._fields = fields
         self._validator: _Validator | None = None
 
@@ -173,13 +194,10 @@ class _SimpleCheck:
         """Return the values as they are written, where all have the very types."""
         values, present = dict[str, object](), set[str]()
         for key, field in self._fields.items():
-            name, form = cast("str", field["validation_alias"]), cast("Written", field["schema"])
-            optional = form["type"] == "default"
-            if name in written:
-                form = cast("Written", form["schema"]) if optional else form
-                values[key] = _same(form, written[name])
+            if field.name in written:
+                values[key] = _same(field.core, written[field.name])
                 present.add(key)
-            elif optional:
+            elif field.optional:
                 values[key] = None
             else:
                 raise _OtherType
@@ -190,7 +208,8 @@ class _SimpleCheck:
             from pydantic_core import SchemaValidator  # noqa: PLC0415
 
             make = cast("Callable[[Written], _Validator]", SchemaValidator)
-            self._validator = make({"type": "model-fields", "fields": self._fields})
+            fields = {key: field.schema() for key, field in self._fields.items()}
+            self._validator = make({"type": "model-fields", "fields": fields})
         values, _, present = self._validator.validate_python(written)
         return values, present
 
@@ -200,20 +219,17 @@ def simple_model(callee: CallableInfo) -> tuple[Validate, Written] | None:
 
     ``None`` if a type is not simple. No default is a pydantic ``Field``.
     """
-    fields, properties, required = dict[str, Written](), Written(), list[str]()
+    fields, properties, required = dict[str, SimpleField](), Written(), list[str]()
     for place, parameter in enumerate(callee.parameters):
         form = simple_form(callee.read_hint(parameter))
         if form is None:
             return None
         if parameter.default is None and form.core["type"] != "nullable":
             form = or_none(form)
-        core = form.core
-        if parameter.default is Parameter.empty:
+        optional = parameter.default is not Parameter.empty
+        if not optional:
             required.append(parameter.name)
-        else:
-            core = {"type": "default", "schema": core, "default_factory": NoneType}
-        field: Written = {"type": "model-field", "schema": core, "validation_alias": parameter.name}
-        fields[f"p{place}"] = field
+        fields[f"p{place}"] = SimpleField(parameter.name, form.core, optional)
         properties[parameter.name] = form.schema
     schema: Written = {"properties": properties, "type": "object"}
     return _SimpleCheck(fields), {**schema, "required": required} if required else schema

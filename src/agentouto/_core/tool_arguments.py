@@ -31,7 +31,8 @@ MAX_MISMATCHES = 5
 """How many mistakes an error lists. More would push the first ones out of sight."""
 
 _decode_any_json = msgspec.json.Decoder().decode
-"""Made once: a decoder without a type is needed for every tool call."""
+_decode_arguments = msgspec.json.Decoder(dict[str, object]).decode
+"""Made once: every tool call needs a decoder."""
 
 
 class BadArguments(ToolError):
@@ -65,7 +66,25 @@ def parse_arguments(text: str | None, tool_name: str = "tool") -> dict[str, obje
     Raises:
         BadArguments: The text is something else. The error says what, and where.
     """
-    if text is None or not text.strip():
+    if text is None:
+        return {}
+    try:
+        return _decode_arguments(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return _parse_other_arguments(text, tool_name)
+
+
+def json_or_text(text: str) -> object:
+    """Return the value of ``text`` as JSON, possibly in a code fence; else ``text`` itself."""
+    try:
+        return _decode_json(text)
+    except _NotJson:
+        return text
+
+
+def _parse_other_arguments(text: str, tool_name: str) -> dict[str, object]:
+    """Return the arguments in ``text``, which is not the JSON of an object alone."""
+    if not text.strip():
         return {}
     try:
         value = _decode_json(text)
@@ -79,14 +98,6 @@ def parse_arguments(text: str | None, tool_name: str = "tool") -> dict[str, obje
         what = f"The arguments are {_json_type_name(value)} ({quote_json(value)})"
         raise BadArguments(tool_name, f"{what}; nothing was done. {_SEND_OBJECT}")
     return cast("dict[str, object]", value)
-
-
-def json_or_text(text: str) -> object:
-    """Return the value of ``text`` as JSON, possibly in a code fence; else ``text`` itself."""
-    try:
-        return _decode_json(text)
-    except _NotJson:
-        return text
 
 
 def explain_mismatches(
