@@ -136,6 +136,12 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
 
 
+def _begins_with(scenario: str, name: str) -> bool:
+    """Return whether ``name`` is the beginning of a scenario. ``S1`` is not that of ``S10``."""
+    rest = scenario.removeprefix(name)
+    return bool(name) and rest != scenario and not (name[-1].isdigit() and rest[:1].isdigit())
+
+
 def parse_options() -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(description="Measures what the package costs.")
@@ -154,11 +160,14 @@ def parse_options() -> argparse.Namespace:
         )
     if options.repeats is not None and options.repeats < 1:
         parser.error("--repeats takes a number from 1 on")
-    options.only = [name.strip() for name in options.only.split(",")]
-    for name in options.only:
-        if not name or not any(row.scenario.startswith(name) for row in ROWS):
-            there = ", ".join(dict.fromkeys(row.scenario for row in ROWS))
-            parser.error(f"--only: there is no scenario {name!r}. There are: {there}")
+    there = dict.fromkeys(row.scenario for row in ROWS)
+    asked, options.only = options.only, []
+    for name in map(str.strip, asked.split(",")):
+        found = [scenario for scenario in there if _begins_with(scenario, name)]
+        if not found:
+            names = ", ".join(there)
+            parser.error(f"--only: there is no scenario {name!r}. There are: {names}")
+        options.only += found
     if options.against is not None and any(map(is_of_page, options.only)):
         parser.error("--against: the page (P) is not compared with an earlier commit")
     return options
