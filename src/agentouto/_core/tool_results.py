@@ -29,8 +29,8 @@ def as_result(value: object, tool_name: str) -> ToolResult:
     Raises:
         ToolError: The value is bytes that are not text, or a table that is too large.
     """
-    if isinstance(value, str):  # the most frequent result: it has no files
-        return ToolResult(encodable_text(value, tool_name))
+    if type(value) is str:  # the most frequent result: it has no files
+        return ToolResult(_encodable(value))
     files: list[Attachment] = []
     content: object = value
     if isinstance(value, ToolResult):
@@ -57,9 +57,14 @@ def encodable_text(value: object, tool_name: str) -> str:
         text = str(value) if plain else to_text(value)
     except _TooLarge as error:
         raise ToolError(tool_name, f"{tool_name} returned {error}") from error
+    return _encodable(text)
+
+
+def _encodable(text: str) -> str:
+    """Return ``text`` with its half characters, which file names may have, as escapes."""
     try:
         text.encode()
-    except UnicodeEncodeError:  # half characters: file names have them
+    except UnicodeEncodeError:
         return text.encode(errors="backslashreplace").decode()
     return text
 

@@ -121,7 +121,8 @@ class Message:
 
     def __post_init__(self) -> None:
         """Keep attachments as a list of our own."""
-        own_attachments(self)
+        if self.attachments is not None:
+            own_attachments(self, self.attachments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +141,16 @@ class ToolResult:
 
     def __post_init__(self) -> None:
         """Keep attachments as a list of our own."""
-        own_attachments(self)
+        if self.attachments is not None:
+            own_attachments(self, self.attachments)
 
 
-def own_attachments(holder: Message | ToolResult) -> None:
-    """Replace the sequence of attachments by a list that the caller does not hold, or by ``None``.
+def own_attachments(holder: Message | ToolResult, given: Sequence[Attachment]) -> None:
+    """Give ``holder`` the attachments as a list that the caller does not hold; ``None`` for none.
 
     The caller could still change its own list while a run reads it.
     """
-    given: Sequence[Attachment] | None = holder.attachments
-    if given is not None:
-        object.__setattr__(holder, "attachments", list(given) or None)
+    object.__setattr__(holder, "attachments", list(given) or None)
 
 
 def _type_of_name(name: str) -> str | None:
