@@ -52,6 +52,7 @@ class ToolRunner:
         "_forwards",
         "_hidden",
         "_last_reply",
+        "_loop",
         "_model",
         "_owner",
         "_services",
@@ -73,7 +74,8 @@ class ToolRunner:
         self._tools = toolbox.tools
         self._hidden = toolbox.hidden
         self._forwards = forwards
-        self._owner = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        self._owner = asyncio.current_task(self._loop)
         self._last_reply = _NO_REPLY
         self._model = agent
         self._cut: ToolCall | None = None
@@ -127,18 +129,19 @@ class ToolRunner:
 
     async def _run(self, tool_call: ToolCall) -> Outcome:
         log = self._call.log
-        builtin = isinstance(self._tools.get(tool_call.name), Builtin)
+        tool = self._tools.get(tool_call.name)
+        builtin = isinstance(tool, Builtin)
         if not self._started_before or str(tool_call.place) not in self._started_before:
             log.record(ToolStarted, tool_call, builtin)
         try:
-            outcome = await self._use(tool_call)
-            if _is_cancelling():  # the tool requested it on its own task, and swallowed it
+            outcome = await self._use(tool_call, tool)
+            if self._is_cancelling():  # the tool requested it on its own task, and swallowed it
                 await asyncio.sleep(0)
         except asyncio.CancelledError:
             if self._is_ending():
                 log.record(ToolFinished, failed_outcome(tool_call, "cancelled"), builtin)
                 raise
-            _forget_cancelling()
+            self._forget_cancelling()
             outcome = failed_outcome(tool_call, "the tool was cancelled from within")
         except Exception as error:  # noqa: BLE001 - the agent is told of every error
             outcome = self._outcome_of(tool_call, error)
@@ -149,8 +152,18 @@ class ToolRunner:
         """Whether the call itself is being cancelled, and not only the tool in it."""
         return self._owner is None or self._owner.cancelling() > 0
 
-    async def _use(self, tool_call: ToolCall) -> Outcome:
-        tool = self._tools.get(tool_call.name)
+    def _is_cancelling(self) -> bool:
+        """Whether a cancellation of the current task was requested and has not surfaced."""
+        task = asyncio.current_task(self._loop)
+        return task is not None and task.cancelling() > 0
+
+    def _forget_cancelling(self) -> None:
+        """Let the current task continue as if it had not been cancelled."""
+        task = asyncio.current_task(self._loop)
+        while task is not None and task.cancelling():
+            task.uncancel()
+
+    async def _use(self, tool_call: ToolCall, tool: AnyTool | Builtin | None) -> Outcome:
         limit = self._services.setup.limits.tool_calls
         if limit is not None and tool_call.name != FINISH and tool_call.place.index >= limit:
             raise ToolError(tool_call.name, TOO_MANY_TOOL_CALLS.format(limit=limit))
@@ -234,19 +247,6 @@ class ToolRunner:
             text = f"Error in finish override: {error}"
             return Outcome(tool_call, text, returns=True, error=error)
         return failed_outcome(tool_call, error_text(error), error)
-
-
-def _is_cancelling() -> bool:
-    """Whether a cancellation of the current task was requested and has not surfaced."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _forget_cancelling() -> None:
-    """Let the current task continue as if it had not been cancelled."""
-    task = asyncio.current_task()
-    while task is not None and task.cancelling():
-        task.uncancel()
 
 
 def failed_outcome(tool_call: ToolCall, why: str, error: Exception | None = None) -> Outcome:
