@@ -149,7 +149,16 @@ class ReplyStream:
         newcomers: Readers from other threads, which ``is_read`` makes listeners.
     """
 
-    __slots__ = ("_log", "_progress", "_stamp", "_thread", "ended", "listeners", "newcomers")
+    __slots__ = (
+        "_closed",
+        "_log",
+        "_progress",
+        "_stamp",
+        "_thread",
+        "ended",
+        "listeners",
+        "newcomers",
+    )
 
     def __init__(
         self,
@@ -162,6 +171,7 @@ class ReplyStream:
         self._stamp = stamp
         self._progress = progress
         self._thread = threading.get_ident()
+        self._closed = False
         self.listeners: tuple[Reader, ...] = listeners
         self.newcomers: list[Reader] | None = None  # few replies get one while they are written
         self.ended: bool = False
@@ -242,7 +252,9 @@ class ReplyStream:
 
     def close(self) -> None:
         """Take no more listeners: the reply has ended."""
-        self._log.remove_reply(self)
+        if not self._closed:
+            self._closed = True
+            self._log.remove_reply(self)
 
 
 class CallLog:

@@ -73,6 +73,7 @@ class ModelCall:
         "_call",
         "_compactor",
         "_draft",
+        "_finish_is_text",
         "_services",
         "_stand_ins",
         "_taken_ids",
@@ -94,6 +95,7 @@ class ModelCall:
         self._services = services
         self._compactor = compactor
         self._toolbox = toolbox
+        self._finish_is_text = toolbox.plain_text_returns
         self._draft = Draft()
         self._taken_ids: set[str] | None = None  # made for the first reply: most calls wait for it
         self._stand_ins: tuple[Agent, ...] = agent.with_fallbacks()[1:] if agent.fallback else ()
@@ -213,7 +215,7 @@ class ModelCall:
         builder = ReplyBuilder(model.provider_name)
         reservation = self._reservation()
         admission = Admission(call, model.model, reservation)
-        progress = ReplyProgress(builder, finish_is_text=self._toolbox.plain_text_returns)
+        progress = ReplyProgress(builder, finish_is_text=self._finish_is_text)
         stream = call.log.begin_reply(progress)
         request = self._request(transcript, model, stream, admission)
         self.broke_off = False
@@ -239,9 +241,8 @@ class ModelCall:
         model, turn = request.agent.model, request.turn
         whole = self._with_ids(reply, turn)
         cost = self._services.setup.cost(model, whole.usage)
-        finish_is_text = self._toolbox.plain_text_returns
         # Recorded, counted, then released by the caller: see 5. in budget.py.
-        stream.end(whole, turn, first, cost, model, finish_is_text=finish_is_text)
+        stream.end(whole, turn, first, cost, model, finish_is_text=self._finish_is_text)
         self._count(whole, request.agent, lambda: self._compactor.size(request.transcript))
         return whole
 
@@ -271,16 +272,17 @@ class ModelCall:
         self, transcript: Transcript, model: Agent, stream: ReplyStream, admission: Admission
     ) -> ModelRequest:
         call, box = self._call, self._toolbox
-        logger.debug(
-            "request: agent %r, call %s, turn %d, provider %r, model %r, %d entries, %d tools",
-            model.name,
-            call.id,
-            call.turn,
-            model.provider_name,
-            model.model,
-            len(transcript.entries),
-            len(box.specs),
-        )
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "request: agent %r, call %s, turn %d, provider %r, model %r, %d entries, %d tools",
+                model.name,
+                call.id,
+                call.turn,
+                model.provider_name,
+                model.model,
+                len(transcript.entries),
+                len(box.specs),
+            )
         return ModelRequest(
             model,
             transcript,
