@@ -160,13 +160,14 @@ async def call_single_tool(effects: Effects, tool_call: ToolCall) -> Outcome:
     """
     if effects.is_quick(tool_call):
         return await effects.call_tool(tool_call)
-    task = asyncio.create_task(effects.call_tool(tool_call), name=tool_call.name)
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(effects.call_tool(tool_call), name=tool_call.name)
     while not task.done():
         try:
             await wait_until_done(task)
         except asyncio.CancelledError:
             task.cancel()
-    owner = asyncio.current_task()
+    owner = asyncio.current_task(loop)
     if owner is not None and owner.cancelling():
         raise asyncio.CancelledError
     return task.result()
@@ -203,5 +204,4 @@ def find_return(outcomes: tuple[Outcome, ...]) -> ToolResult | None:
 
 def has_failed_finish(outcomes: tuple[Outcome, ...]) -> bool:
     """Whether the agent called ``finish`` with arguments that cannot be its return."""
-    failed = [outcome for outcome in outcomes if outcome.is_error]
-    return any(outcome.tool_call.name == FINISH for outcome in failed)
+    return FINISH in [outcome.tool_call.name for outcome in outcomes if outcome.is_error]
