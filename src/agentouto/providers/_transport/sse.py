@@ -64,11 +64,15 @@ class SseReader:
         if pieces:
             pieces.append(block)
             block = b"".join(pieces)
-        frames = block.split(b"\n\n")
-        self._pieces = [rest] if (rest := frames.pop()) else []
+        whole, _, rest = block.rpartition(b"\n\n")
+        events = _plain_data(whole)
+        if not events:
+            frames = block.split(b"\n\n")
+            rest = frames.pop()
+            events = self._data(frames)
+        self._pieces = [rest] if rest else []
         self._size = len(rest)
         self._loose = True
-        events = self._data(frames)
         return events + self._lines() if b"\n" in rest else events
 
     def _lines(self) -> list[bytes]:
@@ -133,6 +137,23 @@ class SseReader:
             return []
         self._stray = (self._stray + line + b"\n")[:_MOST_STRAY]
         return [dump({"msg": self._stray.decode("utf-8", "replace")})]
+
+
+def _plain_data(text: bytes) -> list[bytes]:
+    """Return the data of whole events in the form in which nearly all come; else nothing.
+
+    Each is one line of data: after nothing (Chat Completions, Gemini), or after the event's name
+    (Messages, Responses). The number of line ends tells whether all are, without a look at each.
+    """
+    if text.startswith(b"data: "):
+        data = text[6:].split(b"\n\ndata: ")
+        line_ends = 2 * (len(data) - 1)
+    elif text.startswith(b"event: "):
+        data = [each.partition(b"\ndata: ")[2] for each in text[7:].split(b"\n\nevent: ")]
+        line_ends = 3 * len(data) - 2
+    else:
+        return []
+    return data if b"" not in data and text.count(b"\n") == line_ends else []
 
 
 def _is_whole(data: bytes) -> bool:
