@@ -49,7 +49,7 @@ from agentouto.providers._format.json import (
     parse,
 )
 from agentouto.providers._format.think_tags import ThinkSplitter
-from agentouto.providers._openai.chat_chunks import PlainDelta, read_plain_chunk
+from agentouto.providers._openai.chat_chunks import PlainDelta, PlainUsage, read_plain_chunk
 from agentouto.providers._openai.tool_calls import ToolCallReader, pieces_of
 
 STOPS = MappingProxyType(
@@ -125,7 +125,9 @@ class ChatDecoder(DecoderBase):
         for event in events:
             if self._over:
                 break
-            if event == DONE or not (self._fast and self._read_fast(event, deltas)):
+            if event == DONE:
+                self._done()
+            elif not (self._fast and self._read_fast(event, deltas)):
                 self._read(event, deltas)
         return deltas
 
@@ -157,8 +159,7 @@ class ChatDecoder(DecoderBase):
             if word or thought:
                 return False
             if piece.id or piece.function.name or len(pieces) > 1:
-                starts = [(each.index, each.start) for each in pieces]
-                return self._calls.start(starts, deltas)
+                return self._calls.start(pieces, deltas)
             if not self._calls.extend(piece.index, piece.function.arguments, deltas):
                 return False
             self._misfits = 0
@@ -293,15 +294,17 @@ class ChatDecoder(DecoderBase):
 
     def _native(self) -> Json:
         """Return what has to be sent back with this reply and has no place in its parts."""
+        kept: Json = {}
+        if think := self._splitter.verbatim:
+            kept["think"] = think
         message = self._extra.whole()
         if self._reasoning.pieces and self._reasoning_field:
             message[self._reasoning_field] = self._reasoning.text
-        kept = {
-            "think": self._splitter.verbatim,
-            "message": message,
-            "calls": self._calls.extras(),
-        }
-        return {key: value for key, value in kept.items() if value}
+        if message:
+            kept["message"] = message
+        if calls := self._calls.extras():
+            kept["calls"] = calls
+        return kept
 
 
 def _is_bare_error(chunk: Json) -> bool:
@@ -343,7 +346,17 @@ def _reasoning_parts(content: object) -> str:
 
 
 def _chat_usage(usage: Json) -> Usage | None:
-    """Return the tokens that the server has counted, or ``None``.
+    """Return the tokens that the server has counted, or ``None``."""
+    if not usage:
+        return None
+    try:
+        return msgspec.convert(usage, PlainUsage).usage
+    except msgspec.ValidationError:
+        return _odd_usage(usage)
+
+
+def _odd_usage(usage: Json) -> Usage | None:
+    """Return the tokens in ``usage``, in which any field may be missing or of another type.
 
     Some servers use the names of the Responses API; ``prompt_cache_hit_tokens`` is DeepSeek's.
     """

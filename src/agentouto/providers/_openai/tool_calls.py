@@ -32,6 +32,7 @@ from agentouto.providers._format.json import (
     dump,
     parse,
 )
+from agentouto.providers._openai.chat_chunks import PlainToolCall
 
 _READ_FIELDS = frozenset({"index", "id", "type", "function"})
 """Fields of a call that are read here. All others, such as Gemini's ``extra_content`` with the
@@ -45,28 +46,27 @@ class _Slot(PartialCall):
         number: Its slot.
         stand_in: The name of the call before, used if this one gets none.
         delivered: Whether its beginning has been delivered.
-        extra: Fields that are only sent back.
     """
 
-    __slots__ = ("delivered", "extra", "number", "stand_in")
+    __slots__ = ("delivered", "number", "stand_in")
 
     def __init__(self, number: int, stand_in: str) -> None:
         super().__init__()
         self.number = number
         self.stand_in = stand_in
         self.delivered = False
-        self.extra: Json = {}
 
 
 class ToolCallReader:
     """Takes the pieces of tool calls as they come and delivers them in order."""
 
-    __slots__ = ("_by_id", "_by_index", "_calls", "_next_to_deliver")
+    __slots__ = ("_by_id", "_by_index", "_calls", "_extras", "_next_to_deliver")
 
     def __init__(self) -> None:
         self._calls: list[_Slot] = []
         self._by_index: dict[int, _Slot] = {}
         self._by_id: dict[str, _Slot] = {}
+        self._extras: dict[int, Json] = {}  # by the number of the call
         self._next_to_deliver = 0
 
     def __bool__(self) -> bool:
@@ -92,7 +92,7 @@ class ToolCallReader:
             if index is not None:
                 self._by_index[index] = call
             self._take(call, piece, relation, deltas)
-            _keep_extra(call, fields)
+            self._keep_extra(call, fields)
 
     def take_whole(self, message: list[object], deltas: list[Delta]) -> None:
         """Take the calls of a whole message: each entry is one call, streamed before or not.
@@ -108,7 +108,7 @@ class ToolCallReader:
                 if any(piece[:3]):
                     call = self._begin_call(None, deltas)
                     self._take(call, piece, Relation.ANOTHER, deltas)
-                    _keep_extra(call, fields)
+                    self._keep_extra(call, fields)
                 continue
             written, arguments = call.written, piece.arguments
             if written.begins(arguments):
@@ -116,23 +116,29 @@ class ToolCallReader:
                 self._take(call, rest, Relation.MORE, deltas)
             elif written.is_empty or (not written.is_complete and _is_json(arguments)):
                 self._take(call, piece, Relation.INSTEAD, deltas)
-            _keep_extra(call, fields)
+            self._keep_extra(call, fields)
 
-    def start(self, starts: Sequence[tuple[int, CallPiece]], deltas: list[Delta]) -> bool:
-        """Take the starts of calls, each with its index.
+    def start(self, starts: Sequence[PlainToolCall], deltas: list[Delta]) -> bool:
+        """Take the starts of calls.
 
         Returns ``False``, and takes nothing, if one has no id or no name, or if an index or an id
         has come before.
         """
-        indexes = {index for index, _ in starts}
-        ids = {piece.id for _, piece in starts if piece.id and piece.name}
-        if not len(indexes) == len(ids) == len(starts):
-            return False
-        if not self._by_index.keys().isdisjoint(indexes) or not self._by_id.keys().isdisjoint(ids):
-            return False
-        for index, piece in starts:
-            call = self._by_index[index] = self._begin_call(None, deltas)
-            self._take(call, piece, Relation.ANOTHER, deltas)
+        by_index, by_id = dict[int, PlainToolCall](), dict[str, PlainToolCall]()
+        for start in starts:
+            index, id_ = start.index, start.id
+            if not id_ or not start.function.name or index in by_index or id_ in by_id:
+                return False
+            if index in self._by_index or id_ in self._by_id:
+                return False
+            by_index[index] = by_id[id_] = start
+        for id_, start in by_id.items():
+            call = self._begin_call(None, deltas)
+            call.id, call.name = id_, start.function.name or ""
+            self._by_index[start.index] = self._by_id[id_] = call
+            if arguments := start.function.arguments:
+                call.written.pieces.append(arguments)
+                self._deliver(call, arguments, deltas)
         return True
 
     def extend(self, index: int, arguments: str, deltas: list[Delta]) -> bool:
@@ -165,8 +171,13 @@ class ToolCallReader:
 
     def extras(self) -> list[Json]:
         """Return the fields of each call that are only sent back; empty if no call has any."""
-        extras = [call.extra for call in self._calls]
-        return extras if any(extras) else []
+        extras = self._extras
+        return [extras.get(call.number, {}) for call in self._calls] if extras else []
+
+    def _keep_extra(self, call: _Slot, fields: Json) -> None:
+        for key, value in fields.items():
+            if key not in _READ_FIELDS and value is not None:
+                self._extras.setdefault(call.number, {})[key] = value
 
     def _locate(self, piece: CallPiece, index: int | None) -> tuple[_Slot | None, Relation]:
         """Return the call that a piece may belong to, and how it relates to that call."""
@@ -225,7 +236,7 @@ class ToolCallReader:
         """Begin a call. If it gets no name, it has that of the call ``before`` it."""
         stand_in = "" if before is None else before.name or before.stand_in
         call = _Slot(len(self._calls), stand_in)
-        if self._calls:
+        if self._calls and not self._calls[-1].delivered:
             self._deliver(self._calls[-1], "", deltas)
         self._calls.append(call)
         return call
@@ -264,14 +275,6 @@ def _call_piece(fields: Json, *, beside: bool) -> CallPiece:
     function = as_object(fields.get("function"))
     id_, name = as_str(fields.get("id")), as_str(function.get("name"))
     return CallPiece(id_, name, _as_json(function.get("arguments")), beside)
-
-
-def _keep_extra(call: _Slot, fields: Json) -> None:
-    call.extra.update(
-        (key, value)
-        for key, value in fields.items()
-        if key not in _READ_FIELDS and value is not None
-    )
 
 
 def _is_json(text: str) -> bool:
