@@ -37,17 +37,16 @@ _MARKS = re.compile(r'["{}\[\]\\]')
 """The characters that open, close or escape something in JSON (RFC 8259 §2 and §7)."""
 
 
-class PartialArguments:
+class PartialArguments(msgspec.Struct, eq=False):
     """Arguments so far. It tells whether they are complete without reading a piece twice."""
 
-    __slots__ = ("_begun", "_depth", "_escaped", "_quoted", "_read", "length", "pieces")
-
-    def __init__(self, text: str = "") -> None:
-        self.pieces = [text] if text else []
-        self.length = 0
-        self._read = 0
-        self._depth = 0
-        self._begun = self._quoted = self._escaped = False
+    pieces: list[str] = []
+    length: int = 0
+    _read: int = 0
+    _depth: int = 0
+    _begun: bool = False
+    _quoted: bool = False
+    _escaped: bool = False
 
     def add(self, text: str) -> None:
         """Add a piece."""
@@ -135,11 +134,11 @@ class PartialCall:
     def __init__(self, id_: str = "", name: str = "", arguments: str = "") -> None:
         self.id = id_
         self.name = name
-        self.written = PartialArguments(arguments)
+        self.written = PartialArguments([arguments] if arguments else [])
 
     def replace(self, arguments: str) -> None:
         """Replace the arguments so far."""
-        self.written = PartialArguments(arguments)
+        self.written = PartialArguments([arguments] if arguments else [])
 
     def may_continue(self, piece: CallPiece) -> bool:
         """Return whether ``piece`` has no other id and no other name."""
@@ -288,6 +287,8 @@ def final_arguments(arguments: str) -> str:
     A placeholder before an object is dropped (sub2api sends ``{}{"a":1}``), and an object that was
     encoded twice, as a JSON string, is decoded.
     """
+    if arguments.startswith('{"'):  # as nearly all are: neither an empty object nor a string
+        return arguments
     if (found := _PLACEHOLDERS.match(arguments)) is not None:
         arguments = arguments[found.end() :]
     if not arguments.lstrip().startswith('"'):
@@ -304,8 +305,10 @@ def most_complete(versions: Iterable[str]) -> str:
     Servers send the same arguments more than once (in pieces, after them, in the finished item),
     and some leave a placeholder, or half of them, in one of these places.
     """
-    different = dict.fromkeys(versions)
+    different = filter(None, dict.fromkeys(versions))
     written = [version for each in different if (version := final_arguments(each)).strip()]
+    if len(written) <= 1:  # as nearly always: there is nothing to choose
+        return "".join(written)
     whole = [each for each in written if parse_object(each) is not None]
     with_content = (each for each in (*whole, *written) if not is_empty(each))
-    return next(with_content, written[0] if written else "")
+    return next(with_content, written[0])
