@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
+import msgspec
+
 from agentouto._domain.content import (
     Native,
     Part,
@@ -33,16 +35,13 @@ from agentouto._domain.delta import (
 from agentouto._domain.errors import ProtocolViolation
 
 
-class _OpenPart:
+class _OpenPart(msgspec.Struct, eq=False):
     """A part of the reply that may still grow."""
 
-    __slots__ = ("id", "kind", "name", "pieces")
-
-    def __init__(self, kind: type[Part], id_: str = "", name: str = "") -> None:
-        self.kind = kind
-        self.id = id_
-        self.name = name
-        self.pieces: list[str] = []
+    kind: type[Part]
+    id: str = ""
+    name: str = ""
+    pieces: list[str] = []
 
     def build(self) -> Part:
         text = "".join(self.pieces)

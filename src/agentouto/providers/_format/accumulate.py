@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import cast
 
+import msgspec
+
 from agentouto.providers._format.json import Json, as_list, as_object, as_str
 
 _STREAMED = frozenset({"text", "summary", "data"})
@@ -16,17 +18,14 @@ _STREAMED = frozenset({"text", "summary", "data"})
 "Reasoning tokens"); all others come whole."""
 
 
-class StreamedText:
+class StreamedText(msgspec.Struct, eq=False):
     """Text that is streamed in pieces, and may come once more as a whole."""
 
-    __slots__ = ("_counted", "_length", "_streamed", "_summed", "pieces")
-
-    def __init__(self) -> None:
-        self.pieces: list[str] = []
-        self._counted = 0
-        self._length = 0
-        self._summed: str = ""
-        self._streamed = False
+    pieces: list[str] = []
+    _counted: int = 0
+    _length: int = 0
+    _summed: str = ""
+    _streamed: bool = False
 
     def add(self, piece: str) -> None:
         """Add a piece."""
@@ -62,13 +61,10 @@ class StreamedText:
         return new
 
 
-class ExtraFields:
+class ExtraFields(msgspec.Struct, eq=False):
     """Fields of a reply that are only sent back: they are joined from pieces and not read."""
 
-    __slots__ = ("_fields",)
-
-    def __init__(self) -> None:
-        self._fields: dict[str, object] = {}
+    _fields: dict[str, object] = {}
 
     def add(self, name: str, value: object) -> None:
         """Add one more piece of a field: text and lists grow, anything else is replaced."""
