@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, TypeAlias, cast
+from typing import ClassVar, TypeAlias
 
 from agentouto._domain.content import Stop, Usage
 from agentouto._domain.delta import Delta
@@ -98,7 +98,7 @@ def abort_details(finish_reason: object) -> ErrorDetails | None:
 
     ``network_error`` (Zhipu) and all other reasons that end in ``_error`` are errors.
     """
-    reason = stop_reason(finish_reason)
+    reason = finish_reason if isinstance(finish_reason, str) else stop_reason(finish_reason)
     if reason in _GOOD_REASONS:
         return None
     word = _REASON.match(reason.strip().lower().replace("-", "_").replace(" ", "_"))
@@ -187,7 +187,8 @@ class DecoderBase(ABC):
                     self._take(line, deltas)
             return
         if isinstance(value, dict):
-            self._event(cast("Json", value), deltas)
+            # Not cast, which is a call for every event.
+            self._event(value, deltas)  # pyright: ignore[reportUnknownArgumentType] - of JSON
 
     def _with_surrogates_joined(self, event: bytes) -> bytes:
         """Return ``event`` with a cut character joined: its first half is kept for this event."""

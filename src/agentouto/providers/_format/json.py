@@ -103,12 +103,16 @@ def dump_joined(values: Iterable[object]) -> bytes:
 
 def as_object(value: object) -> Json:
     """Return ``value`` if it is an object, else an empty one."""
-    return cast("Json", value) if isinstance(value, dict) else {}
+    if isinstance(value, dict):
+        return value  # pyright: ignore[reportUnknownVariableType] - of JSON; a cast is a call
+    return {}
 
 
 def as_list(value: object) -> list[object]:
     """Return ``value`` if it is a list, else an empty one."""
-    return cast("list[object]", value) if isinstance(value, list) else []
+    if isinstance(value, list):
+        return value  # pyright: ignore[reportUnknownVariableType] - of JSON; a cast is a call
+    return []
 
 
 def as_str(value: object) -> str:
@@ -131,8 +135,8 @@ def as_tokens(value: object) -> int | None:
 
     A count below zero would give a run back what it has spent of its limits.
     """
-    if value is None:
-        return None
+    if value is None or (type(value) is int and 0 <= value <= MOST_TOKENS):
+        return value  # as nearly all servers count
     if isinstance(value, float) and value == value:  # noqa: PLR0124 - false for NaN only
         value = int(min(max(value, 0), MOST_TOKENS))
     count = as_count(value)

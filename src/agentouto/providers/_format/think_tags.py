@@ -24,33 +24,32 @@ class _State(Enum):
     BEFORE = auto()
     INSIDE = auto()
     AFTER = auto()
-    OVER = auto()
 
 
 class ThinkSplitter:
     """Splits a streamed text into reasoning and text, however it is cut into pieces.
 
     With ``may_tag=False``, for models whose reasoning has fields of its own, tags are always text.
+
+    Attributes:
+        over: Whether no block can begin any more: all that follows is text.
     """
 
-    __slots__ = ("_blanks", "_held", "_raw", "_state", "_tag")
+    __slots__ = ("_blanks", "_held", "_raw", "_state", "_tag", "over")
 
     def __init__(self, *, may_tag: bool = True) -> None:
-        self._state = _State.BEFORE if may_tag else _State.OVER
+        self.over = not may_tag
+        self._state = _State.BEFORE
         self._blanks: list[str] = []
         self._held: str = ""
         self._tag: str = ""
         self._raw: list[str] = []
 
     @property
-    def over(self) -> bool:
-        """Whether no block can begin any more: all that follows is text."""
-        return self._state is _State.OVER
-
-    @property
     def begun(self) -> bool:
         """Whether there has been any text."""
-        return bool(self._held or self._blanks) or self._state is not _State.BEFORE
+        started = self.over or self._state is not _State.BEFORE
+        return started or bool(self._held or self._blanks)
 
     @property
     def verbatim(self) -> str:
@@ -59,17 +58,15 @@ class ThinkSplitter:
 
     def feed(self, text: str, deltas: list[Delta]) -> None:
         """Take more text; add to ``deltas`` all of it that is certain."""
-        if self._state is _State.BEFORE:
-            text = self._before(text)
-        if self._state is _State.INSIDE:
-            text = self._inside(text, deltas)
-        if self._state is _State.AFTER:
-            text = self._after(text)
-        if self._state is _State.OVER and text:
+        if not self.over:
+            text = self._read_block(text, deltas)
+        if self.over and text:
             deltas.append(TextDelta(text))
 
     def end(self, deltas: list[Delta]) -> None:
         """Add to ``deltas`` what was held back: the text is complete."""
+        if not self._blanks and not self._held:
+            return
         held = "".join((*self._blanks, self._held))
         self._blanks, self._held = [], ""
         if held and self._state is _State.INSIDE:
@@ -77,6 +74,16 @@ class ThinkSplitter:
             deltas.append(ReasoningDelta(held))
         elif held:
             deltas.append(TextDelta(held))
+
+    def _read_block(self, text: str, deltas: list[Delta]) -> str:
+        """Take text while there may be a block; return what follows it."""
+        if self._state is _State.BEFORE:
+            text = self._before(text)
+        if self._state is _State.INSIDE:
+            text = self._inside(text, deltas)
+        if self._state is _State.AFTER:
+            text = self._after(text)
+        return text
 
     def _before(self, text: str) -> str:
         if not self._held and (not text or text.isspace()):
@@ -95,7 +102,7 @@ class ThinkSplitter:
         if any(opening.startswith(begun) for opening in _OPENINGS):
             self._held = begun
             return ""
-        self._state = _State.OVER
+        self.over = True
         rest, self._blanks = "".join((*self._blanks, begun)), []
         return rest
 
@@ -115,7 +122,7 @@ class ThinkSplitter:
         rest = text.lstrip()
         self._raw.append(text[: len(text) - len(rest)])
         if rest:
-            self._state = _State.OVER
+            self.over = True
         return rest
 
 
