@@ -81,11 +81,10 @@ _USAGE_FIELDS = frozenset(
         "cache_read_input_tokens",
         "cache_creation_input_tokens",
         "output_tokens",
-        "thinking_tokens",
     }
 )
-"""Counts that are read. ``input_tokens`` leaves out what was read from or written to the cache
-("Prompt caching", tracking cache performance)."""
+"""Counts that are read, beside those of ``output_tokens_details``. ``input_tokens`` leaves out what
+was read from or written to the cache ("Prompt caching", tracking cache performance)."""
 
 
 class MessagesDecoder(DecoderBase):
@@ -306,11 +305,17 @@ class MessagesDecoder(DecoderBase):
 
     def _take_usage(self, usage: Json) -> None:
         """Take counts of tokens. They are cumulative, and a later event may leave some out."""
-        details = as_object(usage.get("output_tokens_details"))
-        counts = {**usage, "thinking_tokens": details.get("thinking_tokens")}
-        for name in counts.keys() & _USAGE_FIELDS:
-            if (count := as_tokens(counts[name])) is not None:
-                self._usage[name] = max(count, self._usage.get(name, 0))
+        for name in _USAGE_FIELDS:
+            if name in usage:
+                self._take_count(name, usage[name])
+        if "output_tokens_details" in usage:
+            details = as_object(usage["output_tokens_details"])
+            self._take_count("thinking_tokens", details.get("thinking_tokens"))
+
+    def _take_count(self, name: str, value: object) -> None:
+        count, earlier = as_tokens(value), self._usage.get(name)
+        if count is not None and (earlier is None or count > earlier):
+            self._usage[name] = count
 
     def _messages_usage(self) -> Usage | None:
         """Return the tokens that the server has counted, or ``None``."""
