@@ -48,6 +48,8 @@ def as_result(value: object, tool_name: str) -> ToolResult:
 
 def encodable_text(value: object, tool_name: str) -> str:
     """Return ``value`` as text that can be encoded: ``None`` as ``""``, data as JSON."""
+    if type(value) is str and value.isascii():  # nothing to change, and nothing to try
+        return value
     if isinstance(value, bytes | bytearray):
         return _decode_bytes(value, tool_name)
     if value is None:
