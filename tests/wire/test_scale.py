@@ -31,6 +31,27 @@ MOST_MEGABYTES = 60.0
 MOST_SECONDS = 4.0
 """Of the processor: how long it takes also depends on who else is at work."""
 
+PAGE_FAULTS = """
+import asyncio, resource, sys
+from agentouto import Agent, Provider, async_run
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+async def main():
+    provider = Provider("p", kind="openai", api_key="none", base_url=sys.argv[1])
+    agent = Agent("teller", "You tell.", "m", provider, max_output_tokens=1024)
+    for _ in range(50):
+        await async_run("?", [agent])
+    before = faults()
+    for _ in range(300):
+        await async_run("?", [agent])
+    print(faults() - before)
+
+asyncio.run(main())
+"""
+"""A program that imports nothing else: what others import may have freed large blocks already."""
+
 TESTS = Path(__file__).resolve().parents[1]
 
 
@@ -66,6 +87,14 @@ def test_a_thousand_replies_at_once_cost_little_and_leave_nothing(server: str, k
     assert seen["open_at_the_server"] == 0
     assert seen["megabytes"] <= MOST_MEGABYTES, seen
     assert seen["seconds"] <= MOST_SECONDS, seen
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the C libraries of others decide otherwise")
+def test_requests_one_after_another_get_no_new_memory_from_the_system(server: str) -> None:
+    command = [sys.executable, "-c", PAGE_FAULTS, f"{server}/openai/1/0"]
+    environment = plain() | {"PYTHONPATH": str(Path(agentouto.__file__).parents[1])}
+    done = subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert int(done.stdout) < 300, "each read of a connection maps memory"
 
 
 # The client ---------------------------------------------------------------------------------------
