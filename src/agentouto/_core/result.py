@@ -224,13 +224,15 @@ def messages_of(events: Iterable[Event]) -> list[Message]:
 
 def usage_of(events: Iterable[Event]) -> Usage:
     """Return the usage of all replies together, and by call."""
-    by_call: dict[str, Usage] = {}
+    used_in: dict[str, list[Usage]] = {}
     for event in events:
         if type(event) in _ABOUT_USAGE and isinstance(event, Replied | Spent):
-            call_id = event.stamp.call_id
             used = event.usage if isinstance(event, Spent) else event.reply.usage
-            before = by_call.get(call_id)
-            by_call[call_id] = used if before is None else before + used
+            used_in.setdefault(event.stamp.call_id, []).append(used)
+    by_call = {
+        call_id: sum_usage(usages) if len(usages) > 1 else usages[0]
+        for call_id, usages in used_in.items()
+    }
     return sum_usage(by_call.values(), by_call)
 
 

@@ -102,13 +102,18 @@ def _add_known(one: int | None, other: int | None) -> int | None:
 
 def sum_usage(usages: Iterable[Usage], by_call: Mapping[str, Usage] | None = None) -> Usage:
     """Return the sum of ``usages``; of no usages, a ``Usage`` without any count."""
-    sum_ = Usage()
+    read: int | None = None
+    written: int | None = None
+    cached: int | None = None
+    reasoning: int | None = None
+    complete = True
     for usage in usages:
-        sum_ += usage
-    if by_call is None:
-        return sum_
-    read, written, cached = sum_.input_tokens, sum_.output_tokens, sum_.cached_tokens
-    return Usage(read, written, cached, sum_.reasoning_tokens, sum_.complete, by_call)
+        read = _add_known(read, usage.input_tokens)
+        written = _add_known(written, usage.output_tokens)
+        cached = _add_known(cached, usage.cached_tokens)
+        reasoning = _add_known(reasoning, usage.reasoning_tokens)
+        complete = complete and usage.complete
+    return Usage(read, written, cached, reasoning, complete, {} if by_call is None else by_call)
 
 
 class Stop(StrEnum):
