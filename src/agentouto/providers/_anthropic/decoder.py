@@ -194,16 +194,18 @@ class MessagesDecoder(DecoderBase):
 
     def _event(self, event: Json, deltas: list[Delta]) -> None:
         """Read one event the slow way. Unknown types are ignored, as "Streaming Messages" asks."""
-        index = as_count(event.get("index"))
         match event.get("type"):
             case "message_start":
                 self._take_usage(as_object(as_object(event.get("message")).get("usage")))
             case "content_block_start":
+                index = as_count(event.get("index"))
                 self._open_block(index, as_object(event.get("content_block")), deltas)
             case "content_block_delta":
+                index = as_count(event.get("index"))
                 self._take_delta(index, as_object(event.get("delta")), deltas)
             case "content_block_stop":
                 self._splitter.end(deltas)
+                index = as_count(event.get("index"))
                 if (block := self._by_index.get(-1 if index is None else index)) is not None:
                     block.stopped = True
             case "message_delta":
@@ -243,11 +245,9 @@ class MessagesDecoder(DecoderBase):
         """Add the delta with which a call begins, once it has a name, or begins once more."""
         if call.announced:
             deltas.append(ToolCallDelta(call.slot, again=True))
-        elif call.name:
+        elif name := call.name:
             call.announced = True
-            deltas.append(
-                ToolCallDelta(call.slot, call.id, call.name, call.streamed_arguments.text)
-            )
+            deltas.append(ToolCallDelta(call.slot, call.id, name, call.streamed_arguments.text))
 
     def _last_block(self) -> Block | None:
         return self._blocks[-1] if self._blocks else None
@@ -283,12 +283,13 @@ class MessagesDecoder(DecoderBase):
             self._stop = self._stop or Stop.COMPLETE
 
     def _take_stop_reason(self, fields: Json) -> None:
-        if (details := abort_details(fields.get("stop_reason"))) is not None:
+        written = fields.get("stop_reason")
+        if (details := abort_details(written)) is not None:
             raise self._make_error(details)
-        if reason := stop_reason(fields.get("stop_reason")):
+        if reason := stop_reason(written):
             self._reason, self._stop = reason, STOPS.get(reason, Stop.COMPLETE)
-        stop_details = as_object(fields.get("stop_details"))
-        self._refusal_text = as_str(stop_details.get("explanation")) or self._refusal_text
+        if stop_details := as_object(fields.get("stop_details")):
+            self._refusal_text = as_str(stop_details.get("explanation")) or self._refusal_text
 
     def _end_calls(self, deltas: list[Delta]) -> None:
         """Add the arguments of calls that differ from the pieces that were delivered."""
