@@ -34,23 +34,35 @@ class Draft:
 
     Attributes:
         options: How the entries were encoded: a value of the format that is compared with ``==``.
-            Pieces with other options are dropped. ``None`` if there are none.
+            What is written with other options is dropped. ``None`` if there is nothing.
         native_refused_by: The origin that has refused its own native items in this call: replies
             go there as text and tool calls from then on. Empty if there is none.
         last: The last encoded entry. A transcript with this very object at its place is longer.
+        last_written: The last entry that has an encoding: some have none.
         count: The number of encoded entries.
-        pieces: The encoded entries.
+        written: The encoded entries, one behind the other, so that a request copies them at once
+            however many there are.
         files: The downloaded files for attachments with an address.
     """
 
-    __slots__ = ("_seen", "count", "files", "last", "native_refused_by", "options", "pieces")
+    __slots__ = (
+        "_seen",
+        "count",
+        "files",
+        "last",
+        "last_written",
+        "native_refused_by",
+        "options",
+        "written",
+    )
 
     def __init__(self) -> None:
         self.options: object = None
         self.native_refused_by: str = ""
         self.last: Entry | None = None
+        self.last_written: Entry | None = None
         self.count: int = 0
-        self.pieces: list[bytes] = []
+        self.written: bytearray = bytearray()
         self.files: dict[Attachment, Attachment] = {}
         self._seen: tuple[object, int, Entry | None] = (None, 0, None)
 
@@ -68,11 +80,12 @@ class Draft:
         self._seen = by, len(entries), entries[-1] if entries else None
 
     def unwritten(self, transcript: Transcript, options: object) -> tuple[Entry, ...]:
-        """Return the entries that are not encoded with ``options`` yet; drop stale pieces."""
+        """Return the entries that are not encoded with ``options`` yet; drop a stale encoding."""
         entries = transcript.entries
         grown = self.options == options and 0 < self.count <= len(entries)
         if not (grown and entries[self.count - 1] is self.last):
-            self.options, self.count, self.pieces = options, 0, []
+            self.options, self.count = options, 0
+            self.last_written, self.written = None, bytearray()
         new = entries[self.count :]
         if new:
             self.count, self.last = len(entries), new[-1]

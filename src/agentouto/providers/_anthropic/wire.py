@@ -32,7 +32,7 @@ from agentouto._domain.errors import AuthError, ContextOverflow, ProviderError, 
 from agentouto._domain.memory import Memory
 from agentouto._domain.message import Attachment
 from agentouto._domain.participants import Agent, Provider
-from agentouto._domain.ports import ModelRequest, ToolSpec
+from agentouto._domain.ports import Draft, ModelRequest, ToolSpec
 from agentouto._domain.secret import Secret, address
 from agentouto.providers._anthropic.decoder import MessagesDecoder
 from agentouto.providers._anthropic.encoder import MessagesOptions, needs_download, write_entry
@@ -254,8 +254,8 @@ class AnthropicWire(JsonWire[MessagesQuirks]):
         if "messages" not in head:
             yield (b'"messages":[', *self._messages(request, correction), b"]")
 
-    def _messages(self, request: ModelRequest, correction: Correction) -> list[bytes]:
-        """Return the messages in pieces, one an entry; entries of one role make one message."""
+    def _messages(self, request: ModelRequest, correction: Correction) -> Field:
+        """Return the messages in pieces; entries of one role make one message."""
         entries, draft = request.transcript.entries, request.draft
         origin = self._origin(request.agent)
         options = MessagesOptions(
@@ -263,14 +263,14 @@ class AnthropicWire(JsonWire[MessagesQuirks]):
         )
 
         def write(entry: Entry, _: int) -> bytes:
-            before = _last_speaker(entries, draft.pieces)
+            before = _last_speaker(draft)
             return _connected(write_entry(entry, options), _role(entry), before)
 
-        pieces = write_new(request, options, write)
-        speaker = _last_speaker(entries, pieces)
+        messages = write_new(request, options, write, between=b"")
+        speaker = _last_speaker(draft)
         if speaker == "user" or _ends_paused(entries, origin):
-            return [*pieces, _MESSAGES_END]
-        return [*pieces, _connected(_FILLER_TEXT, "user", speaker), _MESSAGES_END]
+            return (messages, _MESSAGES_END)
+        return (messages, _connected(_FILLER_TEXT, "user", speaker), _MESSAGES_END)
 
 
 def _tool_list(tools: tuple[ToolSpec, ...]) -> bytes:
@@ -294,12 +294,9 @@ def _role(entry: Entry) -> str:
     return "assistant" if isinstance(entry, Reply) else "user"
 
 
-def _last_speaker(entries: Sequence[Entry], pieces: Sequence[bytes]) -> str:
-    """Return the role of the last of ``pieces`` that is not empty, if there is one."""
-    for place in range(len(pieces) - 1, -1, -1):
-        if pieces[place]:
-            return _role(entries[place])
-    return ""
+def _last_speaker(draft: Draft) -> str:
+    """Return the role of the last entry that is written, if there is one."""
+    return "" if draft.last_written is None else _role(draft.last_written)
 
 
 def _connected(blocks: bytes, role: str, before: str) -> bytes:

@@ -33,23 +33,29 @@ and dashes, with a maximum length of 64"), which is the least of all vendors."""
 
 
 def write_new(
-    request: ModelRequest, options: object, write: Callable[[Entry, int], bytes | None]
-) -> list[bytes]:
-    """Encode with ``options`` the entries that the draft of ``request`` lacks; return all pieces.
+    request: ModelRequest,
+    options: object,
+    write: Callable[[Entry, int], bytes],
+    between: bytes = b",",
+) -> bytearray:
+    """Encode with ``options`` the entries that the draft of ``request`` lacks; return all entries.
 
-    ``write`` takes an entry and its index; an entry for which it returns ``None`` has no piece.
+    ``write`` takes an entry and its index; an entry for which it returns nothing is left out.
+    ``between`` stands between two entries. The draft goes on writing into what is returned.
     """
     transcript, draft = request.transcript, request.draft
     try:
         new = draft.unwritten(transcript, options)
         for place, entry in enumerate(new, draft.count - len(new)):
-            piece = write(with_downloads(entry, draft.files), place)
-            if piece is not None:
-                draft.pieces.append(piece)
+            if piece := write(with_downloads(entry, draft.files), place):
+                if between and draft.written:
+                    draft.written += between
+                draft.written += piece
+                draft.last_written = entry
     except BaseException:
         draft.options = None  # the draft counts an entry that was not encoded: begin again
         raise
-    return draft.pieces
+    return draft.written
 
 
 def drop_native(draft: Draft, origin: str) -> None:

@@ -28,7 +28,7 @@ from agentouto.providers._format.wire import ModelLookup, WireRequest, not_json_
 
 H = TypeVar("H", bound=Quirks)
 
-Field: TypeAlias = Sequence[bytes]
+Field: TypeAlias = Sequence[bytes | bytearray]
 """Fields of an object as JSON, in pieces and without the braces; empty if there is none."""
 
 
@@ -115,7 +115,7 @@ class JsonWire(ABC, Generic[H]):
         beginning of two requests (OpenAI "Prompt caching", Anthropic "Prompt caching", Gemini
         "Context caching").
         """
-        pieces: list[bytes] = []
+        pieces: list[bytes | bytearray] = []
         try:
             for field in fields:
                 if field:
@@ -132,9 +132,9 @@ def json_fields(head: Json) -> Field:
     return (dump(head)[1:-1],) if head else ()
 
 
-def json_array(name: bytes, items: Iterable[bytes]) -> Field:
-    """Return a field called ``name`` with a list of ``items`` that are JSON already."""
-    return (b'"%b":[' % name, b",".join(items), b"]")
+def json_array(name: bytes, *items: bytes | bytearray) -> Field:
+    """Return a field called ``name`` with a list of ``items``: JSON already, joined by commas."""
+    return (b'"%b":[' % name, *items, b"]")
 
 
 def json_field(name: bytes, written: bytes) -> Field:

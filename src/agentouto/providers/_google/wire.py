@@ -199,19 +199,19 @@ class GeminiWire(JsonWire[GeminiQuirks]):
         if "contents" not in head:
             yield json_array(b"contents", self._contents(request, quirks))
 
-    def _contents(self, request: ModelRequest, quirks: GeminiQuirks) -> list[bytes]:
+    def _contents(self, request: ModelRequest, quirks: GeminiQuirks) -> bytes | bytearray:
         entries, draft = request.transcript.entries, request.draft
         origin = self._origin(request.agent)
         own = "" if draft.native_refused_by == origin else origin
         options = self._options(request.agent.model, quirks, own)
 
-        def write(entry: Entry, place: int) -> bytes | None:
+        def write(entry: Entry, place: int) -> bytes:
             written = write_entry(entry, entries[place - 1] if place else None, options)
-            if written and isinstance(entry, Reply) and _needs_user_turn(draft.pieces):
+            if written and isinstance(entry, Reply) and _needs_user_turn(draft.written):
                 return EMPTY_USER + b"," + written
-            return written or None
+            return written
 
-        return write_new(request, options, write) or [EMPTY_USER]
+        return write_new(request, options, write) or EMPTY_USER
 
     def _options(self, model: str, quirks: GeminiQuirks, origin: str) -> GeminiOptions:
         return GeminiOptions(
@@ -241,9 +241,9 @@ def _path_of(model: str) -> str:
     return quote(below, safe="/@")
 
 
-def _needs_user_turn(pieces: list[bytes]) -> bool:
+def _needs_user_turn(written: bytearray) -> bool:
     """Return whether a user's turn must come next: a user begins, and turns alternate."""
-    return not pieces or pieces[-1].endswith(MODEL_ENDS)
+    return not written or written.endswith(MODEL_ENDS)
 
 
 def _declaration(tool: ToolSpec) -> Json:

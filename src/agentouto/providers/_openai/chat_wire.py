@@ -205,23 +205,24 @@ class OpenAIChatWire(OpenAIFormatWire[ChatQuirks]):
         if tools := self._tools.with_added(request.tools, added):
             yield json_field(b"tools", tools)
         if "messages" not in head:
-            yield json_array(b"messages", self._messages(request, quirks))
+            yield json_array(b"messages", *self._messages(request, quirks))
 
-    def _messages(self, request: ModelRequest, quirks: ChatQuirks) -> list[bytes]:
+    def _messages(self, request: ModelRequest, quirks: ChatQuirks) -> Field:
         options = quirks.options(self._name, self._origin(request.agent))
         entries = request.transcript.entries
 
-        def write(entry: Entry, place: int) -> bytes | None:
+        def write(entry: Entry, place: int) -> bytes:
             before = entries[place - 1] if place else None
             written = write_entry(entry, before, options)
             if options.alternate and isinstance(entry, Incoming) and not isinstance(before, Reply):
                 written = FILLER_REPLY + b"," + written if before else written
-            return written or None
+            return written
 
         messages = write_new(request, options, write)
         if not request.transcript.system:
-            return messages
-        return [dump({"role": "system", "content": request.transcript.system}), *messages]
+            return (messages,)
+        system = dump({"role": "system", "content": request.transcript.system})
+        return (system, b",", messages) if messages else (system,)
 
     def _optional(self, chosen: Json, extra: Json) -> frozenset[str]:
         fields = paths(chosen, whole=(_RESPONSE_FORMAT,))

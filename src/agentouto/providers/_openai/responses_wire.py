@@ -183,15 +183,15 @@ class OpenAIResponsesWire(OpenAIFormatWire[ResponsesQuirks]):
 
     def _items(
         self, request: ModelRequest, quirks: ResponsesQuirks, *, stored: bool
-    ) -> list[bytes]:
+    ) -> bytes | bytearray:
         origin, refused_fields = self._origin(request.agent), quirks.refused_fields
         plain = request.draft.native_refused_by == origin
         needs_encrypted = self._at_vendor and not stored
         options = ResponsesOptions(
             self._name, origin, plain, needs_encrypted, refused_fields, quirks.typed
         )
-        items = write_new(request, options, lambda entry, _: write_entry(entry, options) or None)
-        return items or [dump({"role": "user", "content": ""})]
+        items = write_new(request, options, lambda entry, _: write_entry(entry, options))
+        return items or dump({"role": "user", "content": ""})
 
     # Settings -------------------------------------------------------------------------------------
 
