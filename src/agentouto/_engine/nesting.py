@@ -126,7 +126,7 @@ class Enclosing(msgspec.Struct, frozen=True):
         """
         found = [] if self.function is None else [self.function]
         if self.site is not None and self.site.loop is not loop:
-            found.append(self.site.nest.scope)
+            found.append(self.site.nest)
         return tuple(found)
 
 
@@ -144,7 +144,7 @@ _FUNCTION: ContextVar[Scope | None] = ContextVar("agentouto_function", default=N
 def enclosing() -> Enclosing:
     """Return what a run that is begun now is nested in."""
     site, function = _CALL_SITE.get(), _FUNCTION.get()
-    if site is not None and site.nest.scope.closed:
+    if site is not None and site.nest.closed:
         site = None  # a run that has ended has no limits left to keep
     return TOP_LEVEL if site is None and function is None else Enclosing(site, function)
 
@@ -160,16 +160,16 @@ def leave_call_site() -> None:
     _FUNCTION.set(None)
 
 
-class Nesting:
+class Nesting(Scope):
     """A run as its inner runs see it, and what the run itself is nested in."""
 
-    __slots__ = ("_enclosing", "_site", "budget", "scope")
+    __slots__ = ("_enclosing", "_site", "budget")
 
     def __init__(self, enclosing: Enclosing, budget: Budget | None) -> None:
+        super().__init__()
         self._enclosing = enclosing
         self._site: CallSite | None = None
         self.budget: Budget | None = budget
-        self.scope: Scope = Scope()
 
     def depth_of(self, call: Call | None) -> int:
         """Return the depth of ``call``, counted from the outermost run."""
@@ -277,7 +277,7 @@ class AttachedRun:
         end_block(self._close, self._loop, kind)
 
     def _end(self) -> None:
-        self._nest.scope.close()  # from this thread: the loop may be blocked by a plain function
+        self._nest.close()  # from this thread: the loop may be blocked by a plain function
         with suppress(RuntimeError):  # the loop is closed: the run has ended
             self._loop.call_soon_threadsafe(self._stop)
 

@@ -347,7 +347,7 @@ class Run:
         self._tasks = []
         self._side_tasks.end()
         self._early_end.close()
-        self._nest.scope.close()
+        self._nest.close()
         self._threads.close()
         if self._budget is not None:
             self._budget.stop_clock()
