@@ -77,18 +77,13 @@ class Receipt(str):  # noqa: SLOT000 - it has attributes, which slots of a str c
         return str, (str(self),)
 
 
-class LetterIds:
-    """The ids that senders have given their messages, so that each is sent once."""
+def add_id(ids: dict[str, object], id_: str) -> bool:
+    """Add the id that a sender has given its message, from any thread; return whether it is new.
 
-    __slots__ = ("_ids",)
-
-    def __init__(self) -> None:
-        self._ids: dict[str, object] = {}
-
-    def add(self, id_: str) -> bool:
-        """Add ``id_``, from any thread; return whether it is new: ``setdefault`` is atomic."""
-        mark = object()
-        return self._ids.setdefault(id_, mark) is mark
+    A message is sent once for each id. ``setdefault`` is atomic.
+    """
+    mark = object()
+    return ids.setdefault(id_, mark) is mark
 
 
 class Delivery(msgspec.Struct, frozen=True):

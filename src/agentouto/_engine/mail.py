@@ -46,15 +46,14 @@ from agentouto._domain.event import (
     MessageRead,
     MessageReturned,
 )
-from agentouto._domain.event_pieces import Stamp
 from agentouto._domain.message import USER, Message
 from agentouto._engine.call import Call, Mailbox, Status
 from agentouto._engine.calls import USER_ADDRESS, Calls
 from agentouto._engine.delivery import (
     Delivery,
     Letter,
-    LetterIds,
     Receipt,
+    add_id,
     checked_text,
     confirmation,
     note_about,
@@ -64,7 +63,7 @@ from agentouto._engine.finalizers import OnExit
 from agentouto._engine.hook_runner import HookRunner
 from agentouto._engine.log import Log
 from agentouto._engine.running_calls import describe_deadlock, describe_running, waits_of
-from agentouto._engine.senders import sender_of
+from agentouto._engine.senders import log_of_user, sender_of
 from agentouto._engine.user import User
 from agentouto._engine.wait_graph import Wait, find_cycle, find_deadlocked
 
@@ -75,7 +74,7 @@ class Mail:
     Args:
         run_id: The id of the run.
         calls: The calls of the run.
-        log: Where events of the user's own messages are recorded.
+        log: The log of the run.
         user: Reads what is sent to the user.
         hooks: See every message before its receiver does.
         user_writes: Whether the user can write at any time, so that an agent that waits for mail
@@ -98,12 +97,11 @@ class Mail:
         self.run_id: str = run_id
         self.outside: Callable[[str, str, str, Call], Awaitable[str]] | None = None
         self._log = log
-        self._user_log = log.for_call(Stamp(USER, run_id, None))
         self._user = user
         self._hooks = hooks
         self._user_writes = user_writes
         self._past = past
-        self._sent = LetterIds()
+        self._sent: dict[str, object] = {}
         self._waiters = 0
         self._to_user = Mailbox()
         self._wake: Callable[[], object] = bool  # does nothing: the run has not begun
@@ -233,7 +231,7 @@ class Mail:
     def _sent_before(self, id_: str, address: str) -> Receipt | None:
         """Return a receipt if the message ``id_`` was sent before: its sender has given the id."""
         again = self._past is not None and self._past.has_posted(id_)
-        if self._sent.add(id_) and not again:
+        if add_id(self._sent, id_) and not again:
             return None
         return Receipt(confirmation(self.calls.find(address).name, address), id_)
 
@@ -252,7 +250,7 @@ class Mail:
         receipt: Receipt | None = None,
     ) -> Receipt:
         receiver = self.calls.find(address)
-        name, sender_address, log = sender_of(sender, self._log, self._user_log)
+        name, sender_address, log = sender_of(sender, self._log, self.run_id)
         message = Message("forward", name, receiver.name, content, id_)
         receipt = receipt or Receipt(confirmation(receiver.name, address), id_)
 
@@ -343,7 +341,7 @@ class Mail:
                 continue
             receipt.mark_returned(reason)
             receiver = self.calls.by_id.get(delivery.address)
-            log = self._user_log if receiver is None else receiver.log
+            log = log_of_user(self._log, self.run_id) if receiver is None else receiver.log
             log.record(MessageReturned, message, reason, self._hooks.sees_forwards)
             sender = self.calls.by_id.get(delivery.sender_address or "")
             if sender is not None and message.sender != USER:
