@@ -48,8 +48,6 @@ def as_result(value: object, tool_name: str) -> ToolResult:
 
 def encodable_text(value: object, tool_name: str) -> str:
     """Return ``value`` as text that can be encoded: ``None`` as ``""``, data as JSON."""
-    if type(value) is str and value.isascii():  # nothing to change, and nothing to try
-        return value
     if isinstance(value, bytes | bytearray):
         return _decode_bytes(value, tool_name)
     if value is None:
@@ -64,6 +62,8 @@ def encodable_text(value: object, tool_name: str) -> str:
 
 def _encodable(text: str) -> str:
     """Return ``text`` with its half characters, which file names may have, as escapes."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
