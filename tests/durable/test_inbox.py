@@ -10,6 +10,7 @@ import sqlite3
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ from agentouto import (
     run,
     run_background,
 )
+from agentouto._domain.memory import Memory
+from agentouto._engine.durable_run import Keeper
+from agentouto._options import make_plan
 from agentouto.testing import Request, Script, call, say, tool
 from children import PIPE, child
 from postgres import executed
@@ -314,6 +318,23 @@ async def test_another_process_ends_a_run_at_work_for_good(place: str) -> None:
     assert (saved.status, saved.cancel()) == ("cancelled", False)
     with pytest.raises(Cancelled):
         await async_run("Go.", [agent(waits_and_repeats)], **given)
+
+
+async def test_who_ends_a_run_at_work_is_not_told_that_it_had_ended(tmp_path: Path) -> None:
+    journal = tmp_path / "runs.db"
+    plan = make_plan("run", ("Go.", [agent(waits_and_repeats)], [], []), {}, Memory())
+    durable: Any = Journal(journal).open_run("order", plan, accept_changes=False)
+    keeper: Keeper = durable._keeper
+    keeper.begin(lambda error: None)
+    ending = asyncio.create_task(asyncio.to_thread(sent, journal, "order", "cancel", "enough"))
+    while not (items := keeper.new_items()):
+        await asyncio.sleep(0.01)
+    keeper.settle_item(items[0])
+    keeper.cancel()
+    time.sleep(0.5)  # noqa: ASYNC251 - no later step of the loop comes meanwhile
+    await keeper.end()
+    assert await ending == "True"
+    assert inbox_of(journal) == []
 
 
 async def test_a_run_that_is_not_at_work_is_ended_for_good(place: str) -> None:

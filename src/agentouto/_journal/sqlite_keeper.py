@@ -119,7 +119,9 @@ class SqliteKeeper(PendingEvents):
         """Note in the file that the run is ended for good."""
         with self._lock:  # it may be another thread that cancels
             if not self._closed and self._lost is None:
-                self._store.cancel(self._run.no)
+                settle = items_settler(self._taken_items, self._settled_items)
+                self._store.cancel(self._run.no, settle=settle)
+                self._forget_settled_items()
                 self._note_commit()
 
     def close(self) -> None:
@@ -210,12 +212,15 @@ class SqliteKeeper(PendingEvents):
                 self._note_commit()
             self._busy_since = None
             self._written += len(rows)
-            # Their numbers may be those of other items now, and what is refused may be sent again.
-            if self._taken_items or self._settled_items:
-                self._seen_items.difference_update(number for number, _ in self._settled_items)
-                self._taken_items, self._settled_items = [], []
+            self._forget_settled_items()
             self._pending = []
         return True
+
+    def _forget_settled_items(self) -> None:
+        # Their numbers may be those of other items now, and what is refused may be sent again.
+        if self._taken_items or self._settled_items:
+            self._seen_items.difference_update(number for number, _ in self._settled_items)
+            self._taken_items, self._settled_items = [], []
 
     def _add(self, rows: list[EventRow]) -> None:
         no, first = self._run.no, self._written

@@ -96,9 +96,16 @@ class Store:
                 "update runs set owner = ?, status = 'running' where no = ?", (owner, no)
             )
 
-    def cancel(self, no: int, reason: str = "") -> None:
-        """Note that a run is ended for good."""
+    def cancel(
+        self, no: int, reason: str = "", settle: Callable[[Database], object] | None = None
+    ) -> None:
+        """Note that a run is ended for good, after ``settle`` in the same transaction.
+
+        An item that has ended the run is settled there: what is left in the inbox is refused.
+        """
         with self.database.transaction():
+            if settle is not None:
+                settle(self.database)
             self.database.execute(
                 "update runs set status = 'cancelled', ended = ?, error = ? where no = ?",
                 (SYSTEM_CLOCK.now(), reason, no),
