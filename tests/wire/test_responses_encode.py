@@ -26,7 +26,7 @@ from agentouto._domain.content import (
 from agentouto._domain.errors import ProviderError
 from agentouto._domain.message import Attachment
 from agentouto._domain.participants import Provider
-from agentouto._domain.ports import Draft
+from agentouto._domain.ports import Draft, ToolSpec
 from agentouto.providers._format.errors import ErrorDetails
 from agentouto.providers._openai.responses_wire import OpenAIResponsesWire
 from wire.responses_words import (
@@ -652,6 +652,15 @@ def test_a_header_that_is_none_is_refused(headers: dict[str, str]) -> None:
 def test_an_extra_that_is_not_json_is_a_provider_error() -> None:
     with pytest.raises(ProviderError, match="is not JSON"):
         body_of(asking(extra={"x": object()}))
+
+
+def test_tools_are_written_down_once() -> None:
+    tools = (LOOK, ToolSpec("other", "d", {"type": "object", "properties": {}}))
+    wire = OpenAIResponsesWire(local())
+    first = wire._tools.written(tools)
+    assert wire._tools.written(tools) is first
+    assert wire._tools.written((*tools,)) == first
+    assert b"strict" not in wire._unmarked_tools.written(tools)
 
 
 def test_tools_are_not_marked_where_the_mark_is_refused() -> None:

@@ -132,9 +132,9 @@ def json_fields(head: Json) -> Field:
     return (dump(head)[1:-1],) if head else ()
 
 
-def json_array(name: bytes, *items: bytes | bytearray) -> Field:
-    """Return a field called ``name`` with a list of ``items``: JSON already, joined by commas."""
-    return (b'"%b":[' % name, *items, b"]")
+def json_array(name: bytes, *pieces: bytes | bytearray) -> Field:
+    """Return a field called ``name`` with a list, whose items and commas ``pieces`` are."""
+    return (b'"%b":[' % name, *pieces, b"]")
 
 
 def json_field(name: bytes, written: bytes) -> Field:
